@@ -1,0 +1,1 @@
+"""The FastAPI app: routes and handlers, no logic."""

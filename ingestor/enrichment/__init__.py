@@ -1,0 +1,1 @@
+"""Context that is added to events, as an ordered list of steps."""

@@ -1,0 +1,95 @@
+"""Every error the product raises on purpose, as one tree; knows nothing of who raises them.
+
+IngestorError
+├── Transient            try again: nothing is wrong with the data
+│   ├── BrokerUnavailable
+│   ├── StoreUnavailable
+│   ├── StateUnavailable
+│   ├── HomeAssistantUnavailable
+│   └── JournalFull      the buffer is at its limit; its policy applies
+├── Rejected             this piece of data cannot be used; it goes to quarantine
+│   ├── UndecodableFrame
+│   ├── InvalidEvent
+│   └── UnreadableMessage
+└── Fatal                somebody must change something first; do not try again
+    ├── InvalidSettings
+    ├── AuthenticationRefused
+    └── StoreRefused
+"""
+
+from __future__ import annotations
+
+
+class IngestorError(Exception):
+    """Something went wrong in HA-Ingestor."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or type(self).__name__).strip())
+
+
+class Transient(IngestorError):
+    """A peer is away or overloaded; the same call may succeed later."""
+
+    def __init__(self, message: str | None = None, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class BrokerUnavailable(Transient):
+    """The task broker cannot be reached or refuses new messages."""
+
+
+class StoreUnavailable(Transient):
+    """The event store cannot be reached or is overloaded."""
+
+
+class StateUnavailable(Transient):
+    """The state server (Redis) cannot be reached or refuses writes."""
+
+
+class HomeAssistantUnavailable(Transient):
+    """Home Assistant cannot be reached or closed the connection."""
+
+
+class JournalFull(Transient):
+    """The journal has reached its size limit, or its disk is full."""
+
+
+class Rejected(IngestorError):
+    """The data cannot be used as it is; it belongs in quarantine.
+
+    `reason` is a short stable name to group by, `detail` a sentence a person understands.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class UndecodableFrame(Rejected):
+    """The bytes are not the format that their source promises."""
+
+
+class InvalidEvent(Rejected):
+    """The event misses a required field or breaks a limit."""
+
+
+class UnreadableMessage(Rejected):
+    """A queue message is of an unknown version or damaged."""
+
+
+class Fatal(IngestorError):
+    """Trying again cannot help; somebody must change something first."""
+
+
+class InvalidSettings(Fatal):
+    """One or more settings are wrong; the message lists them all."""
+
+
+class AuthenticationRefused(Fatal):
+    """The peer refused our credentials; trying again may get this address banned."""
+
+
+class StoreRefused(Fatal):
+    """The store refuses our credentials, or the database named does not exist."""

@@ -1,0 +1,90 @@
+"""The Event: what happened in a home, the same for every source; and the batch that carries events."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+EventKind = Literal["state", "event"]
+Outcome = Literal["written", "duplicate", "rejected", "filtered"]
+
+
+class Event(msgspec.Struct, array_like=True, gc=False):
+    """One event, decoded and checked.
+
+    `kind` "state" is a change of an entity's state (also its removal: `state` is None); all else is "event".
+    `subject` is what the series is made from: the entity_id of the day for a state; for another event
+    `<event_type>:<entity_id, domain.service or '-'>`. `time_us` is the time of the point (Unix, microseconds,
+    UTC): HA's `last_updated` or `time_fired`; the time of receipt where the source gives none (`untimed`).
+    `attributes` and `data` are carried only where the settings store them. `identity` is a 32-bit hash
+    of what makes this event differ from another of the same series and microsecond.
+    `place` is the index of its Place in the batch, -1 before `enrich`. `notes` say what a step could not do.
+    """
+
+    slot: int
+    kind: EventKind
+    event_type: str
+    subject: str
+    entity_id: str | None
+    time_us: int
+    received_ns: int
+    source: str
+    identity: int
+    state: str | None = None
+    value: float | None = None
+    available: bool = True
+    previous_state: str | None = None
+    unit: str | None = None
+    device_class: str | None = None
+    attributes: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+    context_id: str | None = None
+    parent_id: str | None = None
+    user_id: str | None = None
+    origin: str | None = None
+    time_fired_us: int | None = None
+    last_changed_us: int | None = None
+    untimed: bool = False
+    uncertain: bool = False
+    place: int = -1
+    notes: list[str] = msgspec.field(default_factory=list)
+
+
+class Place(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Where an event belongs: its lasting series and the names in force at its time; "" is unknown."""
+
+    series: str
+    domain: str
+    area: str = ""
+    floor: str = ""
+    device: str = ""
+    device_class: str = ""
+    integration: str = ""
+    labels: tuple[str, ...] = ()
+
+
+class Settled(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Slots of a batch that need no further step, and why."""
+
+    outcome: Outcome
+    slots: list[int]
+
+
+class EventBatch(msgspec.Struct, array_like=True):
+    """Events on their way from `validate` to `write`: a whole raw batch or a part of one.
+
+    `size` is the number of slots in the whole raw batch. `settled` names the slots that ended on the way;
+    `write` reports them together with its own. `first_tried_ns` is set on a part that waits for the map.
+    """
+
+    batch_id: str
+    home: str
+    source: str
+    journal: str
+    opened_ns: int
+    size: int
+    events: list[Event]
+    settled: list[Settled] = msgspec.field(default_factory=list)
+    places: list[Place] = msgspec.field(default_factory=list)
+    first_tried_ns: int = 0

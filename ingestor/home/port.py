@@ -1,0 +1,30 @@
+"""What the pipeline asks of the map of the home; knows neither Redis nor a database."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ingestor.events.event import Place
+
+
+class HomeMap(Protocol):
+    """The versions of one home's map, as far as this process has read them."""
+
+    def ready(self, home: str) -> bool:
+        """Tell whether the home was ever synced: nothing may be enriched before (rule 2)."""
+        ...
+
+    def place_of(self, home: str, entity_id: str, time_us: int) -> Place | None:
+        """Return the place in force at that time (Unix microseconds); None if the entity is not known yet."""
+        ...
+
+    def decide_unknown(self, home: str, entity_id: str, time_us: int) -> Place:
+        """Store, for every process and for ever, that this entity is a series of its own name without context.
+
+        Called after the entity stayed unknown for the whole wait; the first decision stands.
+        """
+        ...
+
+    def refresh(self) -> None:
+        """Read newer versions, if there are any; cheap when there are none. Raises StateUnavailable."""
+        ...

@@ -1,0 +1,1 @@
+"""Before the queue: the listeners, the batcher and the journal."""

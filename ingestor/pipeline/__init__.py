@@ -1,0 +1,1 @@
+"""After the queue: validate, enrich and write, each a plain function from batch to outcome."""

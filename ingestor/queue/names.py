@@ -1,0 +1,28 @@
+"""The names that processes share: task types, their queues, their tasks. Nothing else decides one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class TaskType(StrEnum):
+    """A kind of work with a queue and a worker pool of its own; the queue has the same name."""
+
+    VALIDATE = "validate"
+    ENRICH = "enrich"
+    WRITE = "write"
+    REGISTRY = "registry"
+    UPKEEP = "upkeep"
+
+
+#: The way of an event: these queues are watched for depth.
+PIPELINE: Final = (TaskType.VALIDATE, TaskType.ENRICH, TaskType.WRITE)
+#: Seldom used types: they share one worker node.
+RARE: Final = (TaskType.REGISTRY, TaskType.UPKEEP)
+
+VALIDATE_BATCH: Final = "tasks.validate.validate_batch"
+ENRICH_BATCH: Final = "tasks.enrich.enrich_batch"
+WRITE_BATCH: Final = "tasks.write.write_batch"
+SYNC_REGISTRY: Final = "tasks.registry.sync_registry"
+KEEP_HOUSE: Final = "tasks.upkeep.keep_house"

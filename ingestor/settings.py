@@ -1,0 +1,382 @@
+"""Every setting: type, default, one sentence. Reads no file and no environment by itself (`settings_sources` does).
+
+Names: `HA_INGESTOR_` + path in upper case, levels joined by `__`; in `ha-ingestor.toml` the same path as tables.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+#: What a listener subscribes to when nothing is set; `*` stands for known names, since HA takes exact ones.
+DEFAULT_EVENT_TYPES = (
+    "state_changed",
+    "automation_triggered",
+    "script_started",
+    "call_service",
+    "*_registry_updated",
+    "core_config_updated",
+    "component_loaded",
+    "service_registered",
+    "service_removed",
+    "homeassistant_start",
+    "homeassistant_started",
+    "homeassistant_stop",
+    "homeassistant_final_write",
+    "system_log_event",
+    "user_*",
+    "tag_scanned",
+    "zha_event",
+    "mobile_app_*",
+    "persistent_notifications_updated",
+    "repairs_issue_registry_updated",
+)
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Glob = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Group(BaseModel):
+    """A level of the settings tree; a key that is not known is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HomeAssistantSettings(Group):
+    """The connection to Home Assistant's WebSocket API."""
+
+    url: str | None = Field(
+        None,
+        description="Address of Home Assistant, such as http://homeassistant.local:8123; empty: no WebSocket listener.",
+    )
+    token: SecretStr | None = Field(
+        None, description="Long-lived access token; of an admin, if causes and automations are wanted."
+    )
+    event_types: tuple[Glob, ...] = Field(
+        DEFAULT_EVENT_TYPES,
+        description="Event types to subscribe to; `*` within a name stands for the known ones that match.",
+    )
+    all_events: bool = Field(False, description="Subscribe to every event type instead.")
+    verify_tls: bool = Field(True, description="Check the server's certificate (https).")
+    connect_timeout_s: float = Field(
+        10.0, gt=0, le=120, description="Seconds to wait for a connection and for the handshake."
+    )
+    ping_every_s: float = Field(20.0, gt=0, le=300, description="Seconds between pings.")
+    dead_after_s: float = Field(
+        10.0, gt=0, le=300, description="Seconds without any answer to a ping until the connection counts as dead."
+    )
+    reconnect_max_s: float = Field(60.0, ge=1, le=3600, description="Longest pause between two attempts to connect.")
+
+
+class TopicMapping(Group):
+    """A user topic: a pattern with named parts, and how it becomes a state."""
+
+    topic: str = Field(
+        min_length=1,
+        description="Topic with named parts in braces, such as `heating/{room}/temp`; `+` and `#` as in MQTT.",
+    )
+    entity_id: str = Field(
+        min_length=3, description="Entity to write, with the named parts, such as `sensor.heating_{room}`."
+    )
+    value_path: str | None = Field(
+        None,
+        description="Dotted path of the value in a JSON payload, such as `data.0.celsius`; empty: the whole payload as text.",
+    )
+    unit: str | None = Field(None, description="Unit of the value.")
+    device_class: str | None = Field(None, description="Device class of the value.")
+
+
+class MqttSettings(Group):
+    """The connection to an MQTT broker, and what is understood on it."""
+
+    url: str | None = Field(
+        None,
+        description="Broker, such as mqtt://user:password@host:1883 or mqtts://host:8883; empty: no MQTT listener.",
+    )
+    username: str | None = Field(None, description="User name, if it is not in the URL.")
+    password: SecretStr | None = Field(None, description="Password, if it is not in the URL.")
+    client_id: str | None = Field(
+        None, description="Client id of the persistent session; default: ha-ingestor-<home>-<listener>."
+    )
+    protocol: Literal["5", "3.1.1"] = Field("5", description="MQTT version.")
+    keepalive_s: int = Field(30, ge=5, le=600, description="Keep-alive interval.")
+    session_expiry_s: int = Field(
+        7 * 86400, ge=0, le=0xFFFFFFFF, description="How long the broker keeps our session while we are away (MQTT 5)."
+    )
+    ca_file: Path | None = Field(None, description="CA certificate to trust (TLS).")
+    cert_file: Path | None = Field(None, description="Client certificate (TLS).")
+    key_file: Path | None = Field(None, description="Key of the client certificate (TLS).")
+    verify_tls: bool = Field(True, description="Check the broker's certificate and name (TLS).")
+    statestream_base: str | None = Field(
+        "homeassistant", description="Base topic of mqtt_statestream; empty: not read."
+    )
+    statestream_domains: tuple[str, ...] = Field(
+        (), description="Only these domains (a listener's share of the load); empty: all."
+    )
+    statestream_quiet_s: float = Field(
+        0.5, gt=0, le=10, description="Quiet time after which a joined event is complete."
+    )
+    eventstream_topic: str | None = Field(None, description="Topic of mqtt_eventstream; empty: not read.")
+    discovery_prefix: str | None = Field("homeassistant", description="Prefix of MQTT discovery; empty: not read.")
+    zigbee2mqtt_base: str | None = Field("zigbee2mqtt", description="Base topic of zigbee2mqtt; empty: not read.")
+    tasmota: bool = Field(True, description="Read Tasmota's tele/# and stat/# topics.")
+    topics: tuple[TopicMapping, ...] = Field((), description="Topics of your own.")
+    share_group: str | None = Field(
+        None,
+        description="Divide self-contained topics among listeners of this $share group; statestream is never shared.",
+    )
+    birth_topic: str = Field(
+        "ha-ingestor/{home}/{listener}/status",
+        description="Where `online` and (as last will) `offline` are published, retained.",
+    )
+    max_payload_bytes: int = Field(
+        16 * 1024 * 1024, ge=1024, description="A larger payload goes to quarantine by its hash."
+    )
+
+
+class HomeSettings(Group):
+    """One home: a name, and where its events come from."""
+
+    name: Name = Field("home", description="Name of the home: the value of the tag `home`.")
+    homeassistant: HomeAssistantSettings = HomeAssistantSettings()
+    mqtt: MqttSettings = MqttSettings()
+
+
+class StorageSettings(Group):
+    """The store of events."""
+
+    url: str = Field(
+        "sqlite://",
+        description="influxdb2://host:8086/bucket?org=…, influxdb1://host:8086/database, influxdb3://host:8181/database (add `?tls=true` for https), or sqlite:// (in the data folder) or sqlite:///path.",
+    )
+    token: SecretStr | None = Field(None, description="Token (InfluxDB 2 and 3), or user:password (InfluxDB 1).")
+    schema_: Literal["native", "home-assistant", "both"] = Field(
+        "native",
+        alias="schema",
+        description="native: our own; home-assistant: the points that Home Assistant's own integration writes; both.",
+    )
+    extra_tags: tuple[Literal["floor", "integration"], ...] = Field(
+        (), description="More context as tags. Choose before the first write: InfluxDB 3 fixes a table's tags then."
+    )
+    extra_fields: tuple[str, ...] = Field(
+        (),
+        description="More fields: any of attributes (the rest of them as JSON), labels, last_changed, parent_id, user_id, origin, received_at; or attribute names as `attribute:NAME`.",
+    )
+    timeout_s: float = Field(10.0, gt=0, le=120, description="Seconds to wait for the store's answer.")
+    gzip: bool | None = Field(None, description="Compress requests; default: only if the store is not on this machine.")
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class BrokerSettings(Group):
+    """The task broker."""
+
+    url: str = Field(
+        "embedded",
+        description="redis://, rediss://, redis+socket:// or amqp:// URL; `embedded` starts one in the data folder.",
+    )
+    max_memory_bytes: int = Field(
+        512 * 1024 * 1024, ge=32 * 1024 * 1024, description="Memory ceiling of the embedded broker."
+    )
+    hold_at: float = Field(
+        0.6,
+        gt=0,
+        lt=1,
+        description="Share of the memory ceiling at which listeners hold batches in the journal (rule 16).",
+    )
+
+
+class StateSettings(Group):
+    """Where done marks, caches and the index of written points live: a Redis."""
+
+    url: str | None = Field(None, description="redis:// URL; default: the broker, if that is a Redis.")
+    written_window_s: int = Field(
+        600, ge=60, description="How long a written point is remembered for the duplicate check."
+    )
+    written_max: int = Field(500_000, ge=1000, description="Most written points that are remembered.")
+
+
+class DatabaseSettings(Group):
+    """Metadata: the home's map over time, quarantine."""
+
+    url: str | None = Field(
+        None, description="sqlite:///path or postgresql://user@host/name; default: metadata.sqlite in the data folder."
+    )
+
+
+class BatchSettings(Group):
+    """When a batch closes: whichever limit is reached first."""
+
+    max_frames: int = Field(500, ge=1, le=100_000, description="Frames in a batch.")
+    max_bytes: int = Field(1_000_000, ge=1000, description="Bytes in a batch before compression.")
+    flush_after_s: float = Field(0.025, gt=0, le=60, description="Age of the first frame.")
+
+
+class JournalSettings(Group):
+    """The journal of batches that are not yet written."""
+
+    max_bytes: int = Field(2 * 1024**3, ge=1024 * 1024, description="Most bytes on disk, for each listener.")
+    segment_bytes: int = Field(32 * 1024 * 1024, ge=64 * 1024, description="Size of a segment file.")
+    resend_after_s: float = Field(15.0, gt=0, description="Seconds until a batch that is not done is sent again.")
+    resend_per_s: float = Field(
+        20.0, gt=0, description="Most batches sent again each second, so that live events do not starve."
+    )
+
+
+class QueueSettings(Group):
+    """Limits of the queues between the steps."""
+
+    high_water: int = Field(
+        400, ge=1, description="Batches waiting in a queue at which listeners hold new ones in the journal."
+    )
+    low_water: int = Field(200, ge=0, description="Batches waiting at which they send again.")
+
+
+class WorkerSettings(Group):
+    """Processes for each task type."""
+
+    validate_: int = Field(1, alias="validate", ge=1, le=64, description="Processes that validate.")
+    enrich: int = Field(1, ge=1, le=64, description="Processes that enrich.")
+    write: int = Field(1, ge=1, le=64, description="Processes that write (SQLite: always one).")
+    rare: int = Field(1, ge=1, le=8, description="Processes for rare task types together.")
+    unknown_wait_s: float = Field(
+        5.0,
+        ge=0,
+        le=60,
+        description="How long an event of an entity that the map does not know waits for a sync (rule 1).",
+    )
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class RegistrySettings(Group):
+    """The sync of areas, devices and entities."""
+
+    sync_every_s: float = Field(900.0, ge=10, description="Seconds between two syncs by schedule.")
+    debounce_s: float = Field(1.0, ge=0, le=60, description="Quiet time after a *_registry_updated event until a sync.")
+    effective_after_s: float = Field(
+        5.0,
+        ge=0,
+        le=60,
+        description="A new version of the map holds for events this long after it was published (rule 2).",
+    )
+
+
+class ApiSettings(Group):
+    """The HTTP API."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Port = Field(8080, description="Port to listen on.")
+
+
+class FlowerSettings(Group):
+    """Flower, the queue monitor."""
+
+    enabled: bool = Field(True, description="Start Flower with `up`.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Port = Field(5555, description="Port to listen on.")
+    user: str = Field("admin", description="User to sign in with.")
+    password: SecretStr | None = Field(
+        None, description="Password to sign in with; default: made at the first start, kept in the data folder."
+    )
+
+
+class DemoSettings(Group):
+    """The simulated home."""
+
+    enabled: bool | None = Field(
+        None, description="Run the demo home with `up`; default: only when no home is configured."
+    )
+    entities: int = Field(300, ge=10, le=20_000, description="Entities in the demo home.")
+    rate: float = Field(5.0, gt=0, le=100_000, description="State changes a second.")
+    seed: int = Field(1, description="The same seed gives the same home and the same day.")
+    port: int = Field(0, ge=0, le=65535, description="Port of its WebSocket API; 0: a free one.")
+
+
+class LogSettings(Group):
+    """Logs."""
+
+    format: Literal["auto", "human", "json"] = Field("auto", description="auto: human on a terminal, else json.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+
+class Settings(Group):
+    """The whole tree. The plain `homeassistant` and `mqtt` groups are the first home; `homes` lists more."""
+
+    data_dir: Path = Field(description="Where everything is kept.")
+    home: Name = Field("home", description="Name of the first home: the value of the tag `home`.")
+    homeassistant: HomeAssistantSettings = HomeAssistantSettings()
+    mqtt: MqttSettings = MqttSettings()
+    homes: tuple[HomeSettings, ...] = Field((), description="Further homes.")
+    storage: StorageSettings = StorageSettings()
+    broker: BrokerSettings = BrokerSettings()
+    state: StateSettings = StateSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    batch: BatchSettings = BatchSettings()
+    journal: JournalSettings = JournalSettings()
+    queue: QueueSettings = QueueSettings()
+    workers: WorkerSettings = WorkerSettings()
+    registry: RegistrySettings = RegistrySettings()
+    api: ApiSettings = ApiSettings()
+    flower: FlowerSettings = FlowerSettings()
+    demo: DemoSettings = DemoSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _check_across(self) -> Settings:
+        names = [home.name for home in self.all_homes()]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two homes have the same name: {', '.join(sorted(names))}")
+        if self.queue.low_water >= self.queue.high_water:
+            raise ValueError("queue.low_water must be below queue.high_water")
+        return self
+
+    def all_homes(self) -> list[HomeSettings]:
+        """Return every home, the first one from the plain variables."""
+        first = HomeSettings(name=self.home, homeassistant=self.homeassistant, mqtt=self.mqtt)
+        return [first, *self.homes]
+
+    def home_named(self, name: str) -> HomeSettings | None:
+        """Return the home of that name."""
+        return next((home for home in self.all_homes() if home.name == name), None)
+
+    @property
+    def broker_url(self) -> str:
+        """The broker's URL for Celery; the embedded one is a Unix socket in the data folder."""
+        if self.broker.url != "embedded":
+            return self.broker.url
+        return f"redis+socket://{quote(str(self.broker_socket))}?virtual_host=0"
+
+    @property
+    def broker_socket(self) -> Path:
+        """Where the embedded broker listens."""
+        return self.data_dir.absolute() / "broker" / "valkey.sock"
+
+    @property
+    def state_url(self) -> str:
+        """The state server's URL for redis-py."""
+        if self.state.url:
+            return self.state.url
+        url = self.broker_url
+        if url.startswith("redis+socket://"):
+            path, _, query = url.removeprefix("redis+socket://").partition("?")
+            number = query.removeprefix("virtual_host=") or "0"
+            return f"unix://{path}?db={number}"
+        return url
+
+    @property
+    def database_url(self) -> str:
+        """The metadata database's URL for SQLAlchemy."""
+        return self.database.url or f"sqlite:///{self.data_dir.absolute() / 'metadata.sqlite'}"
+
+    def carries(self) -> frozenset[str]:
+        """Return what must travel with an event besides the lean fields: "attributes", "data"."""
+        wanted = set()
+        fields: tuple[Any, ...] = self.storage.extra_fields
+        if self.storage.schema_ != "native" or any(str(name).startswith("attribute") for name in fields):
+            wanted.add("attributes")
+        return frozenset(wanted | {"data"})

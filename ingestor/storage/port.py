@@ -1,0 +1,73 @@
+"""The store port: what every event store can do; names no store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ingestor.events.point import Point, StoredEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A point that the store will never take. `index` is its place in the sequence that was written."""
+
+    index: int
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What became of the points of one write: all that are not rejected are stored.
+
+    A store that cannot say for sure raises instead (Transient: nothing may be assumed stored).
+    """
+
+    written: int
+    rejected: list[Rejection] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Which stored events to read, newest first. Times are Unix nanoseconds, `since` inclusive, `until` exclusive.
+
+    `entity` and `event_type` are globs (`*`, `?`); None asks for all. `kind` is "state", "event" or None for both.
+    """
+
+    entity: str | None = None
+    event_type: str | None = None
+    kind: str | None = None
+    home: str | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class StoreInfo:
+    """What answered: product and version, for `doctor` and `/api/health`."""
+
+    product: str
+    version: str
+
+
+class Store(Protocol):
+    """Where points rest. Writing the same point twice leaves one (same measurement, tags and time)."""
+
+    def write(self, points: Sequence[Point]) -> WriteResult:
+        """Store points. Raise StoreUnavailable (try again) or StoreRefused (settings are wrong)."""
+        ...
+
+    def read(self, query: EventQuery) -> Iterator[StoredEvent]:
+        """Yield stored events of our own schema, newest first."""
+        ...
+
+    def check(self, *, write: bool = False) -> StoreInfo:
+        """Say what answers; with `write`, also try that a point may be written. Raises as `write` does."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...

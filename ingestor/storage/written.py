@@ -1,0 +1,41 @@
+"""The index of what was written: port of the duplicate check (rule 6) and of the tie-break (rule 5).
+
+It is asked before a write and told after the store's yes, never the other way round. It may forget
+(its window and bytes are bounded); the identity of a point does not depend on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is remembered of one written point.
+
+    `key` is 8 bytes made from series and time in nanoseconds; `identity` tells apart different events that would
+    share it; `richness` is the source's (`events.frame.RICHNESS`); `batch` is a 16-bit hash of the batch id, so that
+    a batch sent again knows its own points.
+    """
+
+    key: bytes
+    identity: int
+    richness: int
+    batch: int
+
+
+class WrittenIndex(Protocol):
+    """Remembers points by key, for a bounded time."""
+
+    def look(self, home: str, keys: Sequence[bytes]) -> list[Mark | None]:
+        """Return what is remembered for each key. Raises StateUnavailable."""
+        ...
+
+    def record(self, home: str, marks: Sequence[Mark]) -> list[Mark | None]:
+        """Remember points that the store has taken; return what was there before, in one atomic step each.
+
+        Of two marks with the same identity the richer stays; one of another identity is not replaced.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The Celery application, its workers and the supervisor that keeps them alive."""

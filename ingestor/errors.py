@@ -58,13 +58,15 @@ class JournalFull(Transient):
 class Rejected(IngestorError):
     """The data cannot be used as it is; it belongs in quarantine.
 
-    `reason` is a short stable name to group by, `detail` a sentence a person understands.
+    `reason` is a short stable name to group by, `detail` a sentence a person understands,
+    `raw` the bytes that it is about, as far as they are known.
     """
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, reason: str, detail: str = "", *, raw: bytes = b"") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+        self.raw = raw
 
 
 class UndecodableFrame(Rejected):

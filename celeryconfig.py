@@ -1,0 +1,71 @@
+"""Celery as plain data: queues, routes, limits, what beat schedules. The broker's URL comes from the settings.
+
+Each setting stands with its reason; figures and sources are in docs/explanation/queue.md.
+"""
+
+# What travels. Bytes in MessagePack, never pickle: who can enqueue must not be able to run code (rule 29).
+task_serializer = "msgpack"
+result_serializer = "json"
+accept_content = ["msgpack", "json"]  # json: Celery's own remote control
+task_ignore_result = True  # a batch reports to its journal, not to a result backend
+task_compression = None  # messages are zstd already (ingestor/queue/message.py)
+
+# One queue a task type; beat's and remote control's tasks find theirs by name.
+task_create_missing_queues = True
+task_default_queue = "upkeep"
+task_routes = {
+    "tasks.validate.*": {"queue": "validate"},
+    "tasks.enrich.*": {"queue": "enrich"},
+    "tasks.write.*": {"queue": "write"},
+    "tasks.registry.*": {"queue": "registry"},
+    "tasks.upkeep.*": {"queue": "upkeep"},
+}
+task_default_queue_type = "quorum"  # RabbitMQ: replicated, and poison is counted; Redis knows no queue types
+worker_detect_quorum_queues = True
+
+# Losing nothing. The journal is the guarantee; these make it be needed seldom.
+task_acks_late = True  # a message goes when its task is done; costs 3%
+task_reject_on_worker_lost = False  # True sends a batch that kills its worker round for ever
+task_acks_on_failure_or_timeout = True  # the journal sends it again, with its own limits
+worker_prefetch_multiplier = 2  # one in work, one in hand: bounds what is redelivered after a kill
+worker_cancel_long_running_tasks_on_connection_loss = False  # everything may run twice; cancelling gains nothing
+
+# Time. A task is one batch or one step of at most 20 s; the visibility time-out is twice the hard limit (rule 19).
+task_soft_time_limit = 25
+task_time_limit = 30
+broker_transport_options = {
+    "visibility_timeout": 60,  # an orphaned message comes back after a minute; its journal is faster
+    "unacked_restore_interval": 5,  # kombu's default sweeps every 100 s
+    "health_check_interval": 10,  # a half-open connection is noticed
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "confirm_publish": True,  # RabbitMQ: a publish is done when the broker has it; unknown to Redis
+}
+
+# The broker may be away at any time, for any time.
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+broker_heartbeat = 10
+task_publish_retry = False  # the caller knows what to do: the journal keeps the batch
+
+# Workers. The supervisor replaces what exits.
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False
+worker_max_memory_per_child = 400_000  # KiB; a leak ends in a fresh child, not in a full machine
+worker_soft_shutdown_timeout = 5  # seconds a stopping worker gives its tasks before it hands them back
+worker_send_task_events = True  # Flower; a task is a batch, so this is tens of events a second, not thousands
+task_send_sent_event = False
+task_track_started = False
+event_queue_expires = 60
+
+# Beat. RedBeat keeps schedule and lock in the state server: one acts, however many are started.
+beat_scheduler = "redbeat.RedBeatScheduler"
+beat_max_loop_interval = 5
+redbeat_lock_timeout = 25  # five loops: who dies is followed within that time
+redbeat_key_prefix = "ha_ingestor:redbeat:"
+beat_schedule = {
+    "sync-registries": {"task": "tasks.registry.sync_all", "schedule": 900.0},
+    "keep-house": {"task": "tasks.upkeep.keep_house", "schedule": 60.0},
+}
+timezone = "UTC"

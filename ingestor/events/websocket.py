@@ -1,0 +1,173 @@
+"""From Home Assistant's event messages to Events: decode, check, convert; no I/O."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from pydantic import ValidationError
+
+from ingestor import errors
+from ingestor.events import decoding, models
+from ingestor.events.event import Event
+from ingestor.events.frame import Frame
+from ingestor.events.identity import event_identity, state_identity
+from ingestor.events.values import is_available, number_of, time_us
+
+_MAX_UNIT: Final = 64
+#: Messages that are answers or part of the handshake.
+_NO_EVENTS: Final = frozenset({"result", "pong", "auth_required", "auth_ok", "auth_invalid"})
+
+
+def decode_websocket(frame: Frame, first_slot: int, carries: frozenset[str]) -> list[Event | errors.Rejected]:
+    """Return an element for each event of a frame (one message, or a coalesced array), in slots from `first_slot`.
+
+    Messages that are no events (results, pongs) take no slot. Of a frame cut off in the middle the whole
+    events are kept, and the rest is one rejected element.
+    """
+    found: list[Event | errors.Rejected] = []
+    messages, damaged = _messages(frame.payload)
+    for message in messages:
+        if isinstance(message, dict) and message.get("type") in _NO_EVENTS:
+            continue
+        found.append(_decode_one(message, first_slot + len(found), frame, carries))
+    if damaged is not None:
+        found.append(damaged)
+    return found
+
+
+def event_from_message(
+    message: dict[str, Any],
+    *,
+    slot: int,
+    received_ns: int,
+    source: str,
+    carries: frozenset[str],
+) -> Event:
+    """Return the Event of HA's event object {event_type, data, origin, time_fired, context}.
+
+    Raises InvalidEvent where a required field misses or breaks a limit.
+    """
+    try:
+        if message.get("event_type") == "state_changed":
+            changed = models.STATE_CHANGED.validate_python(message)
+            return _state_event(changed, slot, received_ns, source, carries)
+        envelope = models.ENVELOPE.validate_python(message)
+    except ValidationError as error:
+        raise errors.InvalidEvent("invalid_event", explain(error)) from error
+    return _other_event(envelope, slot, received_ns, source)
+
+
+def explain(error: ValidationError) -> str:
+    """Return pydantic's findings as one sentence a person understands, the first three of them."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    named = [f"{'.'.join(str(part) for part in fault['loc']) or 'event'}: {fault['msg']}" for fault in faults[:3]]
+    more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""  # noqa: PLR2004 -- three are shown
+    return "; ".join(named) + more
+
+
+def _messages(payload: bytes) -> tuple[list[Any], errors.Rejected | None]:
+    try:
+        decoded = decoding.loads(payload)
+    except errors.UndecodableFrame as error:
+        saved, rest = decoding.salvage(payload)
+        damaged = errors.UndecodableFrame(error.reason, error.detail)
+        damaged.raw = rest
+        return saved, damaged
+    return (decoded if isinstance(decoded, list) else [decoded]), None
+
+
+def _decode_one(message: Any, slot: int, frame: Frame, carries: frozenset[str]) -> Event | errors.Rejected:
+    try:
+        event = message.get("event") if isinstance(message, dict) and message.get("type") == "event" else None
+        if not isinstance(event, dict):
+            raise errors.InvalidEvent("unknown_message", "neither an event nor an answer of Home Assistant")  # noqa: TRY301 -- one way out
+        return event_from_message(
+            event, slot=slot, received_ns=frame.received_ns, source=frame.kind, carries=carries
+        )
+    except errors.Rejected as error:
+        error.raw = decoding.dumps(message)
+        return error
+
+
+def _state_event(
+    message: models.StateChangedEvent, slot: int, received_ns: int, source: str, carries: frozenset[str]
+) -> Event:
+    data = message["data"]
+    context = message["context"]
+    entity_id = data["entity_id"]
+    new, old = data["new_state"], data["old_state"]
+    fired_us = time_us(message["time_fired"])
+    event = Event(
+        slot=slot,
+        kind="state",
+        event_type="state_changed",
+        subject=entity_id,
+        entity_id=entity_id,
+        time_us=fired_us,
+        received_ns=received_ns,
+        source=source,
+        identity=0,
+        previous_state=None if old is None else old["state"],
+        context_id=context["id"],
+        parent_id=context["parent_id"],
+        user_id=context["user_id"],
+        origin=message["origin"],
+        time_fired_us=fired_us,
+    )
+    fill_state(event, None if new is None else cast("dict[str, Any]", new), carries)
+    return event
+
+
+def fill_state(event: Event, new: dict[str, Any] | None, carries: frozenset[str]) -> None:
+    """Put what a state object says into a state event: state, value, unit, times; None is a removal."""
+    state = None if new is None else new["state"]
+    event.state = state
+    event.identity = state_identity(state)
+    event.value = number_of(state)
+    event.available = is_available(state)
+    if new is None:
+        return
+    # Mostly equal to the time that was read already: then it is not read again.
+    event.time_us = time_us(new["last_updated"])
+    event.last_changed_us = event.time_us if new["last_changed"] == new["last_updated"] else time_us(new["last_changed"])
+    attributes = new["attributes"]
+    event.unit = short_text(attributes.get("unit_of_measurement"))
+    event.device_class = short_text(attributes.get("device_class"))
+    if "attributes" in carries:
+        event.attributes = attributes
+
+
+def short_text(value: Any) -> str | None:
+    """Return an attribute that should be a short text; None for what is not (HA checks none of them)."""
+    return value if isinstance(value, str) and 0 < len(value) <= _MAX_UNIT else None
+
+
+def _other_event(message: models.Envelope, slot: int, received_ns: int, source: str) -> Event:
+    event_type, data, context = message["event_type"], message["data"], message["context"]
+    notes: list[str] = []
+    try:
+        about = models.model_of(event_type).model_validate(data).about()
+    except ValidationError as error:
+        # Somebody's own event under a known name: kept like one of an unknown kind.
+        about = models.UnknownEvent.model_validate(data).about()
+        notes.append(f"unexpected_shape: {explain(error)}"[:300])
+    fired_us = time_us(message["time_fired"])
+    entity_id = data.get("entity_id")
+    return Event(
+        slot=slot,
+        kind="event",
+        event_type=event_type,
+        subject=f"{event_type}:{about or '-'}",
+        entity_id=entity_id if isinstance(entity_id, str) and len(entity_id) <= models.MAX_ENTITY_ID else None,
+        time_us=fired_us,
+        received_ns=received_ns,
+        source=source,
+        identity=event_identity(context["id"], message["origin"], decoding.dumps(data)),
+        data=data,
+        context_id=context["id"],
+        parent_id=context["parent_id"],
+        user_id=context["user_id"],
+        origin=message["origin"],
+        time_fired_us=fired_us,
+        notes=notes,
+    )

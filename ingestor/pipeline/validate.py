@@ -1,0 +1,96 @@
+"""validate: raw batch → events. Decodes, checks, converts; what cannot be used is named with its raw bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from ingestor import errors
+from ingestor.events import mqtt
+from ingestor.events.event import Event, EventBatch, Outcome, Settled
+from ingestor.events.frame import Frame, FrameKind, RawBatch
+from ingestor.events.websocket import decode_websocket
+from ingestor.storage.quarantine import Quarantined
+
+Decoder = Callable[[Frame, int, frozenset[str]], list[Event | errors.Rejected]]
+
+#: Who reads which kind of frame. A decoder returns one element for each slot, in order.
+DECODERS: dict[FrameKind, Decoder] = {
+    "websocket": decode_websocket,
+    "eventstream": mqtt.decode_eventstream,
+    "statestream": mqtt.decode_statestream,
+    "discovery": mqtt.decode_discovery,
+    "zigbee2mqtt": mqtt.decode_zigbee2mqtt,
+    "tasmota": mqtt.decode_tasmota,
+    "topic": mqtt.decode_topic,
+}
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """What became of a raw batch: events to go on with, and pieces for the quarantine."""
+
+    batch: EventBatch
+    quarantined: list[Quarantined]
+
+
+def validate(raw: RawBatch, carries: frozenset[str]) -> Validated:
+    """Decode every frame of a batch; the same batch gives the same slots and the same events each time."""
+    events: list[Event] = []
+    filtered: list[int] = []
+    quarantined: list[Quarantined] = []
+    slot = 0
+    for frame in raw.frames:
+        for element in _decode(frame, slot, carries):
+            if isinstance(element, errors.Rejected):
+                quarantined.append(_piece(raw, frame, slot, element))
+            elif element.untimed and frame.shadowed:
+                filtered.append(slot)
+            else:
+                events.append(element)
+            slot += 1
+    settled = _settled("rejected", [piece.slot for piece in quarantined]) + _settled("filtered", filtered)
+    batch = EventBatch(
+        batch_id=raw.batch_id,
+        home=raw.home,
+        source=raw.source,
+        journal=raw.journal,
+        opened_ns=raw.opened_ns,
+        size=slot,
+        events=events,
+        settled=settled,
+    )
+    return Validated(batch, quarantined)
+
+
+def _decode(frame: Frame, slot: int, carries: frozenset[str]) -> list[Event | errors.Rejected]:
+    try:
+        return DECODERS[frame.kind](frame, slot, carries)
+    except errors.Rejected as error:
+        return [error]
+    except Exception as error:  # a bug in a decoder must cost one frame, never its neighbours
+        _log.exception("decoder_failed", kind=frame.kind, topic=frame.topic)
+        return [errors.UndecodableFrame("decoder_failed", f"{type(error).__name__}: {error}"[:300])]
+
+
+def _settled(outcome: Outcome, slots: list[int]) -> list[Settled]:
+    return [Settled(outcome, slots)] if slots else []
+
+
+def _piece(raw: RawBatch, frame: Frame, slot: int, error: errors.Rejected) -> Quarantined:
+    return Quarantined(
+        batch_id=raw.batch_id,
+        slot=slot,
+        home=raw.home,
+        source=raw.source,
+        reason=error.reason,
+        detail=error.detail,
+        raw=error.raw or frame.payload,
+        received_ns=frame.received_ns,
+        kind=frame.kind,
+        topic=frame.topic,
+    )

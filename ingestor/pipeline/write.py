@@ -1,0 +1,199 @@
+"""write: enriched events → points → store → done mark. Nothing is called written before the store has said so.
+
+The way of one batch: ask the index which points are there already (rule 6), build and write the others, then
+record them. The record is atomic and returns what was there: where another worker wrote the same event, or another
+event on the same point, in between, that is put right at once (`_settle_races`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ingestor import errors
+from ingestor.events import decoding
+from ingestor.events.event import Event, EventBatch, Outcome, Place, Settled
+from ingestor.events.frame import RICHNESS
+from ingestor.events.identity import batch_mark
+from ingestor.events.point import Point
+from ingestor.queue.done import DoneMark
+from ingestor.storage.port import Store
+from ingestor.storage.quarantine import Quarantined
+from ingestor.storage.schema import PointBuilder, point_key, point_time_ns
+from ingestor.storage.written import Mark, WrittenIndex
+
+_DIGITS = 1000
+
+
+@dataclass(slots=True)
+class _Job:
+    """An event on its way to its point."""
+
+    event: Event
+    place: Place
+    time_ns: int
+    mark: Mark
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a batch: the mark for the journal, pieces for the quarantine, tie-breaks that had to move."""
+
+    mark: DoneMark
+    quarantined: list[Quarantined]
+    moved: int = 0
+    points: int = 0
+
+
+@dataclass(slots=True)
+class _Tally:
+    points: int = 0
+    moved: int = 0
+    quarantined: list[Quarantined] = field(default_factory=list)
+
+
+class Writer:
+    """Writes batches to one store; `target` is the store's name in done marks."""
+
+    def __init__(self, store: Store, builder: PointBuilder, index: WrittenIndex, *, target: str = "store") -> None:
+        self._store = store
+        self._builder = builder
+        self._index = index
+        self._target = target
+
+    def write(self, batch: EventBatch, clock: Callable[[], int] = time.time_ns) -> Written:
+        """Write a batch. Raises Transient errors (nothing of it may be assumed written) and StoreRefused."""
+        tally = _Tally()
+        jobs = [self._job(batch, event) for event in batch.events]
+        self._drop_known(batch.home, jobs, tally)
+        todo = [job for job in jobs if job.outcome is None]
+        self._store_jobs(batch, todo, tally)
+        stored = [job for job in todo if job.outcome == "written"]
+        self._settle_races(batch, stored, tally)
+        now_ns = clock()
+        oldest_ns = min((event.received_ns for event in batch.events), default=now_ns)
+        mark = DoneMark(batch.batch_id, self._target, batch.size, _summary(batch, jobs), now_ns - oldest_ns)
+        return Written(mark, tally.quarantined, tally.moved, tally.points)
+
+    def _job(self, batch: EventBatch, event: Event) -> _Job:
+        place = batch.places[event.place]
+        time_ns = point_time_ns(event)
+        return _Job(event, place, time_ns, _mark(batch, event, place, time_ns))
+
+    def _drop_known(self, home: str, jobs: list[_Job], tally: _Tally) -> None:
+        """Decide which events are duplicates, and move those whose point belongs to another event."""
+        taken: dict[bytes, _Job] = {}
+        pending = jobs
+        while pending:
+            known = self._index.look(home, [job.mark.key for job in pending])
+            moved = []
+            for job, there in zip(pending, known, strict=True):
+                first = taken.get(job.mark.key)
+                there = there or (first.mark if first else None)
+                if there is None:
+                    taken[job.mark.key] = job
+                elif there.identity != job.mark.identity:
+                    _move(home, job)
+                    moved.append(job)
+                elif there.richness >= job.mark.richness:
+                    # Written by this very batch when it was sent before: its own, no duplicate.
+                    own = there.batch == job.mark.batch and first is None
+                    job.outcome = "written" if own else "duplicate"
+                else:
+                    taken[job.mark.key] = job
+            tally.moved += len(moved)
+            pending = moved
+
+    def _store_jobs(self, batch: EventBatch, jobs: Sequence[_Job], tally: _Tally) -> None:
+        points: list[Point] = []
+        for job in jobs:
+            try:
+                built = self._builder.points(job.event, job.place, batch.home, job.time_ns)
+            except errors.Rejected as error:
+                job.outcome = "rejected"
+                tally.quarantined.append(_piece(batch, job.event, error.reason, error.detail))
+                continue
+            job.outcome = "written"
+            points.extend(built)
+        tally.points += len(points)
+        if not points:
+            return
+        by_slot = {job.event.slot: job for job in jobs}
+        for rejection in self._store.write(points).rejected:
+            job = by_slot[points[rejection.index].slot]
+            if job.outcome != "rejected":
+                job.outcome = "rejected"
+                tally.quarantined.append(_piece(batch, job.event, rejection.reason, rejection.detail))
+
+    def _settle_races(self, batch: EventBatch, jobs: Sequence[_Job], tally: _Tally) -> None:
+        """Record what was written; where somebody was faster in the meantime, write what sets it right."""
+        pending = list(jobs)
+        while pending:
+            before = self._index.record(batch.home, [job.mark for job in pending])
+            again: list[_Job] = []
+            corrections: list[Point] = []
+            for job, there in zip(pending, before, strict=True):
+                if there is None:
+                    continue
+                if there.identity != job.mark.identity:
+                    # Another event took this very point between our look and our record: go to the next free one.
+                    _move(batch.home, job)
+                    tally.moved += 1
+                    again.append(job)
+                elif there.richness > job.mark.richness:
+                    corrections.extend(self._source_of(batch, job, there.richness))
+                elif there.richness < job.mark.richness:
+                    # A poorer twin may have written its fields over ours: write ours once more.
+                    corrections.extend(self._builder.points(job.event, job.place, batch.home, job.time_ns))
+            if corrections:
+                self._store.write(corrections)
+            if again:
+                self._store_jobs(batch, again, tally)
+            pending = again
+
+    def _source_of(self, batch: EventBatch, job: _Job, richness: int) -> list[Point]:
+        """Return the point that gives a richer twin its `source` back, all else being equal in both."""
+        source = next(name for name, rank in RICHNESS.items() if rank == richness)
+        points = self._builder.points(job.event, job.place, batch.home, job.time_ns)
+        return [
+            Point(point.measurement, point.tags, {"source": source}, point.time_ns, point.slot)
+            for point in points
+            if "source" in point.fields
+        ]
+
+
+def _mark(batch: EventBatch, event: Event, place: Place, time_ns: int) -> Mark:
+    key = point_key(batch.home, place.series, event.kind, time_ns)
+    return Mark(key, event.identity, RICHNESS[event.source], batch_mark(batch.batch_id))
+
+
+def _move(home: str, job: _Job) -> None:
+    """Take the next digit below the microsecond (rule 5)."""
+    micros, digit = divmod(job.time_ns, _DIGITS)
+    job.time_ns = micros * _DIGITS + (digit + 1) % _DIGITS
+    key = point_key(home, job.place.series, job.event.kind, job.time_ns)
+    job.mark = Mark(key, job.mark.identity, job.mark.richness, job.mark.batch)
+
+
+def _summary(batch: EventBatch, jobs: Sequence[_Job]) -> list[Settled]:
+    slots: dict[Outcome, list[int]] = {}
+    for job in jobs:
+        slots.setdefault(job.outcome or "written", []).append(job.event.slot)
+    return [*batch.settled, *(Settled(outcome, found) for outcome, found in slots.items())]
+
+
+def _piece(batch: EventBatch, event: Event, reason: str, detail: str) -> Quarantined:
+    raw = decoding.dumps({name: getattr(event, name) for name in event.__struct_fields__})
+    return Quarantined(
+        batch_id=batch.batch_id,
+        slot=event.slot,
+        home=batch.home,
+        source=batch.source,
+        reason=reason,
+        detail=detail,
+        raw=raw,
+        received_ns=event.received_ns,
+        kind=event.source,
+    )

@@ -1,0 +1,69 @@
+"""What a worker process holds open: made at its first use, once a process (a prefork child is one)."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import redis
+
+from ingestor import bootstrap
+from ingestor.home.port import HomeMap
+from ingestor.pipeline.write import Writer
+from ingestor.queue.done import DoneMarks
+from ingestor.settings import Settings
+from ingestor.storage.port import Store
+from ingestor.storage.quarantine import Quarantine
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Open connections and caches of this process; each is opened when it is first asked for."""
+
+    settings: Settings
+
+    @functools.cached_property
+    def state(self) -> redis.Redis:
+        """The state server."""
+        return bootstrap.open_state(self.settings)
+
+    @functools.cached_property
+    def done(self) -> DoneMarks:
+        """The mailboxes of the journals."""
+        return bootstrap.open_done_marks(self.state)
+
+    @functools.cached_property
+    def home_map(self) -> HomeMap:
+        """The map of the homes."""
+        return bootstrap.open_home_map(self.settings, self.state)
+
+    @functools.cached_property
+    def quarantine(self) -> Quarantine:
+        """Where rejected pieces rest."""
+        return bootstrap.open_quarantine(self.settings)
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """The event store."""
+        return bootstrap.open_store(self.settings)
+
+    @functools.cached_property
+    def writer(self) -> Writer:
+        """The writer to that store."""
+        return bootstrap.open_writer(self.settings, self.store, self.state)
+
+    @functools.cached_property
+    def carries(self) -> frozenset[str]:
+        """What must travel with an event besides the lean fields."""
+        return self.settings.carries()
+
+
+@functools.cache
+def resources() -> Resources:
+    """Return this process's resources."""
+    return Resources(bootstrap.settings())
+
+
+def forget() -> None:
+    """Forget inherited resources: a forked child must not share its parent's connections."""
+    resources.cache_clear()

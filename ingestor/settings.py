@@ -5,11 +5,17 @@ Names: `HA_INGESTOR_` + path in upper case, levels joined by `__`; in `ha-ingest
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
+
+from ingestor import settings_types as types
+from ingestor.settings_types import Glob, Group, Name, Port
 
 #: What a listener subscribes to when nothing is set; `*` stands for known names, since HA takes exact ones.
 DEFAULT_EVENT_TYPES = (
@@ -35,21 +41,13 @@ DEFAULT_EVENT_TYPES = (
     "repairs_issue_registry_updated",
 )
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Glob = Annotated[str, Field(min_length=1, max_length=255)]
-
-
-class Group(BaseModel):
-    """A level of the settings tree; a key that is not known is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+_SOCKET_PATH_BYTES = 100
 
 
 class HomeAssistantSettings(Group):
     """The connection to Home Assistant's WebSocket API."""
 
-    url: str | None = Field(
+    url: types.HomeAssistantUrl | None = Field(
         None,
         description="Address of Home Assistant, such as http://homeassistant.local:8123; empty: no WebSocket listener.",
     )
@@ -93,7 +91,7 @@ class TopicMapping(Group):
 class MqttSettings(Group):
     """The connection to an MQTT broker, and what is understood on it."""
 
-    url: str | None = Field(
+    url: types.MqttUrl | None = Field(
         None,
         description="Broker, such as mqtt://user:password@host:1883 or mqtts://host:8883; empty: no MQTT listener.",
     )
@@ -149,7 +147,7 @@ class HomeSettings(Group):
 class StorageSettings(Group):
     """The store of events."""
 
-    url: str = Field(
+    url: types.StoreUrl = Field(
         "sqlite://",
         description="influxdb2://host:8086/bucket?org=…, influxdb1://host:8086/database, influxdb3://host:8181/database (add `?tls=true` for https), or sqlite:// (in the data folder) or sqlite:///path.",
     )
@@ -175,7 +173,7 @@ class StorageSettings(Group):
 class BrokerSettings(Group):
     """The task broker."""
 
-    url: str = Field(
+    url: types.BrokerUrl = Field(
         "embedded",
         description="redis://, rediss://, redis+socket:// or amqp:// URL; `embedded` starts one in the data folder.",
     )
@@ -193,7 +191,7 @@ class BrokerSettings(Group):
 class StateSettings(Group):
     """Where done marks, caches and the index of written points live: a Redis."""
 
-    url: str | None = Field(None, description="redis:// URL; default: the broker, if that is a Redis.")
+    url: types.StateUrl | None = Field(None, description="redis:// URL; default: the broker, if that is a Redis.")
     written_window_s: int = Field(
         600, ge=60, description="How long a written point is remembered for the duplicate check."
     )
@@ -203,7 +201,7 @@ class StateSettings(Group):
 class DatabaseSettings(Group):
     """Metadata: the home's map over time, quarantine."""
 
-    url: str | None = Field(
+    url: types.DatabaseUrl | None = Field(
         None, description="sqlite:///path or postgresql://user@host/name; default: metadata.sqlite in the data folder."
     )
 
@@ -226,6 +224,12 @@ class JournalSettings(Group):
         20.0, gt=0, description="Most batches sent again each second, so that live events do not starve."
     )
 
+    @model_validator(mode="after")
+    def _check_room(self) -> JournalSettings:
+        if self.segment_bytes > self.max_bytes:
+            raise ValueError(f"segment_bytes ({self.segment_bytes}) is more than max_bytes ({self.max_bytes})")
+        return self
+
 
 class QueueSettings(Group):
     """Limits of the queues between the steps."""
@@ -234,6 +238,12 @@ class QueueSettings(Group):
         400, ge=1, description="Batches waiting in a queue at which listeners hold new ones in the journal."
     )
     low_water: int = Field(200, ge=0, description="Batches waiting at which they send again.")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> QueueSettings:
+        if self.low_water >= self.high_water:
+            raise ValueError(f"low_water ({self.low_water}) is not below high_water ({self.high_water})")
+        return self
 
 
 class WorkerSettings(Group):
@@ -331,8 +341,6 @@ class Settings(Group):
         names = [home.name for home in self.all_homes()]
         if len(set(names)) != len(names):
             raise ValueError(f"two homes have the same name: {', '.join(sorted(names))}")
-        if self.queue.low_water >= self.queue.high_water:
-            raise ValueError("queue.low_water must be below queue.high_water")
         return self
 
     def all_homes(self) -> list[HomeSettings]:
@@ -353,8 +361,15 @@ class Settings(Group):
 
     @property
     def broker_socket(self) -> Path:
-        """Where the embedded broker listens."""
-        return self.data_dir.absolute() / "broker" / "valkey.sock"
+        """Where the embedded broker listens: a socket that only this user may open.
+
+        A Unix socket's path has room for 107 bytes; a longer data folder gets a short one by its hash.
+        """
+        path = self.data_dir.absolute() / "broker" / "valkey.sock"
+        if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES:
+            return path
+        digest = hashlib.blake2b(os.fsencode(path), digest_size=8).hexdigest()
+        return Path(tempfile.gettempdir()) / f"ha-ingestor-{os.getuid()}-{digest}" / "valkey.sock"
 
     @property
     def state_url(self) -> str:

@@ -1,0 +1,110 @@
+"""What the settings tree is made of: a level, and types of values that check themselves; knows no setting by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+#: What the store may be addressed by (`ingestor.storage.open` knows what each means).
+STORE_SCHEMES = ("influxdb2", "influxdb1", "influxdb3", "sqlite")
+
+
+class Group(BaseModel):
+    """A level of the settings tree; a key that is not known is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any, info: ValidationInfo) -> Any:
+        # An empty text switches off what may be absent: TOML has no null, and neither has an environment.
+        return None if value == "" and may_be_absent(cls.model_fields[info.field_name or ""].annotation) else value
+
+
+def may_be_absent(annotation: Any) -> bool:
+    """Tell whether a type allows None."""
+    return type(None) in get_args(annotation)
+
+
+@dataclass(frozen=True, slots=True)
+class Expects:
+    """What a value should look like, in words, for messages and the reference."""
+
+    text: str
+
+
+def address_check(*schemes: str, bare: tuple[str, ...] = (), local: tuple[str, ...] = ()) -> Callable[[str], str]:
+    """Return a check that a value is a URL of one of the schemes; `bare` words pass, `local` schemes need no host."""
+
+    def check(value: str) -> str:
+        if value in bare:
+            return value
+        scheme, marker, rest = value.partition("://")
+        if not marker or scheme not in schemes:
+            raise ValueError(f"starts with none of {', '.join(f'{name}://' for name in schemes)}")
+        if scheme not in local and not _has_host(value):
+            raise ValueError("names no host, or its port is not a number from 1 to 65535")
+        if any(letter.isspace() for letter in rest):
+            raise ValueError("has white space in it")
+        return value
+
+    return check
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+Name = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$"),
+    Expects("up to 40 of a-z, 0-9, _ and -, starting with a letter or digit"),
+]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Glob = Annotated[str, Field(min_length=1, max_length=255)]
+HomeAssistantUrl = Annotated[
+    str,
+    AfterValidator(address_check("http", "https", "ws", "wss")),
+    Expects("an address such as http://homeassistant.local:8123"),
+]
+MqttUrl = Annotated[
+    str,
+    AfterValidator(address_check("mqtt", "mqtts", "ws", "wss")),
+    Expects("an address such as mqtt://user:password@host:1883 or mqtts://host:8883"),
+]
+StoreUrl = Annotated[
+    str,
+    AfterValidator(address_check(*STORE_SCHEMES, local=("sqlite",))),
+    Expects("an address such as influxdb2://host:8086/bucket?org=name, influxdb1://host:8086/database or sqlite://"),
+]
+BrokerUrl = Annotated[
+    str,
+    AfterValidator(
+        address_check(
+            "redis", "rediss", "redis+socket", "amqp", "amqps", bare=("embedded",), local=("redis+socket", "amqp")
+        )
+    ),
+    Expects("`embedded`, or an address such as redis://host:6379/0 or amqp://user:password@host:5672//"),
+]
+StateUrl = Annotated[
+    str,
+    AfterValidator(address_check("redis", "rediss", "unix", local=("unix",))),
+    Expects("an address such as redis://host:6379/1 or unix:///path/to/socket?db=1"),
+]
+DatabaseUrl = Annotated[
+    str,
+    AfterValidator(
+        address_check(
+            "sqlite", "postgresql", "postgresql+psycopg", local=("sqlite", "postgresql", "postgresql+psycopg")
+        )
+    ),
+    Expects("an address such as sqlite:////path/metadata.sqlite or postgresql://user@host/name"),
+]

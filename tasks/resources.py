@@ -35,7 +35,7 @@ class Resources:
     @functools.cached_property
     def home_map(self) -> HomeMap:
         """The map of the homes."""
-        return bootstrap.open_home_map(self.settings, self.state)
+        return bootstrap.open_home_map(self.state)
 
     @functools.cached_property
     def quarantine(self) -> Quarantine:

@@ -173,7 +173,7 @@ class IssueEvent(RegistryEvent):
 
 
 class LifecycleEvent(EventData):
-    """homeassistant_start, …_started, …_stop, …_final_write, core_config_updated: what they say is that they happened."""
+    """homeassistant_start and the like, core_config_updated: what they say is that they happened."""
 
 
 _KINDS: Final[dict[str, type[EventData]]] = {

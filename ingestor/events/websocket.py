@@ -80,10 +80,8 @@ def _decode_one(message: Any, slot: int, frame: Frame, carries: frozenset[str]) 
     try:
         event = message.get("event") if isinstance(message, dict) and message.get("type") == "event" else None
         if not isinstance(event, dict):
-            raise errors.InvalidEvent("unknown_message", "neither an event nor an answer of Home Assistant")  # noqa: TRY301 -- one way out
-        return event_from_message(
-            event, slot=slot, received_ns=frame.received_ns, source=frame.kind, carries=carries
-        )
+            raise errors.InvalidEvent("unknown_message", "neither an event nor an answer of Home Assistant")
+        return event_from_message(event, slot=slot, received_ns=frame.received_ns, source=frame.kind, carries=carries)
     except errors.Rejected as error:
         error.raw = decoding.dumps(message)
         return error
@@ -129,7 +127,9 @@ def fill_state(event: Event, new: dict[str, Any] | None, carries: frozenset[str]
         return
     # Mostly equal to the time that was read already: then it is not read again.
     event.time_us = time_us(new["last_updated"])
-    event.last_changed_us = event.time_us if new["last_changed"] == new["last_updated"] else time_us(new["last_changed"])
+    event.last_changed_us = (
+        event.time_us if new["last_changed"] == new["last_updated"] else time_us(new["last_changed"])
+    )
     attributes = new["attributes"]
     event.unit = short_text(attributes.get("unit_of_measurement"))
     event.device_class = short_text(attributes.get("device_class"))

@@ -89,9 +89,9 @@ class Writer:
         while pending:
             known = self._index.look(home, [job.mark.key for job in pending])
             moved = []
-            for job, there in zip(pending, known, strict=True):
+            for job, stored in zip(pending, known, strict=True):
                 first = taken.get(job.mark.key)
-                there = there or (first.mark if first else None)
+                there = stored or (first.mark if first else None)
                 if there is None:
                     taken[job.mark.key] = job
                 elif there.identity != job.mark.identity:

@@ -1,0 +1,82 @@
+"""The composition root: the only place that names real adapters. Everything else asks for a port.
+
+Imports stand inside the functions on purpose: a listener must not load what only a writer needs (80 MB limit).
+"""
+# ruff: noqa: PLC0415 -- see above
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import redis
+
+    from ingestor.home.port import HomeMap
+    from ingestor.pipeline.write import Writer
+    from ingestor.queue.done import DoneMarks
+    from ingestor.queue.status_board import StatusBoard
+    from ingestor.settings import Settings
+    from ingestor.storage.port import Store
+    from ingestor.storage.quarantine import Quarantine
+
+
+@functools.cache
+def settings() -> Settings:
+    """Return this process's settings, read once. Raises InvalidSettings."""
+    from ingestor.settings_sources import load_settings
+
+    return load_settings().settings
+
+
+def open_state(settings: Settings) -> redis.Redis:
+    """Connect to the state server."""
+    from ingestor.queue.state import connect_state
+
+    return connect_state(settings.state_url)
+
+
+def open_done_marks(state: redis.Redis) -> DoneMarks:
+    """Open the mailboxes of the journals."""
+    from ingestor.queue.done_redis import RedisDoneMarks
+
+    return RedisDoneMarks(state)
+
+
+def open_home_map(state: redis.Redis) -> HomeMap:
+    """Open the map of the homes as the registry task publishes it."""
+    from ingestor.home.cache import RedisHomeMap
+
+    return RedisHomeMap(state)
+
+
+def open_quarantine(settings: Settings) -> Quarantine:
+    """Open the quarantine in the metadata database."""
+    from ingestor.storage.database import open_database
+    from ingestor.storage.quarantine_sql import SqlQuarantine
+
+    return SqlQuarantine(open_database(settings.database_url))
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the event store that the settings name."""
+    from ingestor.storage.open import open_store as open_by_url
+
+    return open_by_url(settings.storage, settings.data_dir)
+
+
+def open_writer(settings: Settings, store: Store, state: redis.Redis) -> Writer:
+    """Open the writer of events to that store."""
+    from ingestor.pipeline.write import Writer
+    from ingestor.storage.schema import PointBuilder
+    from ingestor.storage.written_redis import RedisWrittenIndex
+
+    index = RedisWrittenIndex(state, window_s=settings.state.written_window_s, most=settings.state.written_max)
+    return Writer(store, PointBuilder(settings.storage), index)
+
+
+def open_status_board(settings: Settings) -> StatusBoard:
+    """Open the board on which processes tell how they are."""
+    from ingestor.queue.status_board import StatusBoard
+
+    return StatusBoard(open_state(settings))

@@ -1,0 +1,101 @@
+"""What is round every pipeline task: time, log line, patience with peers that are away; knows no step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import structlog
+from celery import Task, current_app
+from celery.exceptions import SoftTimeLimitExceeded
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from ingestor import errors, metrics
+from ingestor.queue import message, names
+
+T = TypeVar("T")
+
+#: How long a task waits for a peer before it puts its batch back into the queue: below the soft time limit.
+PATIENCE_S: Final = 15.0
+
+_log = structlog.get_logger("tasks")
+
+
+def patiently(call: Callable[[], T], *, limit_s: float = PATIENCE_S) -> T:
+    """Call until it succeeds, with jittered back-off while a peer is away; after the limit raise its error."""
+    retrying = Retrying(
+        retry=retry_if_exception_type((errors.Transient, errors.StoreRefused)),
+        wait=wait_random_exponential(multiplier=0.1, max=2.0),
+        stop=stop_after_delay(limit_s),
+        before_sleep=_say_waiting,
+    )
+    try:
+        return retrying(call)
+    except RetryError as gave_up:
+        raise gave_up.last_attempt.exception() or gave_up from gave_up
+
+
+def _say_waiting(state: Any) -> None:
+    error = state.outcome.exception()
+    metrics.counter("ingestor_task_waits_total", peer=type(error).__name__).inc()
+    if state.attempt_number == 1:
+        _log.warning("waiting", error=str(error), kind=type(error).__name__)
+
+
+@contextmanager
+def envelope(task: Task, step: names.TaskType, body: bytes) -> Iterator[dict[str, Any]]:
+    """Time a step, write its one log line, and see to it that its batch is not lost while a peer is away.
+
+    Yields a dict for the fields of the log line. A batch whose peer stays away goes back to the end of its queue;
+    what goes wrong otherwise is logged, and the journal sends the batch again.
+    """
+    started = time.perf_counter()
+    fields: dict[str, Any] = {}
+    try:
+        yield fields
+    except (errors.Transient, errors.StoreRefused) as error:
+        put_back(task, step, body)
+        _log.warning("batch_put_back", step=step.value, error=str(error), **fields)
+        return
+    except SoftTimeLimitExceeded:
+        _log.error("batch_timed_out", step=step.value, **fields)
+        raise
+    except Exception:
+        metrics.counter("ingestor_task_failures_total", step=step.value).inc()
+        _log.exception("batch_failed", step=step.value, **fields)
+        raise
+    took_s = time.perf_counter() - started
+    metrics.histogram("ingestor_step_seconds", step=step.value).observe(took_s)
+    _log.info(f"batch_{_DONE[step]}", took_ms=round(took_s * 1000, 1), **fields)
+
+
+_DONE: Final = {
+    names.TaskType.VALIDATE: "validated",
+    names.TaskType.ENRICH: "enriched",
+    names.TaskType.WRITE: "written",
+}
+
+
+def put_back(task: Task, step: names.TaskType, body: bytes) -> None:
+    """Put a batch back to the end of its queue, so that the worker can end this task in its time."""
+    request = task.request
+    current_app.send_task(
+        task.name, args=[body], kwargs=dict(request.kwargs or {}), queue=step.value, argsrepr=request.argsrepr
+    )
+
+
+def hand_on(step: names.TaskType, task_name: str, batch: Any, *, countdown_s: float = 0.0) -> None:
+    """Enqueue a batch for the next step. Raises BrokerUnavailable where the broker does not take it."""
+    told = f"batch {batch.batch_id} {len(batch.events)} events {batch.source} {batch.home}"
+    try:
+        current_app.send_task(
+            task_name,
+            args=[message.encode_events(batch)],
+            queue=step.value,
+            argsrepr=f"({told!r},)",
+            countdown=countdown_s or None,
+        )
+    except current_app.connection_for_write().recoverable_connection_errors as error:
+        raise errors.BrokerUnavailable(f"{type(error).__name__}: {error}") from error

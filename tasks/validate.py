@@ -1,0 +1,65 @@
+"""The task `validate`: an envelope round `ingestor.pipeline.validate`."""
+
+from __future__ import annotations
+
+import time
+
+from celery import Task, shared_task
+
+from ingestor import errors, metrics
+from ingestor.events.event import EventBatch
+from ingestor.pipeline.validate import Validated, validate
+from ingestor.queue import message, names
+from ingestor.queue.done import DoneMark
+from ingestor.storage.quarantine import Quarantined
+from tasks.envelope import envelope, hand_on, patiently
+from tasks.resources import resources
+
+
+@shared_task(name=names.VALIDATE_BATCH, bind=True)
+def validate_batch(self: Task, body: bytes, attempt: int = 1) -> None:
+    """Decode and check a raw batch, put aside what cannot be used, hand the rest on to `enrich`."""
+    with envelope(self, names.TaskType.VALIDATE, body) as line:
+        held = resources()
+        try:
+            raw = message.decode_raw(body)
+        except errors.UnreadableMessage as error:
+            put_aside_unreadable(self, body, error)
+            return
+        line.update(batch=raw.batch_id, source=raw.source, home=raw.home, frames=len(raw.frames), attempt=attempt)
+        found = validate(raw, held.carries)
+        line.update(events=len(found.batch.events), rejected=len(found.quarantined))
+        _put_aside(found)
+        if found.batch.events:
+            patiently(lambda: hand_on(names.TaskType.ENRICH, names.ENRICH_BATCH, found.batch))
+        else:
+            _mark_done(found.batch)
+
+
+def put_aside_unreadable(task: Task, body: bytes, error: errors.UnreadableMessage) -> None:
+    """Keep a queue message that is none of ours, or of another version, in the quarantine."""
+    piece = Quarantined(
+        batch_id=str(task.request.id)[:26],
+        slot=-1,
+        home="-",
+        source="queue",
+        reason=error.reason,
+        detail=error.detail,
+        raw=body if isinstance(body, bytes) else repr(body).encode(),
+        received_ns=time.time_ns(),
+        kind=task.name,
+    )
+    patiently(lambda: resources().quarantine.put([piece]))
+
+
+def _put_aside(found: Validated) -> None:
+    if found.quarantined:
+        patiently(lambda: resources().quarantine.put(found.quarantined))
+        for piece in found.quarantined:
+            metrics.counter("ingestor_rejections_total", reason=piece.reason).inc()
+
+
+def _mark_done(batch: EventBatch) -> None:
+    """Tell the journal of a batch that has nothing to write."""
+    mark = DoneMark(batch.batch_id, "store", batch.size, batch.settled)
+    patiently(lambda: resources().done.put(batch.journal, mark))

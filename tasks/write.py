@@ -1,0 +1,39 @@
+"""The task `write`: an envelope round `ingestor.pipeline.write`."""
+
+from __future__ import annotations
+
+from celery import Task, shared_task
+
+from ingestor import errors, metrics
+from ingestor.pipeline.write import Written
+from ingestor.queue import message, names
+from tasks.envelope import envelope, patiently
+from tasks.resources import resources
+from tasks.validate import put_aside_unreadable
+
+
+@shared_task(name=names.WRITE_BATCH, bind=True)
+def write_batch(self: Task, body: bytes) -> None:
+    """Write events to the store, and only then tell the journal that they are done."""
+    with envelope(self, names.TaskType.WRITE, body) as line:
+        held = resources()
+        try:
+            batch = message.decode_events(body)
+        except errors.UnreadableMessage as error:
+            put_aside_unreadable(self, body, error)
+            return
+        line.update(batch=batch.batch_id, source=batch.source, home=batch.home, events=len(batch.events))
+        written = patiently(lambda: held.writer.write(batch))
+        if written.quarantined:
+            patiently(lambda: held.quarantine.put(written.quarantined))
+        patiently(lambda: held.done.put(batch.journal, written.mark))
+        line.update(points=written.points, rejected=len(written.quarantined), lag_ms=written.mark.lag_ns // 1_000_000)
+        _count(written)
+
+
+def _count(written: Written) -> None:
+    metrics.histogram("ingestor_lag_seconds").observe(written.mark.lag_ns / 1e9)
+    if written.moved:
+        metrics.counter("ingestor_tie_breaks_total").inc(written.moved)
+    for piece in written.quarantined:
+        metrics.counter("ingestor_rejections_total", reason=piece.reason).inc()

@@ -1,0 +1,43 @@
+"""The Celery application as workers run it: configuration, task modules, and what a process sets up when it starts."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from ingestor.queue.app import make_app
+
+from ingestor import bootstrap, logs, metrics
+from tasks import resources
+
+_TASK_MODULES = ("tasks.validate", "tasks.enrich", "tasks.write", "tasks.registry", "tasks.upkeep")
+
+
+def build() -> Celery:
+    """Return the configured application. Raises InvalidSettings."""
+    settings = bootstrap.settings()
+    app = make_app(settings.broker_url)
+    app.conf.include = _TASK_MODULES
+    app.conf.redbeat_redis_url = settings.state_url
+    app.conf.beat_schedule["sync-registries"]["schedule"] = settings.registry.sync_every_s
+    metrics.start(settings.data_dir / "metrics")
+    return app
+
+
+@setup_logging.connect
+def _set_up_logs(**_: Any) -> None:
+    settings = bootstrap.settings()
+    logs.set_up(settings.log)
+
+
+@worker_process_init.connect
+def _start_process(**_: Any) -> None:
+    """A forked child opens connections of its own."""
+    resources.forget()
+
+
+@worker_process_shutdown.connect
+def _end_process(pid: int | None = None, **_: Any) -> None:
+    metrics.mark_dead(pid or os.getpid())

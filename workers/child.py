@@ -1,0 +1,153 @@
+"""One process under the supervisor: start, watch, restart with back-off, stop; output goes to a bounded log."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from logging import handlers
+from pathlib import Path
+from typing import Final
+
+#: An end that a restart cannot mend (ingestor/cli/exit_codes.py): bad settings, refused credentials.
+HOPELESS_CODES: Final = frozenset({2, 4})
+_BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+#: A process that ran this long is well: its back-off starts anew.
+_STABLE_S: Final = 60.0
+_LOG_BYTES: Final = 5_000_000
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A process to keep alive. `stop_order`: the lowest stops first. `settles`: an end with code 0 is no fault."""
+
+    name: str
+    argv: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+    stop_order: int = 1
+    settles: bool = False
+
+
+class Child:
+    """A running Spec. Not safe to share between threads, but for its log reader."""
+
+    def __init__(self, spec: Spec, log_dir: Path) -> None:
+        self.spec = spec
+        self.restarts = 0
+        self.given_up: str | None = None
+        self.last_line = ""
+        self._failures = 0
+        self._started_at = 0.0
+        self._start_again_at: float | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = handlers.RotatingFileHandler(
+            log_dir / f"{spec.name}.log", maxBytes=_LOG_BYTES, backupCount=2, delay=True
+        )
+        self._log.terminator = ""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while it runs."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def start(self) -> None:
+        """Start the process in a session of its own: a Ctrl-C reaches the supervisor alone, which knows the order."""
+        self._started_at = time.monotonic()
+        self._start_again_at = None
+        self._process = subprocess.Popen(  # noqa: S603 -- our own command line
+            self.spec.argv,
+            env={**os.environ, **self.spec.env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 -- only a system call
+        )
+        threading.Thread(target=self._pump, args=(self._process,), name=f"log-{self.spec.name}", daemon=True).start()
+
+    def watch(self) -> str | None:
+        """Restart the process when it is due; return a sentence for the operator when something happened."""
+        if self.given_up or self._process is None:
+            return None
+        if self._start_again_at is not None:
+            if time.monotonic() < self._start_again_at:
+                return None
+            self.restarts += 1
+            self.start()
+            return f"{self.spec.name} started again (restart {self.restarts})"
+        code = self._process.poll()
+        if code is None:
+            return None
+        return self._ended(code)
+
+    def _ended(self, code: int) -> str:
+        if code in HOPELESS_CODES or (code == 0 and self.spec.settles):
+            self.given_up = f"ended with code {code}"
+            reason = f": {self.last_line}" if code else ""
+            return f"{self.spec.name} stays down (code {code}){reason}"
+        if time.monotonic() - self._started_at > _STABLE_S:
+            self._failures = 0
+        wait_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
+        self._failures += 1
+        self._start_again_at = time.monotonic() + wait_s
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        return f"{self.spec.name} {how}; starting it again in {wait_s:g} s"
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM."""
+        self.given_up = self.given_up or "stopping"
+        self._signal(signal.SIGTERM)
+
+    def wait_gone(self, deadline: float) -> bool:
+        """Wait until the process has ended; False when `deadline` (monotonic) came first."""
+        if self._process is None:
+            return True
+        try:
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """Kill the process and what it started."""
+        if self._process is None:
+            return
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self._process.wait(5)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def _pump(self, process: subprocess.Popen[bytes]) -> None:
+        """Copy output to the log file, and remember the last line: it says why a process ended."""
+        if process.stdout is None:
+            return
+        for raw in process.stdout:
+            line = raw.decode("utf-8", "replace")
+            if line.strip():
+                self.last_line = line.strip()[:300]
+            self._log.acquire()
+            try:
+                if self._log.stream is None:
+                    self._log.stream = self._log._open()  # noqa: SLF001 -- the handler has no public way to write text
+                if self._log.maxBytes and self._log.stream.tell() + len(line) > self._log.maxBytes:
+                    self._log.doRollover()
+                self._log.stream.write(line)
+                self._log.stream.flush()
+            finally:
+                self._log.release()
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when the supervisor dies, however it dies."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,152 @@
+"""What the operator of `make run` sees: where things are, what happens, and one line that keeps counting."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+from ingestor import bootstrap
+
+if TYPE_CHECKING:
+    from ingestor.queue.status_board import StatusBoard
+
+    from ingestor.settings import Settings
+
+_EVERY_S = 1.0
+#: Off a terminal (a log file, CI) a line a second would be noise.
+_EVERY_S_PLAIN = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The sums of what the listeners report."""
+
+    received: int
+    written: int
+    duplicate: int
+    rejected: int
+    pending: int
+    connected: int
+    listeners: int
+    lag_ms: float
+    error: str
+
+
+class Screen:
+    """Prints to one stream. On a terminal the last line is rewritten in place."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._live = out.isatty()
+        self._board: StatusBoard | None = None
+        self._next_at = 0.0
+        self._before: tuple[float, int] | None = None
+        self._line_shown = False
+
+    def say(self, sentence: str) -> None:
+        """Print a line of news above the status line."""
+        self._clear()
+        self._out.write(f"{time.strftime('%H:%M:%S')}  {sentence}\n")
+        self._out.flush()
+
+    def banner(self, settings: Settings, *, demo: bool) -> None:
+        """Print where things are."""
+        self._board = bootstrap.open_status_board(settings)
+        self._clear()
+        for line in banner_lines(settings, demo=demo):
+            self._out.write(line + "\n")
+        self._out.flush()
+
+    def tick(self) -> None:
+        """Renew the status line when it is due."""
+        now = time.monotonic()
+        if self._board is None or now < self._next_at:
+            return
+        self._next_at = now + (_EVERY_S if self._live else _EVERY_S_PLAIN)
+        reading = sum_up(self._board.all())
+        rate = 0.0
+        if self._before is not None and now > self._before[0]:
+            rate = max(0.0, (reading.written - self._before[1]) / (now - self._before[0]))
+        self._before = (now, reading.written)
+        self._show(status_line(reading, rate))
+
+    def _show(self, line: str) -> None:
+        text = f"{time.strftime('%H:%M:%S')}  {line}"
+        if self._live:
+            width = shutil.get_terminal_size().columns - 1
+            self._out.write(f"\r\x1b[2K{text[:width]}")
+            self._line_shown = True
+        else:
+            self._out.write(text + "\n")
+        self._out.flush()
+
+    def _clear(self) -> None:
+        if self._line_shown:
+            self._out.write("\r\x1b[2K")
+            self._line_shown = False
+
+
+def banner_lines(settings: Settings, *, demo: bool) -> list[str]:
+    """Return the lines that tell where things are and how to look at the events."""
+    flower = f"http://{settings.flower.host}:{settings.flower.port}"
+    password = "password in data folder: flower-password" if settings.flower.password is None else "password as set"
+    homes = ", ".join(home.name for home in settings.all_homes())
+    return [
+        "",
+        "  HA-Ingestor is running"
+        + (" with the demo home: no Home Assistant is configured." if demo else f": {homes}."),
+        "",
+        f"  API      http://{settings.api.host}:{settings.api.port}   (/api/health, /metrics)",
+        f"  Flower   {flower}   (user {settings.flower.user}, {password})"
+        if settings.flower.enabled
+        else "  Flower   off",
+        f"  Data     {settings.data_dir.absolute()}   (logs in logs/)",
+        f"  Store    {settings.storage.url}",
+        "  Events   .venv/bin/ha-ingestor events        State   .venv/bin/ha-ingestor status",
+        *(
+            ["  Your own HA_INGESTOR_HOMEASSISTANT__URL=http://… HA_INGESTOR_HOMEASSISTANT__TOKEN=… make run"]
+            if demo
+            else []
+        ),
+        "  Stop     Ctrl-C",
+        "",
+    ]
+
+
+def sum_up(board: dict[str, dict[str, Any]]) -> Reading:
+    """Add up what the listeners put on the status board."""
+    listeners = [entry for key, entry in board.items() if key.startswith("listener")]
+    intakes = [entry.get("intake", {}) for entry in listeners]
+    counts = [intake.get("counts", {}) for intake in intakes]
+
+    def total(name: str) -> int:
+        return sum(int(count.get(name, 0)) for count in counts)
+
+    return Reading(
+        received=sum(sum(int(value) for value in count.values()) for count in counts),
+        written=total("written"),
+        duplicate=total("duplicate"),
+        rejected=total("rejected"),
+        pending=sum(int(intake.get("pending_batches", 0)) for intake in intakes),
+        connected=sum(1 for entry in listeners if entry.get("connected")),
+        listeners=len(listeners),
+        lag_ms=max((float(intake.get("lag_ms", 0.0)) for intake in intakes), default=0.0),
+        error=next((str(entry["last_error"]) for entry in listeners if entry.get("last_error")), ""),
+    )
+
+
+def status_line(reading: Reading, rate: float) -> str:
+    """Return the one line that keeps counting."""
+    parts = [
+        f"{reading.written:,} events stored",
+        f"{rate:,.1f}/s",
+        f"lag {reading.lag_ms:.0f} ms",
+        f"journal {reading.pending} batches",
+        f"quarantine {reading.rejected}",
+        f"{reading.connected}/{reading.listeners} listeners connected",
+    ]
+    if reading.error and reading.connected < reading.listeners:
+        parts.append(reading.error)
+    return "  ·  ".join(parts)

@@ -1,0 +1,135 @@
+"""Keeps every process of an installation alive: starts them in order, restarts what dies, stops all within 10 s."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO, Final
+
+from ingestor.settings_sources import load_settings
+from ingestor.storage.database import open_database
+
+from ingestor import errors
+from ingestor.settings import Settings
+from workers import broker, plan, screen
+from workers.child import Child
+
+#: All is down within 10 s of the word: what has not ended by itself after 8 is killed. The journal holds the rest.
+_STOP_WITHIN_S: Final = 8.0
+_BROKER_START_S: Final = 30.0
+_TICK_S: Final = 0.25
+
+
+class Supervisor:
+    """The processes of one installation."""
+
+    def __init__(self, settings: Settings, display: screen.Screen) -> None:
+        self._settings = settings
+        self._screen = display
+        self._plan = plan.make(settings)
+        self._log_dir = settings.data_dir / "logs"
+        self._broker: Child | None = None
+        self._children: list[Child] = []
+        self._stop = threading.Event()
+
+    def run(self) -> int:
+        """Run until SIGINT or SIGTERM; return the exit code."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._stop.set())
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        os.environ.update(self._plan.env)
+        try:
+            self._start_all()
+            self._screen.banner(self._settings, demo=self._plan.demo)
+            while not self._stop.wait(_TICK_S):
+                self._watch()
+                self._screen.tick()
+        finally:
+            clean = self._stop_all()
+        return 0 if clean else 1
+
+    def _start_all(self) -> None:
+        if self._plan.broker is not None:
+            self._broker = Child(self._plan.broker, self._log_dir)
+            self._broker.start()
+            self._await_broker(self._broker)
+        # The tables are made once here, not by every worker at once.
+        open_database(self._settings.database_url).dispose()
+        for spec in self._plan.others:
+            child = Child(spec, self._log_dir)
+            self._children.append(child)
+            child.start()
+            self._screen.say(f"started {spec.name}")
+
+    def _await_broker(self, child: Child) -> None:
+        deadline = time.monotonic() + _BROKER_START_S
+        while not broker.answers(self._settings):
+            if child.pid is None:
+                raise errors.BrokerUnavailable(f"the embedded broker ended at once: {child.last_line}")
+            if time.monotonic() > deadline or self._stop.wait(0.05):
+                raise errors.BrokerUnavailable(f"the embedded broker does not answer: {child.last_line}")
+        self._screen.say("started broker")
+
+    def _watch(self) -> None:
+        for child in [*([self._broker] if self._broker else []), *self._children]:
+            if news := child.watch():
+                self._screen.say(news)
+
+    def _stop_all(self) -> bool:
+        """Stop listeners (they flush), then workers and the rest, the broker last; False if one had to be killed."""
+        self._screen.say("stopping …")
+        deadline = time.monotonic() + _STOP_WITHIN_S
+        clean = True
+        everyone = [*self._children, *([self._broker] if self._broker else [])]
+        orders = sorted({child.spec.stop_order for child in everyone})
+        for order in orders:
+            group = [child for child in everyone if child.spec.stop_order == order]
+            for child in group:
+                child.ask_to_stop()
+            # The broker is asked last and keeps a second for itself.
+            share = deadline if order == orders[-1] else deadline - 1.5
+            for child in group:
+                if not child.wait_gone(share):
+                    self._screen.say(f"{child.spec.name} did not stop in time and was killed")
+                    clean = False
+                child.kill()
+        self._screen.say("stopped")
+        return clean
+
+
+def lock_data_dir(folder: Path) -> IO[str]:
+    """Take the data folder for this supervisor alone. Raises InvalidSettings where another one has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".ha-ingestor").touch()
+    handle = (folder / "supervisor.lock").open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise errors.InvalidSettings(
+            f"another `ha-ingestor up` runs in {folder}: stop it, or set HA_INGESTOR_DATA_DIR to another folder"
+        ) from error
+    return handle
+
+
+def main() -> int:
+    """Run the supervisor; exit code 2 for bad settings, 1 where a process had to be killed."""
+    display = screen.Screen(sys.stdout)
+    try:
+        settings = load_settings().settings
+        with lock_data_dir(settings.data_dir):
+            return Supervisor(settings, display).run()
+    except errors.InvalidSettings as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except errors.BrokerUnavailable as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

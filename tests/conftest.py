@@ -1,0 +1,104 @@
+"""The real servers of the tests, as fixtures: shared ones by name, and `start_server` for tests that harm theirs.
+
+Where a server is missing a test is skipped with what and why; with `CI=true` it fails: a green run has seen them all.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+
+import pytest
+
+from tests.servers import MissingServerError, Server
+from tests.servers_brokers import Mosquitto, RabbitMQ, RedisServer, ValkeyServer
+from tests.servers_stores import InfluxDB, PostgreSQL, VictoriaMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+class StartServer(Protocol):
+    """Starts a server of the given kind, to be stopped at the end of the test."""
+
+    def __call__(self, kind: type[AnyServer], **options: Any) -> AnyServer: ...
+
+
+def missing(reason: object) -> NoReturn:
+    """Skip the test, or fail it where nothing may be missing."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}; with CI=true a missing server is a failure", pytrace=False)
+    pytest.skip(str(reason))
+
+
+def make(kind: type[AnyServer], **options: Any) -> AnyServer:
+    """Return a server that is not started yet; skip or fail where it is missing."""
+    try:
+        return kind(**options)
+    except MissingServerError as error:
+        missing(error)
+
+
+@pytest.fixture
+def start_server() -> Iterator[StartServer]:
+    """Start servers for one test alone, which may kill and restart them."""
+    with ExitStack() as stack:
+
+        def start(kind: type[AnyServer], **options: Any) -> AnyServer:
+            server = make(kind, **options)
+            stack.enter_context(server)
+            return server
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> Iterator[Mosquitto]:
+    """An MQTT broker for all tests: use topics and client ids of your own."""
+    with make(Mosquitto) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """Debian's Redis for all tests: use keys of your own."""
+    with make(RedisServer) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ValkeyServer]:
+    """The embedded broker's program for all tests: use keys of your own."""
+    with make(ValkeyServer) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """A RabbitMQ node for all tests: use queues of your own."""
+    with make(RabbitMQ) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def influxdb() -> Iterator[InfluxDB]:
+    """An InfluxDB 1.6 for all tests: make a database of your own."""
+    with make(InfluxDB) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def victoria_metrics() -> Iterator[VictoriaMetrics]:
+    """A VictoriaMetrics for all tests: use measurements of your own."""
+    with make(VictoriaMetrics) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL cluster for all tests: make a database of your own."""
+    with make(PostgreSQL) as server:
+        yield server

@@ -1,6 +1,6 @@
 """The versioned message format: a head that tells version and kind, then zstd-compressed MessagePack.
 
-Layout: 4 bytes `HAI` + kind (`r` raw batch, `e` events), 1 byte version, the zstd frame.
+Layout: 4 bytes `HAI` + kind (`r` raw batch, `e` events), 1 byte version, the zstd frame with its checksum.
 Nothing is unpickled, ever: a message from the network can only become the structs named here.
 """
 
@@ -43,7 +43,7 @@ def decode_raw(message: bytes) -> RawBatch:
     """Read a message of kind raw; raise UnreadableMessage where it is not one."""
     try:
         return _raw_decoder.decode(_unpack(_RAW, message))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.UnreadableMessage("unreadable_message", str(error)) from error
 
 
@@ -51,13 +51,13 @@ def decode_events(message: bytes) -> EventBatch:
     """Read a message of kind events; raise UnreadableMessage where it is not one."""
     try:
         return _event_decoder.decode(_unpack(_EVENTS, message))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.UnreadableMessage("unreadable_message", str(error)) from error
 
 
 def _pack(head: bytes, body: bytes) -> bytes:
     # A compressor is not safe to share between threads, and making one costs 1 µs.
-    return head + bytes((VERSION,)) + zstandard.ZstdCompressor(level=_LEVEL).compress(body)
+    return head + bytes((VERSION,)) + zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(body)
 
 
 def _unpack(head: bytes, message: bytes) -> bytes:

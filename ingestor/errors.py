@@ -6,10 +6,12 @@ IngestorError
 │   ├── StoreUnavailable
 │   ├── StateUnavailable
 │   ├── HomeAssistantUnavailable
+│   │   └── ConnectionLost
 │   └── JournalFull      the buffer is at its limit; its policy applies
 ├── Rejected             this piece of data cannot be used; it goes to quarantine
 │   ├── UndecodableFrame
 │   ├── InvalidEvent
+│   ├── CommandRefused
 │   └── UnreadableMessage
 └── Fatal                somebody must change something first; do not try again
     ├── InvalidSettings
@@ -51,6 +53,14 @@ class HomeAssistantUnavailable(Transient):
     """Home Assistant cannot be reached or closed the connection."""
 
 
+class ConnectionLost(HomeAssistantUnavailable):
+    """A connection to Home Assistant ended though nobody asked for it; `reason` is a short stable name."""
+
+    def __init__(self, reason: str, message: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class JournalFull(Transient):
     """The journal has reached its size limit, or its disk is full."""
 
@@ -75,6 +85,10 @@ class UndecodableFrame(Rejected):
 
 class InvalidEvent(Rejected):
     """The event misses a required field or breaks a limit."""
+
+
+class CommandRefused(Rejected):
+    """Home Assistant refused a command; `reason` is its error code, such as `unauthorized`."""
 
 
 class UnreadableMessage(Rejected):

@@ -1,0 +1,188 @@
+"""Asks Home Assistant for its registries, states and history, on a connection of its own; keeps nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Self
+
+import orjson
+
+from ingestor import errors
+from ingestor.homeassistant import shapes
+from ingestor.homeassistant.connection import Connection
+from ingestor.settings import HomeAssistantSettings
+
+#: Long enough for the history of a day, or the registries of a large home on a small machine.
+_ANSWER_WITHIN_S: Final = 60.0
+
+
+class HomeAssistantClient:
+    """Commands and their answers, one at a time. A context manager: entering it connects.
+
+    Every call may raise CommandRefused (`reason` is Home Assistant's error code) or HomeAssistantUnavailable;
+    entering also AuthenticationRefused. After HomeAssistantUnavailable the connection is of no more use.
+    """
+
+    def __init__(
+        self,
+        settings: HomeAssistantSettings,
+        *,
+        answer_within_s: float = _ANSWER_WITHIN_S,
+        connect: Callable[[HomeAssistantSettings], Connection] = Connection.open,
+    ) -> None:
+        self._settings = settings
+        self._answer_within_s = answer_within_s
+        self._connect = connect
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        self._connection = self._connect(self._settings)
+        self._connection.wait_at_most(self._answer_within_s)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def ha_version(self) -> str:
+        """Home Assistant's version, as it said in the handshake."""
+        return self._connection.ha_version if self._connection else ""
+
+    def command(self, type: str, **fields: Any) -> Any:  # noqa: A002 - it is called so in Home Assistant's messages
+        """Send a command and return its result."""
+        if self._connection is None:
+            raise errors.HomeAssistantUnavailable("the client is not connected: use it as a context manager")
+        number = self._connection.send_command(type, **fields)
+        answer = self._answer_to(number, self._connection)
+        if answer.get("type") == "result" and not answer.get("success"):
+            error = answer.get("error") or {}
+            raise errors.CommandRefused(str(error.get("code", "unknown_error")), f"{type}: {error.get('message', '')}")
+        return answer.get("result")
+
+    def _answer_to(self, number: int, connection: Connection) -> dict[str, Any]:
+        until = time.monotonic() + self._answer_within_s
+        while time.monotonic() < until:
+            try:
+                frame = connection.recv()
+            except TimeoutError:
+                break
+            for message in _messages(frame):
+                if message.get("id") == number and message.get("type") in {"result", "pong"}:
+                    return message
+        raise errors.HomeAssistantUnavailable(f"Home Assistant gave no answer within {self._answer_within_s:g} s")
+
+    def ping(self) -> float:
+        """Return how long Home Assistant took to answer, in seconds."""
+        start = time.perf_counter()
+        self.command("ping")
+        return time.perf_counter() - start
+
+    def get_states(self) -> list[shapes.State]:
+        """Return the state of every entity that this token may read."""
+        return self._list("get_states")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return version, time zone, units, location and `state` (RUNNING once all is loaded)."""
+        return self._dict("get_config")
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        """Return the services by domain and name."""
+        return self._dict("get_services")
+
+    def areas(self) -> list[shapes.Area]:
+        """Return the area registry."""
+        return self._list("config/area_registry/list")
+
+    def floors(self) -> list[shapes.Floor]:
+        """Return the floor registry; none where Home Assistant is too old to have floors (before 2024.3)."""
+        return self._list_if_known("config/floor_registry/list")
+
+    def labels(self) -> list[shapes.Label]:
+        """Return the label registry; none where Home Assistant is too old to have labels (before 2024.3)."""
+        return self._list_if_known("config/label_registry/list")
+
+    def devices(self) -> list[shapes.Device]:
+        """Return the device registry."""
+        return self._list("config/device_registry/list")
+
+    def entities(self) -> list[shapes.Entity]:
+        """Return the entity registry."""
+        return self._list("config/entity_registry/list")
+
+    def config_entries(self) -> list[shapes.ConfigEntry]:
+        """Return the configured integrations."""
+        return self._list("config_entries/get")
+
+    def manifests(self) -> list[shapes.Manifest]:
+        """Return what the loaded integrations say of themselves."""
+        return self._list("manifest/list")
+
+    def current_user(self) -> shapes.User:
+        """Return whose token this is; `is_admin` says whether causes and automations can be heard."""
+        user: shapes.User = self.command("auth/current_user")
+        return user
+
+    def recorder_info(self) -> shapes.RecorderInfo:
+        """Return how the recorder does; wait for a `backlog` of 0 before reading history."""
+        info: shapes.RecorderInfo = self.command("recorder/info")
+        return info
+
+    def history_during_period(
+        self, start: datetime, end: datetime, entity_ids: Sequence[str]
+    ) -> dict[str, list[shapes.HistoryRow]]:
+        """Return every recorded change by entity, oldest first, attributes included.
+
+        Home Assistant would otherwise add a row at the start that never was, and leave out changes of
+        attributes alone (rule 21). The times must have a zone.
+        """
+        return self._dict(
+            "history/history_during_period",
+            start_time=start.isoformat(),
+            end_time=end.isoformat(),
+            entity_ids=list(entity_ids),
+            include_start_time_state=False,
+            significant_changes_only=False,
+            minimal_response=False,
+            no_attributes=False,
+        )
+
+    def _list(self, command: str) -> list[Any]:
+        result = self.command(command)
+        return result if isinstance(result, list) else []
+
+    def _list_if_known(self, command: str) -> list[Any]:
+        try:
+            return self._list(command)
+        except errors.CommandRefused as refusal:
+            if refusal.reason != "unknown_command":
+                raise
+            return []
+
+    def _dict(self, command: str, **fields: Any) -> dict[str, Any]:
+        result = self.command(command, **fields)
+        return result if isinstance(result, dict) else {}
+
+
+def _messages(frame: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the messages of a frame: it is one, or an array of them."""
+    try:
+        decoded = orjson.loads(frame)
+    except ValueError:
+        decoded = _lenient(frame)
+    yield from (item for item in (decoded if isinstance(decoded, list) else [decoded]) if isinstance(item, dict))
+
+
+def _lenient(frame: bytes) -> Any:
+    """Decode what orjson refuses: bare NaN, and numbers beyond 64 bits."""
+    try:
+        return json.loads(frame.decode("utf-8", "replace"))
+    except ValueError as error:
+        raise errors.HomeAssistantUnavailable("Home Assistant sent a frame that is no JSON") from error

@@ -1,0 +1,63 @@
+# The commands that people type. Bare `make` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+.PHONY: help run install test servers check format bench chaos docs constraints clean
+
+help: ## List the commands
+	@echo "HA-Ingestor: make COMMAND"
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile | expand -t 16
+
+run: .venv/.installed ## Run everything: broker, listeners, workers, API (the demo home, if no Home Assistant is set)
+	@mkdir -p data && touch data/.ha-ingestor
+	@HA_INGESTOR_DATA_DIR="$$(pwd)/data" exec $(BIN)/ha-ingestor up
+
+install: .venv/.installed ## Make .venv with the pinned dependencies, start nothing
+
+test: .venv/.installed-dev servers ## Run every test, on real servers (ARGS="-k name" for some of them)
+	@$(BIN)/python -m tests.homeassistant.install
+	@$(BIN)/python -m pytest $(ARGS)
+
+servers: ## Install the servers that the tests start (root and apt), or say what is missing
+	@scripts/install_servers
+
+check: .venv/.installed-dev ## Lint, format, types, import contracts, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy --explicit-package-bases scripts tests
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python scripts/check_docs.py
+	@if [ -f scripts/generate_docs.py ]; then set -x; $(BIN)/python scripts/generate_docs.py --check; fi
+
+format: .venv/.installed-dev ## Put the code into its form
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+
+bench: .venv/.installed-dev servers ## Measure rate, latency, CPU and memory on this machine
+	@$(BIN)/python -m tests.bench.run $(ARGS)
+
+chaos: .venv/.installed-dev servers ## Kill processes and servers under load, and count that nothing is lost
+	@if [ ! -f tests/chaos/run.py ]; then \
+		echo "make chaos is not there yet: it comes with the next issue (\"Nothing lost, nothing twice\")." >&2; exit 1; fi
+	@$(BIN)/python -m tests.chaos.run $(ARGS)
+
+docs: .venv/.installed-dev ## Write the generated pages of docs/reference anew
+	@$(BIN)/python scripts/generate_docs.py
+
+constraints: .venv/.installed-dev ## Renew constraints.txt (UPGRADE=--upgrade for newer versions)
+	@$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group dev --universal --python-version 3.11 \
+		--no-header --no-annotate $(UPGRADE) --output-file constraints.txt
+
+clean: ## Remove what was made, but not data/ and not the environments
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find ingestor tasks workers tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps make the second time fast; a changed list of dependencies installs again.
+.venv/.installed: pyproject.toml constraints.txt scripts/make_environment.py
+	@python="$$(PYTHON='$(PYTHON)' scripts/find_python)" && "$$python" scripts/make_environment.py
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml constraints.txt scripts/make_environment.py
+	@python="$$(PYTHON='$(PYTHON)' scripts/find_python)" && "$$python" scripts/make_environment.py --dev
+	@touch .venv/.installed $@

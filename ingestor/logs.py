@@ -1,0 +1,65 @@
+"""Sets up logging for a process: human lines on a terminal, JSON else; does nothing until it is told to."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Final, TextIO
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+    from ingestor.settings import LogSettings
+
+#: Libraries that say more than an operator wants to read.
+_QUIET: Final = ("urllib3", "kombu", "amqp", "celery.redirected", "httpx", "asyncio", "watchfiles")
+
+
+def set_up(settings: LogSettings, *, stream: TextIO | None = None) -> None:
+    """Send structlog's and the standard library's records to `stream` (standard error), in one format."""
+    out = sys.stderr if stream is None else stream
+    human = settings.format == "human" or (settings.format == "auto" and out.isatty())
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    shared = _shared_processors(human=human)
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(human=human, out=out)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _shared_processors(*, human: bool) -> list[Processor]:
+    clock = structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human, key="time")
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        clock,
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+
+def _renderers(*, human: bool, out: TextIO) -> list[Processor]:
+    if human:
+        return [structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="time")]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.UnicodeDecoder(),
+        structlog.processors.JSONRenderer(default=str),
+    ]

@@ -1,0 +1,58 @@
+"""Where each process tells how it is, for all to see: short-lived entries in the state server.
+
+Nothing depends on it: while the state server is away nothing is told, and nobody is hurt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Final
+
+import msgspec
+import redis
+
+from ingestor import errors
+from ingestor.queue.state import state_errors
+
+_PREFIX: Final = "ha_ingestor:status:"
+#: An entry of a process that has died is gone after this time.
+EXPIRES_AFTER_S: Final = 10
+
+
+class StatusBoard:
+    """Entries by kind ("listener", "worker", …) and name; a name may have colons in it (`home:websocket`)."""
+
+    def __init__(self, state: redis.Redis) -> None:
+        self._state = state
+
+    def put(self, kind: str, name: str, entry: dict[str, Any]) -> bool:
+        """Tell how a process is; False where the state server did not take it."""
+        try:
+            with state_errors():
+                self._state.set(f"{_PREFIX}{kind}:{name}", msgspec.json.encode(entry), ex=EXPIRES_AFTER_S)
+        except errors.IngestorError:
+            return False
+        return True
+
+    def forget(self, kind: str, name: str) -> None:
+        """Take an entry away: its process ends."""
+        with contextlib.suppress(errors.IngestorError), state_errors():
+            self._state.delete(f"{_PREFIX}{kind}:{name}")
+
+    def all(self) -> dict[str, dict[str, Any]]:
+        """Return every entry by `kind:name`; none where the state server is away."""
+        try:
+            return self.read()
+        except errors.IngestorError:
+            return {}
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """Return every entry by `kind:name`. Raises StateUnavailable or AuthenticationRefused."""
+        with state_errors():
+            keys: list[bytes] = sorted(self._state.scan_iter(match=f"{_PREFIX}*", count=1000))
+            entries: Any = self._state.mget(keys) if keys else []
+        return {
+            key.decode().removeprefix(_PREFIX): msgspec.json.decode(entry, type=dict[str, Any])
+            for key, entry in zip(keys, entries, strict=True)
+            if entry is not None
+        }

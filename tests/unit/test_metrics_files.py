@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,8 +42,11 @@ class Counting:
         self.process.communicate()
 
 
+Start = Callable[[int], Counting]
+
+
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[object]:
+def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Counting] = []
 
     def start_one(amount: int) -> Counting:
@@ -68,7 +70,7 @@ def written(folder: Path) -> float:
     return totals(folder)["ingestor_events_written_total"]
 
 
-def test_no_counter_falls_when_a_process_dies_and_its_files_are_folded(tmp_path, start):
+def test_no_counter_falls_when_a_process_dies_and_its_files_are_folded(tmp_path: Path, start: Start) -> None:
     dead = start(2000)
     start(30)
     dead.kill()
@@ -80,7 +82,7 @@ def test_no_counter_falls_when_a_process_dies_and_its_files_are_folded(tmp_path,
     assert len(list(tmp_path.glob("counter_*.db"))) == 1
 
 
-def test_a_living_process_goes_on_counting_into_its_own_file(tmp_path, start):
+def test_a_living_process_goes_on_counting_into_its_own_file(tmp_path: Path, start: Start) -> None:
     living = start(30)
 
     assert metrics_files.fold_dead(tmp_path) == 0
@@ -90,7 +92,7 @@ def test_a_living_process_goes_on_counting_into_its_own_file(tmp_path, start):
     assert written(tmp_path) == 30
 
 
-def test_folding_again_and_again_adds_up(tmp_path, start):
+def test_folding_again_and_again_adds_up(tmp_path: Path, start: Start) -> None:
     for amount in (1, 20, 300):
         start(amount).kill()
         metrics_files.fold_dead(tmp_path)
@@ -103,22 +105,30 @@ def test_folding_again_and_again_adds_up(tmp_path, start):
 
 
 @pytest.mark.parametrize("killed_after", ["nothing", "write", "pointer"])
-def test_a_kill_while_folding_counts_nothing_twice_and_loses_nothing(tmp_path, start, monkeypatch, killed_after):
+def test_a_kill_while_folding_counts_nothing_twice_and_loses_nothing(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch, killed_after: str
+) -> None:
     start(5).kill()
     metrics_files.fold_dead(tmp_path)
     start(7).kill()
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(metrics_files, "_write_archive", stopping(metrics_files._write_archive, killed_after))
+    monkeypatch.setattr(metrics_files, "_write_archive", stopping(metrics_files._write_archive, killed_after))
+    with pytest.raises(KeyboardInterrupt):
         metrics_files.fold_dead(tmp_path)
+    monkeypatch.undo()
 
     assert written(tmp_path) == 12
     metrics_files.fold_dead(tmp_path)
     assert written(tmp_path) == 12
 
 
-def stopping(write_archive, killed_after):
-    def stop(folder, old, dead):
+WriteArchive = Callable[[Path, Path | None, list[Path]], Path]
+
+
+def stopping(write_archive: WriteArchive, killed_after: str) -> WriteArchive:
+    """Return a writer that is killed at some moment."""
+
+    def stop(folder: Path, old: Path | None, dead: list[Path]) -> Path:
         before = (folder / "archive").read_text()
         if killed_after != "nothing":
             write_archive(folder, old, dead)
@@ -129,7 +139,7 @@ def stopping(write_archive, killed_after):
     return stop
 
 
-def test_a_forked_child_counts_apart_from_its_parent(tmp_path):
+def test_a_forked_child_counts_apart_from_its_parent(tmp_path: Path) -> None:
     program = """
 import os, sys
 from pathlib import Path
@@ -150,17 +160,18 @@ if child:
     assert not list(tmp_path.glob("*.alive"))
 
 
-def test_an_undeclared_metric_a_wrong_kind_and_wrong_labels_raise():
-    for name, labels in (
+def test_an_undeclared_metric_a_wrong_kind_and_wrong_labels_raise() -> None:
+    uses: list[tuple[str, dict[str, str]]] = [
         ("ingestor_nobody_declared_total", {}),
         ("ingestor_step_seconds", {"step": "write"}),
         ("ingestor_events_written_total", {"home": "home"}),
-    ):
+    ]
+    for name, labels in uses:
         with pytest.raises(metrics.UndeclaredMetric):
             metrics.counter(name, **labels)
 
 
-def test_every_declared_metric_follows_the_naming_of_prometheus():
+def test_every_declared_metric_follows_the_naming_of_prometheus() -> None:
     for declared in metrics.DECLARED:
         assert declared.name.startswith(metrics.PREFIX)
         assert declared.name.endswith("_total") == (declared.kind == "counter")
@@ -168,7 +179,7 @@ def test_every_declared_metric_follows_the_naming_of_prometheus():
         assert declared.help.endswith(".")
 
 
-def test_a_folder_that_is_not_there_has_no_metrics(tmp_path):
+def test_a_folder_that_is_not_there_has_no_metrics(tmp_path: Path) -> None:
     assert totals(tmp_path / "absent") == {}
     assert metrics_files.fold_dead(tmp_path / "absent") == 0
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

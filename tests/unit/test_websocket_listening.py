@@ -1,0 +1,359 @@
+"""What the listener does with what a home says: events through, answers apart, losses named."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from functools import partial
+from typing import Any
+
+import orjson
+import pytest
+import websocket
+from structlog.testing import capture_logs
+
+from ingestor import errors
+from ingestor.events.frame import Frame
+from ingestor.homeassistant.connection import Connection
+from ingestor.homeassistant.event_types import OPEN_TO_ALL
+from ingestor.intake.websocket import Gap, WebSocketListener
+from ingestor.intake.websocket.session import Session
+from ingestor.intake.websocket.subscriptions import Subscriptions
+from ingestor.settings import HomeSettings
+from tests.unit.websocket_wire import (
+    HANDSHAKE,
+    ListSink,
+    NoPause,
+    ScriptedSocket,
+    accepted,
+    event,
+    refused,
+    settings,
+)
+
+CUT = websocket.WebSocketConnectionClosedException("Connection to remote host was lost.")
+
+
+class Stage:
+    """A listener on scripted sockets, one for each connection; stops when the last one has no more to say."""
+
+    def __init__(self, *wires: ScriptedSocket, **changes: Any) -> None:
+        self.stop = threading.Event()
+        self.sink = ListSink()
+        self.wires = wires
+        self.ups: list[bool] = []
+        self.gaps: list[Gap] = []
+        self.registry_changes = 0
+        wires[-1].idle = self.stop.set
+        waiting = deque(wires)
+        options = {key: changes.pop(key) for key in ("last_kept_ns", "on_up") if key in changes}
+        chosen = settings(**{"event_types": ["state_changed"], **changes})
+        self.listener = WebSocketListener(
+            HomeSettings(homeassistant=chosen),
+            **{
+                "sink": self.sink,
+                "on_up": self.ups.append,
+                "on_gap": self.gaps.append,
+                "on_registry_change": self._count,
+                "connect": partial(Connection.open, open_socket=lambda *_: waiting.popleft()),
+                "chance": NoPause(),
+                **options,
+            },
+        )
+
+    def _count(self) -> None:
+        self.registry_changes += 1
+
+    def run(self) -> Stage:
+        self.listener.run(self.stop)
+        return self
+
+    def payloads(self) -> list[bytes]:
+        return [frame.payload for frame in self.sink.frames]
+
+
+def heard(*frames: Any) -> ScriptedSocket:
+    return ScriptedSocket(*HANDSHAKE, accepted(2), *frames)
+
+
+def test_events_go_through_as_they_came_and_answers_do_not() -> None:
+    single, coalesced = orjson.dumps(event("1")), orjson.dumps([event("2"), event("3")])
+
+    stage = Stage(heard(single, coalesced)).run()
+
+    assert stage.payloads() == [single, coalesced]
+    assert all(
+        isinstance(frame, Frame) and frame.kind == "websocket" and frame.received_ns for frame in stage.sink.frames
+    )
+
+
+def test_an_event_that_overtakes_the_answer_to_its_subscription_is_kept() -> None:
+    early = orjson.dumps(event("1"))
+
+    stage = Stage(ScriptedSocket(*HANDSHAKE, early, accepted(2))).run()
+
+    assert stage.payloads() == [early]
+    assert stage.ups == [True, False]
+
+
+def test_a_frame_that_mixes_answers_and_events_is_kept_whole_and_its_answers_count() -> None:
+    mixed = b"[" + accepted(2) + b"," + orjson.dumps(event("1")) + b"]"
+
+    stage = Stage(ScriptedSocket(*HANDSHAKE, mixed)).run()
+
+    assert stage.payloads() == [mixed]
+    assert stage.ups == [True, False]
+
+
+def test_an_event_that_speaks_of_results_is_no_answer() -> None:
+    tricky = orjson.dumps(event('{"type":"result","id":2}')).replace(b"sensor.a", b'result","type":"pong')
+
+    stage = Stage(ScriptedSocket(*HANDSHAKE, tricky)).run()
+
+    assert stage.payloads() == [tricky]
+    assert stage.ups == []
+
+
+@pytest.mark.parametrize("rubbish", [b"\x00\xff result", b'{"type":"event"', b"[]garbage", b'"result"', b"5"])
+def test_rubbish_is_kept_for_quarantine_and_ends_nothing(rubbish: bytes) -> None:
+    good = orjson.dumps(event("1"))
+
+    stage = Stage(ScriptedSocket(*HANDSHAKE, rubbish, accepted(2), good)).run()
+
+    assert stage.payloads() == [rubbish, good]
+
+
+def test_secrets_are_gone_before_a_frame_is_handed_on() -> None:
+    secret = b'{"type":"event","event":{"data":{"service_data":{"code":"1234"}}}}'
+
+    stage = Stage(heard(secret)).run()
+
+    assert stage.payloads() == [secret.replace(b"1234", b"**redacted**")]
+
+
+def test_each_type_is_subscribed_to_by_its_exact_name() -> None:
+    wire = ScriptedSocket(*HANDSHAKE, *map(accepted, range(2, 6)))
+
+    Stage(wire, event_types=["state_changed", "user_*"]).run()
+
+    assert [(sent["id"], sent["event_type"]) for sent in wire.sent if sent["type"] == "subscribe_events"] == [
+        (2, "state_changed"),
+        (3, "user_added"),
+        (4, "user_removed"),
+        (5, "user_updated"),
+    ]
+
+
+def test_what_a_token_may_not_hear_is_reported_once_and_left_out() -> None:
+    types = ["state_changed", "automation_triggered", "call_service"]
+    first = ScriptedSocket(*HANDSHAKE, refused(3), refused(4), accepted(2), CUT)
+    second = ScriptedSocket(*HANDSHAKE, accepted(2))
+
+    with capture_logs() as logs:
+        stage = Stage(first, second, event_types=types).run()
+
+    reports = [entry for entry in logs if entry["event"] == "event_types_refused"]
+    assert [entry["event_types"] for entry in reports] == [["automation_triggered", "call_service"]]
+    assert reports[0]["lost"] == ["which automation caused a change", "service calls"]
+    assert [sent.get("event_type") for sent in second.sent[2:]] == ["state_changed"]
+    assert stage.ups == [True, False, True, False]
+    assert stage.listener.status()["refused"] == {
+        "automation_triggered": "unauthorized",
+        "call_service": "unauthorized",
+    }
+
+
+def test_all_events_ask_without_a_type_and_fall_back_to_what_anybody_may_hear() -> None:
+    wire = ScriptedSocket(*HANDSHAKE, refused(2), *map(accepted, range(3, 3 + len(OPEN_TO_ALL))))
+
+    stage = Stage(wire, all_events=True).run()
+
+    asked = [sent.get("event_type") for sent in wire.sent[2:]]
+    assert asked[0] is None
+    assert set(asked[1:]) == OPEN_TO_ALL
+    assert stage.ups == [True, False]
+
+
+def test_when_every_subscription_is_refused_the_home_is_not_up_and_all_is_tried_again() -> None:
+    first = ScriptedSocket(*HANDSHAKE, refused(2, "unknown_error"))
+    second = heard()
+
+    stage = Stage(first, second).run()
+
+    assert stage.ups == [True, False]
+    assert second.sent[2]["event_type"] == "state_changed"
+
+
+def test_a_lost_connection_is_made_again_with_its_subscriptions_and_the_gap_is_named() -> None:
+    first = heard(orjson.dumps(event("1")), CUT)
+    second = heard(orjson.dumps(event("2")))
+
+    stage = Stage(first, second).run()
+
+    kept_before, kept_after = (frame.received_ns for frame in stage.sink.frames)
+    (gap,) = stage.gaps
+    assert (gap.reason, gap.start_ns) == ("cut", kept_before)
+    assert kept_before < gap.end_ns <= kept_after
+    assert second.sent[2]["event_type"] == "state_changed"
+    assert first.closed
+    assert stage.listener.status()["gaps"] == [gap.as_dict()]
+
+
+def test_a_close_that_nobody_asked_for_is_a_gap_too() -> None:
+    stage = Stage(heard(orjson.dumps(event("1")), (8, b"\x03\xe8")), heard()).run()
+
+    assert [gap.reason for gap in stage.gaps] == ["closed"]
+
+
+def test_what_an_earlier_run_kept_last_begins_the_first_gap() -> None:
+    stage = Stage(heard(), last_kept_ns=77).run()
+
+    assert [(gap.reason, gap.start_ns) for gap in stage.gaps] == [("not_running", 77)]
+
+
+def test_a_first_start_has_no_gap() -> None:
+    assert Stage(heard()).run().gaps == []
+
+
+def test_a_refused_token_ends_the_listener_at_the_first_refusal() -> None:
+    invalid = b'{"type":"auth_invalid","message":"Invalid access token or password"}'
+    spare = heard()
+    stage = Stage(heard(CUT), ScriptedSocket(HANDSHAKE[0], invalid), spare)
+
+    with pytest.raises(errors.AuthenticationRefused):
+        stage.run()
+
+    assert spare.sent == []
+    assert stage.ups == [True, False]
+    assert "refused the access token" in stage.listener.status()["last_error"]
+
+
+def test_a_full_journal_costs_frames_that_are_counted_and_never_the_connection() -> None:
+    frames = [orjson.dumps([event(str(n)), event(str(n))]) for n in range(4)]
+    stage: Stage
+
+    def fill() -> None:
+        stage.sink.full = True
+
+    def drain() -> None:
+        stage.sink.full = False
+
+    stage = Stage(heard(frames[0], fill, frames[1], frames[2], drain, frames[3]))
+
+    stage.run()
+
+    first, last = stage.sink.frames
+    assert stage.payloads() == [frames[0], frames[3]]
+    assert stage.gaps == [Gap("journal_full", first.received_ns, last.received_ns, frames=2, events=4)]
+    status = stage.listener.status()
+    assert (status["frames"], status["dropped_frames"], status["dropped_events"]) == (4, 2, 4)
+    assert stage.ups == [True, False]
+
+
+def test_a_gap_that_is_not_over_shows_in_the_status() -> None:
+    stage: Stage
+
+    def fill() -> None:
+        stage.sink.full = True
+
+    stage = Stage(heard(fill, orjson.dumps(event("1"))))
+
+    stage.run()
+
+    (gap,) = stage.listener.status()["gaps"]
+    assert (gap["reason"], gap["end_ns"], gap["events"]) == ("journal_full", 0, 1)
+
+
+def test_a_change_of_a_registry_is_told_also_from_within_a_coalesced_frame() -> None:
+    change = orjson.dumps([event("1"), event("x", "entity_registry_updated"), event("2")])
+
+    stage = Stage(heard(orjson.dumps(event("1")), change)).run()
+
+    assert stage.registry_changes == 1
+    assert len(stage.sink.frames) == 2
+
+
+def test_a_callback_that_fails_does_not_end_the_listening() -> None:
+    def fail(up: bool) -> None:
+        raise errors.StateUnavailable
+
+    stage = Stage(heard(orjson.dumps(event("1"))), on_up=fail).run()
+
+    assert len(stage.sink.frames) == 1
+
+
+class Life:
+    """A session whose clock is ours: each idle tick moves it on by a second."""
+
+    def __init__(self, *script: Any, ticks: int) -> None:
+        self.now = 0.0
+        self.ticks = ticks
+        self.stop = threading.Event()
+        self.wire = ScriptedSocket(*HANDSHAKE, *script, idle=self._tick)
+        self.taken: list[bytes] = []
+        chosen = settings(event_types=["state_changed"], ping_every_s=20, dead_after_s=10)
+        connection = Connection.open(chosen, open_socket=lambda *_: self.wire)
+        self.session = Session(connection, chosen, Subscriptions(chosen), self, clock=lambda: self.now)
+
+    def _tick(self) -> None:
+        self.now += 1
+        self.ticks -= 1
+        if self.ticks <= 0:
+            self.stop.set()
+
+    def take(self, payload: bytes) -> None:
+        self.taken.append(payload)
+
+    def ready(self) -> None:
+        pass
+
+    def say(self, message: dict[str, Any]) -> None:
+        self.wire.script.append(orjson.dumps(message))
+
+    def pings(self) -> list[int]:
+        return [sent["id"] for sent in self.wire.sent if sent["type"] == "ping"]
+
+
+def test_a_quiet_home_is_pinged_and_a_pong_keeps_it_alive() -> None:
+    life = Life(accepted(2), ticks=70)
+    answer = life.wire.send
+
+    def send(payload: bytes) -> int:
+        message = orjson.loads(payload)
+        if message["type"] == "ping":
+            life.say({"id": message["id"], "type": "pong"})
+        return answer(payload)
+
+    life.wire.send = send  # type: ignore[method-assign]  # this peer answers
+
+    life.session.listen(life.stop)
+
+    assert life.pings() == [3, 4, 5]
+    assert life.taken == []
+
+
+def test_a_peer_that_answers_no_ping_and_says_nothing_else_is_dead() -> None:
+    life = Life(accepted(2), ticks=100)
+
+    with pytest.raises(errors.ConnectionLost) as caught:
+        life.session.listen(life.stop)
+
+    assert caught.value.reason == "silent"
+    assert life.now == 31
+
+
+def test_events_are_a_sign_of_life_while_the_pong_waits_behind_them() -> None:
+    life = Life(accepted(2), ticks=60)
+    tick = life.wire.idle
+
+    def tick_and_speak() -> None:
+        tick()
+        if life.now % 5 == 0:
+            life.say(event(str(life.now)))
+
+    life.wire.idle = tick_and_speak
+
+    life.session.listen(life.stop)
+
+    assert life.pings() == [3]
+    assert len(life.taken) >= 10

@@ -21,7 +21,7 @@ MARK: Final = b"**redacted**"
 _NEEDLES: Final = ahocorasick_rs.BytesAhoCorasick(
     (
         *(b"token", b"Token", b"password", b"passwd", b"Password", b"secret", b"Secret", b"code"),
-        *(b"webhook", b"cloudhook", b"api_key", b"apikey", b"private_key"),
+        *(b"webhook", b"cloudhook", b"api_key", b"api-key", b"apikey", b"private_key"),
     )
 )
 _NEEDLES_APART: Final = (b'"pin"', b"authSig=")
@@ -83,7 +83,7 @@ def _cut_of_key(payload: bytes, at: int) -> _Cut | None:
     if opening < 0:
         return None
     escaped = opening > 0 and payload[opening - 1] == ord("\\")
-    name = _NAME.match(payload, opening - escaped)
+    name = _NAME.match(payload, opening - escaped) or _NAME.match(payload, opening)
     if name is None or not is_secret(name[2]):
         return None
     value = _VALUES[name[1]].match(payload, name.end())

@@ -90,12 +90,12 @@ def test_a_silent_peer_ends_the_handshake() -> None:
 
 
 def test_without_a_token_nothing_is_opened() -> None:
-    opened = []
+    wire = ScriptedSocket(*HANDSHAKE)
 
     with pytest.raises(errors.InvalidSettings, match=r"homeassistant\.token"):
-        Connection.open(HomeAssistantSettings(url="http://h"), open_socket=lambda *given: opened.append(given))
+        Connection.open(HomeAssistantSettings(url="http://h"), open_socket=lambda url, chosen: wire)
 
-    assert opened == []
+    assert len(wire.script) == len(HANDSHAKE)
 
 
 def test_ids_only_grow() -> None:

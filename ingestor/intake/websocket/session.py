@@ -16,6 +16,8 @@ from ingestor.settings import HomeAssistantSettings
 
 #: How often the loop looks at the clock and at `stop` when nothing comes.
 _TICK_S: Final = 0.5
+#: Shorter than an event can be, longer than a pong.
+_SHORT_BYTES: Final = 128
 
 
 class Audience(Protocol):
@@ -66,7 +68,7 @@ class Session:
                 now = clock()
             else:
                 now = self._heard_at = clock()
-                if not self._expects_answer() or self._settle(payload):
+                if not self._may_be_answer(payload) or self._settle(payload):
                     take(payload)
             self._keep_alive(now)
 
@@ -76,8 +78,9 @@ class Session:
             fields = {} if name is None else {"event_type": name}
             self._asked[self._connection.send_command("subscribe_events", **fields)] = name
 
-    def _expects_answer(self) -> bool:
-        return bool(self._asked) or self._ping is not None
+    def _may_be_answer(self, payload: bytes) -> bool:
+        """Tell whether to look closer: an answer is due, or the frame is as short as a late one."""
+        return bool(self._asked) or self._ping is not None or len(payload) < _SHORT_BYTES
 
     def _settle(self, payload: bytes) -> bool:
         """Deal with the answers in a frame; tell whether it also holds something to keep."""

@@ -46,7 +46,7 @@ docs: .venv/.installed-dev ## Write the generated pages of docs/reference anew
 	@$(BIN)/python scripts/generate_docs.py
 
 constraints: .venv/.installed-dev ## Renew constraints.txt (UPGRADE=--upgrade for newer versions)
-	@$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group dev --universal --python-version 3.11 \
+	@UV_SYSTEM_CERTS=true $(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group dev --universal --python-version 3.11 \
 		--no-header --no-annotate $(UPGRADE) --output-file constraints.txt
 
 clean: ## Remove what was made, but not data/ and not the environments

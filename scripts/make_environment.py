@@ -55,9 +55,10 @@ def find_uv() -> str | None:
 
 def install(what: list[str]) -> bool:
     """Install the project with uv, or with pip where uv is not there or cannot."""
-    uv = find_uv()
-    if uv and run(uv, "pip", "install", "--quiet", "--python", PYTHON, *CONSTRAINTS, *what):
-        return True
+    if uv := find_uv():
+        if run(uv, "pip", "install", "--quiet", "--python", PYTHON, *CONSTRAINTS, *what):
+            return True
+        print("uv could not install it: trying pip.", flush=True)
     # Dependency groups came with pip 25.1, which is newer than what Python 3.11 carries.
     newer = run(PYTHON, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
     return newer and run(PYTHON, "-m", "pip", "install", "--quiet", *CONSTRAINTS, *what)
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("--dev", action="store_true", help="also what tests and checks need")
     dev = parser.parse_args().dev
     os.environ.pop("VIRTUAL_ENV", None)  # uv would complain about another one
+    os.environ.setdefault("UV_SYSTEM_CERTS", "true")  # trust what this machine trusts, as pip does
     print(f"Installing into .venv ({sys.version.split()[0]}) ...", flush=True)
     create()
     if not install(["--editable", ".", *(["--group", "dev"] if dev else [])]):

@@ -109,7 +109,9 @@ def uv(*arguments: str | Path) -> None:
     program = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     if program is None:
         raise MissingServerError("uv is not installed (make check installs it)")
-    environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+    # Trust what this machine trusts, as pip does.
+    environment = {"UV_SYSTEM_CERTS": "true", **os.environ}
+    environment.pop("VIRTUAL_ENV", None)
     subprocess.run([program, *map(str, arguments)], check=True, env=environment)
 
 

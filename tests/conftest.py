@@ -6,6 +6,7 @@ Where a server is missing a test is skipped with what and why; with `CI=true` it
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+def pytest_configure() -> None:
+    """End as Ctrl-C does when asked to end: the servers are stopped then too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the settings of whoever runs the tests; those for the tests themselves stay."""
+    for name in list(os.environ):
+        if name.startswith("HA_INGESTOR_") and not name.startswith("HA_INGESTOR_TEST_"):
+            monkeypatch.delenv(name)
 
 
 class StartServer(Protocol):

@@ -1,7 +1,7 @@
 """Every metric, declared once; an undeclared one raises. Counts over all processes by files in one folder.
 
-`start(folder)` comes first in each process. Gauges that describe the whole installation (queue depths, journal)
-are not here: the API reads them when it is asked.
+`start(folder)` comes first in each process. Gauges describe the whole installation (queue depths, journal): the
+API reads them when it is asked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Declared:
     """One metric: how it is called, what it counts, and by what it is divided (few values each)."""
 
     name: str
-    kind: Literal["counter", "histogram"]
+    kind: Literal["counter", "histogram", "gauge"]
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = _FAST
@@ -69,6 +69,16 @@ DECLARED: Final = (
     Declared("ingestor_task_failures_total", "counter", "Tasks that failed for a reason nobody foresaw.", ("step",)),
     Declared("ingestor_rejections_total", "counter", "Pieces put in quarantine, each time it is done.", ("reason",)),
     Declared("ingestor_tie_breaks_total", "counter", "Points moved to the next free digit below the microsecond."),
+)
+#: Not counted by processes: `/metrics` reads them when it is asked.
+GAUGES: Final = (
+    Declared("ingestor_queue_batches", "gauge", "Batches that wait in a queue.", ("queue",)),
+    Declared("ingestor_journal_batches", "gauge", "Batches in a listener's journal.", ("home", "listener")),
+    Declared("ingestor_journal_bytes", "gauge", "Bytes on disk of a listener's journal.", ("home", "listener")),
+    Declared("ingestor_listener_connected", "gauge", "1 while a listener is connected.", ("home", "listener")),
+    Declared("ingestor_worker_nodes", "gauge", "Worker nodes that tell how they are.", ("type",)),
+    Declared("ingestor_worker_processes", "gauge", "Processes of these nodes.", ("type",)),
+    Declared("ingestor_quarantine_pieces", "gauge", "Pieces in quarantine."),
 )
 _BY_NAME: Final = {metric.name: metric for metric in DECLARED}
 

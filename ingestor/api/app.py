@@ -1,0 +1,105 @@
+"""The HTTP API: routes and answers, no logic. For now: health, metrics and version."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from ingestor.api.gauges import OverviewCollector
+from ingestor.api.health import HealthWatch, checks_for
+from ingestor.api.overview import Observer
+from ingestor.metrics_files import FolderCollector
+from ingestor.settings import Settings
+
+_UNAVAILABLE: Final = 503
+_LINKS: Final = {
+    "/api/health": "every component, 200 or 503",
+    "/livez": "this process answers",
+    "/readyz": "events can be taken through to the store",
+    "/metrics": "figures for Prometheus, over all processes",
+    "/api/version": "the version",
+    "/docs": "the API's own description",
+}
+
+
+def create_app(settings: Settings, *, watch: HealthWatch | None = None) -> FastAPI:
+    """Return the application. `watch` replaces the checks of the installation."""
+    health = watch or HealthWatch(checks_for(settings))
+    observer = Observer(settings)
+    registry = CollectorRegistry(auto_describe=False)
+    FolderCollector(settings.data_dir / "metrics", registry)
+    registry.register(OverviewCollector(observer.read))
+
+    @asynccontextmanager
+    async def closing(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        health.close()
+        observer.close()
+
+    app = FastAPI(title="HA-Ingestor", version=version("ha-ingestor"), lifespan=closing)
+    _add_pages(app)
+    _add_health(app, health)
+
+    @app.get("/metrics", response_class=PlainTextResponse, tags=["health"])
+    def read_metrics() -> Response:
+        """Return the figures of all processes in Prometheus' format."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _add_health(app: FastAPI, health: HealthWatch) -> None:
+    """Add the three answers: alive (cheap), ready, and each component."""
+
+    @app.get("/livez", response_class=PlainTextResponse, tags=["health"])
+    async def live() -> str:
+        """Say that this process answers; looks at nothing else, so that a broker's failure restarts nobody."""
+        return "ok\n"
+
+    @app.get("/readyz", response_class=PlainTextResponse, tags=["health"])
+    def ready() -> PlainTextResponse:
+        """Say whether events can be taken through to the store."""
+        found = health.read()
+        lines = [f"{'ok' if part.ok else 'FAILED'} {part.name}: {part.detail}" for part in found.components]
+        return PlainTextResponse("\n".join(lines) + "\n", 200 if found.ready else _UNAVAILABLE)
+
+    @app.get("/api/health", tags=["health"])
+    def read_health() -> JSONResponse:
+        """Return how each component is; 503 if one does not work."""
+        found = health.read()
+        return JSONResponse(found.as_dict(), 200 if found.ok else _UNAVAILABLE)
+
+
+def _add_pages(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def landing(request: Request) -> Response:
+        """Say where things are: to a browser as a page, else as JSON."""
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(_page())
+        return JSONResponse({"name": "HA-Ingestor", **_version(), "links": _LINKS})
+
+    @app.get("/api/version", tags=["health"])
+    async def read_version() -> dict[str, Any]:
+        """Return the version."""
+        return _version()
+
+
+def _version() -> dict[str, Any]:
+    return {"version": version("ha-ingestor")}
+
+
+@functools.cache
+def _page() -> str:
+    items = "".join(f'<li><a href="{path}">{path}</a>: {text}</li>' for path, text in _LINKS.items())
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>HA-Ingestor</title>'
+        f"<h1>HA-Ingestor {_version()['version']}</h1><ul>{items}</ul></html>"
+    )

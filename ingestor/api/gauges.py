@@ -1,0 +1,66 @@
+"""The gauges of `/metrics`: an overview in Prometheus' terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from ingestor.api.overview import Overview
+from ingestor.metrics import GAUGES
+
+_Sample = tuple[tuple[str, ...], float]
+
+
+class OverviewCollector:
+    """Gives Prometheus the gauges of the overview that `read` returns."""
+
+    def __init__(self, read: Callable[[], Overview]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield each declared gauge; one whose part could not be read has no samples."""
+        overview = self._read()
+        for declared in GAUGES:
+            family = GaugeMetricFamily(declared.name, declared.help, labels=declared.labels)
+            for labels, value in _SAMPLES[declared.name](overview):
+                family.add_metric(labels, value)
+            yield family
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: what there is depends on what runs."""
+        return []
+
+
+def _listeners(value: Callable[[dict[str, Any]], float]) -> Callable[[Overview], Iterator[_Sample]]:
+    def samples(overview: Overview) -> Iterator[_Sample]:
+        for entry in overview.listeners or ():
+            home, _, listener = str(entry["name"]).partition(":")
+            yield (home, listener), value(entry)
+
+    return samples
+
+
+def _workers(field: str) -> Callable[[Overview], Iterator[_Sample]]:
+    return lambda overview: (((kind,), counts[field]) for kind, counts in (overview.workers or {}).items())
+
+
+def _of_intake(*names: str) -> Callable[[dict[str, Any]], float]:
+    def value(entry: dict[str, Any]) -> float:
+        intake = entry.get("intake") or {}
+        return float(next((intake[name] for name in names if name in intake), 0))
+
+    return value
+
+
+_SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
+    "ingestor_queue_batches": lambda seen: (((name,), depth) for name, depth in (seen.queues or {}).items()),
+    "ingestor_journal_batches": _listeners(_of_intake("pending_batches")),
+    "ingestor_journal_bytes": _listeners(_of_intake("bytes_on_disk", "bytes")),
+    "ingestor_listener_connected": _listeners(lambda entry: float(bool(entry.get("connected")))),
+    "ingestor_worker_nodes": _workers("nodes"),
+    "ingestor_worker_processes": _workers("processes"),
+    "ingestor_quarantine_pieces": lambda seen: [] if seen.quarantine is None else [((), seen.quarantine)],
+}

@@ -1,0 +1,119 @@
+"""How the installation is at one moment: what `status`, `/api/health` and `/metrics` tell. Changes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from ingestor import bootstrap, errors
+from ingestor.api.lag import Lag, read_lag
+from ingestor.queue.depths import Depths
+from ingestor.settings import Settings
+from ingestor.storage.quarantine import Quarantine
+
+_COUNTS: Final = ("written", "duplicate", "rejected", "filtered", "lost")
+_Part = TypeVar("_Part")
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A reading. A part that could not be read is None, and `problems` says why."""
+
+    time_s: float
+    listeners: list[dict[str, Any]] | None
+    workers: dict[str, dict[str, int]] | None
+    queues: dict[str, int] | None
+    quarantine: int | None
+    lag: Lag
+    problems: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Return the events that listeners have seen end, by outcome; `received` is their sum."""
+        found = {name: sum(_count(entry, name) for entry in self.listeners or ()) for name in _COUNTS}
+        return {"received": sum(found.values()), **found}
+
+    def journal(self) -> dict[str, int]:
+        """Return what waits in the journals of all listeners."""
+        intakes = [entry.get("intake") or {} for entry in self.listeners or ()]
+        return {
+            "pending_batches": sum(int(intake.get("pending_batches", 0)) for intake in intakes),
+            "bytes_on_disk": sum(_journal_bytes(intake) for intake in intakes),
+        }
+
+    def last_error(self) -> str:
+        """Return an error that a listener tells, or what could not be read."""
+        told = [str(entry["last_error"]) for entry in self.listeners or () if entry.get("last_error")]
+        return next(iter([*told, *self.problems]), "")
+
+    def rate_since(self, before: Overview | None) -> float | None:
+        """Return events written a second since an earlier reading."""
+        if before is None or self.time_s <= before.time_s:
+            return None
+        return max(0.0, (self.counts()["written"] - before.counts()["written"]) / (self.time_s - before.time_s))
+
+
+def _count(entry: dict[str, Any], name: str) -> int:
+    counts = (entry.get("intake") or {}).get("counts") or {}
+    return int(counts.get(name, 0))
+
+
+def _journal_bytes(intake: dict[str, Any]) -> int:
+    return int(intake.get("bytes_on_disk", intake.get("bytes", 0)))
+
+
+class Observer:
+    """Reads overviews; keeps its connections between readings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._board = bootstrap.open_status_board(settings)
+        self._depths: Depths = Depths(settings.broker_url)
+        self._quarantine: Quarantine | None = None
+        self._folder = settings.data_dir / "metrics"
+
+    def read(self) -> Overview:
+        """Return how all is; raises nothing."""
+        problems: list[str] = []
+        board = _try(self._board.read, problems)
+        return Overview(
+            time_s=time.time(),
+            listeners=None if board is None else [{"name": name, **entry} for name, entry in _of("listener", board)],
+            workers=None if board is None else _by_type(entry for _, entry in _of("worker", board)),
+            queues=_try(self._depths.read, problems),
+            quarantine=_try(self._count_quarantine, problems),
+            lag=read_lag(self._folder),
+            problems=problems,
+        )
+
+    def _count_quarantine(self) -> int:
+        # Kept once it is open: opening looks for tables that are missing.
+        self._quarantine = self._quarantine or bootstrap.open_quarantine(self._settings)
+        return self._quarantine.count()
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._depths.close()
+
+
+def _try(read: Callable[[], _Part], problems: list[str]) -> _Part | None:
+    try:
+        return read()
+    except errors.IngestorError as error:
+        problems.append(str(error))
+        return None
+
+
+def _of(kind: str, board: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    return [(key.partition(":")[2], entry) for key, entry in board.items() if key.partition(":")[0] == kind]
+
+
+def _by_type(entries: Iterable[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for entry in entries:
+        total = found.setdefault(str(entry.get("type", "?")), {"nodes": 0, "processes": 0, "tasks": 0})
+        total["nodes"] += 1
+        total["processes"] += int(entry.get("processes", 1))
+        total["tasks"] += int(entry.get("tasks", 0))
+    return found

@@ -1,0 +1,71 @@
+"""What `doctor` tries of each home: Home Assistant (one attempt, never again after a refusal) and its MQTT broker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ingestor import errors
+from ingestor.cli.doctor_mqtt import examine_mqtt
+from ingestor.cli.finding import Finding
+from ingestor.homeassistant.client import HomeAssistantClient
+from ingestor.settings import HomeSettings, Settings
+
+_ANSWER_WITHIN_S: Final = 15.0
+
+
+def examine_homes(settings: Settings) -> Iterator[Finding]:
+    """Yield what is found of each home."""
+    homes = [home for home in settings.all_homes() if home.homeassistant.url or home.mqtt.url]
+    if not homes:
+        advice = (
+            "set HA_INGESTOR_HOMEASSISTANT__URL and HA_INGESTOR_HOMEASSISTANT__TOKEN; until then `up` runs the demo"
+        )
+        yield Finding("warning", "homes", "no home is configured", advice)
+    for home in homes:
+        if home.homeassistant.url:
+            yield from _home_assistant(home)
+        if home.mqtt.url:
+            yield from examine_mqtt(home)
+
+
+def _home_assistant(home: HomeSettings) -> Iterator[Finding]:
+    subject = f"{home.name}: Home Assistant"
+    if home.homeassistant.token is None:
+        advice = (
+            "create a long-lived access token in your Home Assistant profile and set HA_INGESTOR_HOMEASSISTANT__TOKEN"
+        )
+        yield Finding("failed", subject, "no token is set", advice)
+        return
+    try:
+        with HomeAssistantClient(home.homeassistant, answer_within_s=_ANSWER_WITHIN_S) as client:
+            yield Finding("ok", subject, f"version {client.ha_version} at {home.homeassistant.url} accepts the token")
+            yield from _rights(home, client)
+    except errors.AuthenticationRefused as error:
+        yield Finding("failed", subject, "the token is refused", str(error))
+    except errors.IngestorError as error:
+        advice = "check HA_INGESTOR_HOMEASSISTANT__URL, and that Home Assistant runs and can be reached from here"
+        yield Finding("failed", subject, str(error), advice)
+
+
+def _rights(home: HomeSettings, client: HomeAssistantClient) -> Iterator[Finding]:
+    subject = f"{home.name}: rights"
+    user = client.current_user()
+    if user.get("is_admin"):
+        yield Finding("ok", subject, f"the token is of {user.get('name') or 'a user'}, an admin")
+    else:
+        says = f"the token is of {user.get('name') or 'a user'}, no admin: it is given state changes only"
+        yield Finding("warning", subject, says, "create the token as an admin, if causes and automations are wanted")
+    yield _recorder(home, client)
+
+
+def _recorder(home: HomeSettings, client: HomeAssistantClient) -> Finding:
+    subject = f"{home.name}: recorder"
+    try:
+        info = client.recorder_info()
+    except errors.CommandRefused as refusal:
+        advice = "enable the recorder integration: gaps are filled from its history"
+        return Finding("warning", subject, f"not asked: {refusal.reason}", advice)
+    if info.get("recording"):
+        return Finding("ok", subject, "it records; gaps can be filled from its history")
+    return Finding("warning", subject, "it does not record", "enable the recorder: gaps are filled from its history")

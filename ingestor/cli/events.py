@@ -1,0 +1,137 @@
+"""The command `events`: prints stored events from any store, newest first."""
+# ruff: noqa: PLC0415 -- the store is loaded when it is asked
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import typer
+
+from ingestor.cli.options import JsonFlag, settings_of
+from ingestor.cli.output import print_json_line, print_table, say
+from ingestor.events.point import FieldValue, StoredEvent
+from ingestor.storage.port import EventQuery
+
+_NS: Final = 1_000_000_000
+_AGE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
+_UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_COLUMNS: Final = ("time", "entity or series", "state", "previous", "area", "device", "source", "type")
+
+
+class Kind(StrEnum):
+    """Which measurement."""
+
+    STATE = "state"
+    EVENT = "event"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        rich_help_panel="Reading",
+        epilog="Examples: `ha-ingestor events --entity 'light.*' --since 10m` · "
+        "`ha-ingestor events --type call_service --json | jq .fields`",
+    )(events)
+
+
+def events(
+    context: typer.Context,
+    *,
+    entity: Annotated[str | None, typer.Option(metavar="GLOB", help="Entity id, with * and ?.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="AGE|TIME", help="30s, 10m, 1h, 2d, or an ISO time; default: any.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="AGE|TIME", help="As --since; default: now.")] = None,
+    event_type: Annotated[str | None, typer.Option("--type", metavar="GLOB", help="Event type, with * and ?.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="state: state changes only; event: all else.")] = None,
+    home: Annotated[str | None, typer.Option("--home", metavar="NAME", help="Only this home.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Most events to print.")] = 100,
+    as_json: JsonFlag = False,
+) -> None:
+    """Print stored events, newest first; with --json one object a line."""
+    now_ns = time.time_ns()
+    query = EventQuery(
+        entity=entity,
+        event_type=event_type,
+        kind=kind.value if kind else None,
+        home=home,
+        since_ns=parse_time(since, now_ns) if since else None,
+        until_ns=parse_time(until, now_ns) if until else None,
+        limit=limit,
+    )
+    found = _read(context, query)
+    if as_json:
+        for event in found:
+            print_json_line(as_object(event))
+        return
+    rows = [_row(event) for event in found]
+    if rows:
+        print_table(_COLUMNS, rows)
+    else:
+        say("no events match")
+
+
+def _read(context: typer.Context, query: EventQuery) -> Iterator[StoredEvent]:
+    from ingestor import bootstrap
+
+    store = bootstrap.open_store(settings_of(context))
+    try:
+        yield from store.read(query)
+    finally:
+        store.close()
+
+
+def parse_time(text: str, now_ns: int) -> int:
+    """Return the time that an age (`1h`) or an ISO time means, in Unix nanoseconds; a time without zone is local."""
+    if age := _AGE.fullmatch(text.strip()):
+        return now_ns - int(float(age[1]) * _UNIT_S[age[2]] * _NS)
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is neither an age such as 90s, 10m, 1h, 2d nor an ISO time") from error
+    # Whole microseconds first: a float of nanoseconds would be off by hundreds.
+    return round(moment.timestamp() * 1_000_000) * 1000
+
+
+def as_object(event: StoredEvent) -> dict[str, Any]:
+    """Return an event as the JSON object that is printed."""
+    seconds, rest = divmod(event.time_ns, _NS)
+    return {
+        "time": f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z",
+        "time_ns": event.time_ns,
+        "kind": event.kind,
+        "home": event.home,
+        "series": event.series,
+        "domain": event.domain,
+        "tags": event.tags,
+        "fields": event.fields,
+    }
+
+
+def _row(event: StoredEvent) -> list[str]:
+    moment = datetime.fromtimestamp(event.time_ns // _NS, UTC).astimezone()
+    fields, tags = event.fields, event.tags
+    return [
+        f"{moment:%Y-%m-%d %H:%M:%S}.{event.time_ns // 1_000_000 % 1000:03d}",
+        str(fields.get("entity_id") or event.series),
+        _with_unit(fields),
+        str(fields.get("previous_state", "")),
+        _named(tags.get("area")),
+        _named(tags.get("device")),
+        str(fields.get("source", "")),
+        str(fields.get("event_type") or tags.get("event_type") or ("state_changed" if event.kind == "state" else "")),
+    ]
+
+
+def _with_unit(fields: dict[str, FieldValue]) -> str:
+    words: Iterable[str] = (str(fields.get(name, "")) for name in ("state", "unit"))
+    return " ".join(word for word in words if word)
+
+
+def _named(tag: str | None) -> str:
+    return "" if tag in (None, "-") else str(tag)

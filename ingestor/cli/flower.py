@@ -1,0 +1,50 @@
+"""How Flower is told its settings: by its environment, so that no password stands in a process list."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from ingestor.settings import Settings
+
+PASSWORD_FILE: Final = "flower-password"  # noqa: S105 -- the name of a file
+#: Flower's default of 100,000 tasks takes 500 MB of memory; a task is a batch here.
+_MOST_TASKS: Final = 10_000
+
+
+def flower_environment(settings: Settings) -> dict[str, str]:
+    """Return Flower's environment; makes its folder and, at the first start, its password."""
+    folder = settings.data_dir / "flower"
+    folder.mkdir(parents=True, exist_ok=True)
+    return {
+        "FLOWER_ADDRESS": settings.flower.host,
+        "FLOWER_PORT": str(settings.flower.port),
+        "FLOWER_BASIC_AUTH": f"{settings.flower.user}:{flower_password(settings)}",
+        "FLOWER_PERSISTENT": "true",
+        "FLOWER_DB": str(folder / "flower.db"),
+        "FLOWER_STATE_SAVE_INTERVAL": "30000",
+        "FLOWER_MAX_TASKS": str(_MOST_TASKS),
+        "FLOWER_PURGE_OFFLINE_WORKERS": "300",
+    }
+
+
+def flower_password(settings: Settings) -> str:
+    """Return the password as set, else the one that is kept in the data folder; make it if there is none."""
+    if settings.flower.password is not None:
+        return settings.flower.password.get_secret_value()
+    path = settings.data_dir / PASSWORD_FILE
+    return kept_secret(path)
+
+
+def kept_secret(path: Path) -> str:
+    """Return the secret in a file that only its owner may read; make it where there is none."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text("utf-8").strip()
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        secret = secrets.token_urlsafe(18)
+        file.write(f"{secret}\n")
+    return secret

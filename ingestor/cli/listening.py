@@ -1,0 +1,157 @@
+"""Puts a listener process together: journal, sender, listener, heartbeat; decides nothing about events."""
+# ruff: noqa: PLC0415 -- a WebSocket listener does not load MQTT, nor the other way round: it stays below 80 MB
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import structlog
+
+from ingestor import bootstrap, errors, logs, metrics
+from ingestor.cli.tally import Tally
+from ingestor.home.requests import request_sync
+from ingestor.intake.assemble import Intake, open_intake
+from ingestor.queue.heartbeat import Heartbeat
+from ingestor.queue.presence import Presence
+from ingestor.queue.status_board import StatusBoard
+from ingestor.settings import HomeSettings, Settings
+
+if TYPE_CHECKING:
+    import redis
+
+_log: Final = structlog.get_logger(__name__)
+
+
+class Listener(Protocol):
+    """What both listeners can do."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Listen until `stop` is set."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Return how it does."""
+        ...
+
+
+class HomeLine:
+    """What a listener tells the others about its home, and hears from them.
+
+    Listeners call it from their read loop: so it only notes, and the heartbeat's thread talks to the state server.
+    """
+
+    def __init__(self, state: redis.Redis, home: str, *, speaks: bool) -> None:
+        self._state = state
+        self._home = home
+        self._presence = Presence(state, home)
+        self._speaks = speaks
+        self._up = False
+        self._sync_wanted = False
+        self.hurry: Callable[[], None] = lambda: None
+
+    def note_up(self, up: bool) -> None:
+        """Note that the home can be heard, or cannot."""
+        self._up = up
+        self.hurry()
+
+    def note_registry_change(self) -> None:
+        """Note that the map of the home must be read again."""
+        self._sync_wanted = True
+        self.hurry()
+
+    def websocket_up(self) -> bool:
+        """Return whether the home's WebSocket is up, as of the last heartbeat that reached the state server."""
+        return self._up
+
+    def exchange(self) -> None:
+        """Tell what was noted, and hear what the others told. Errors wait for the next time."""
+        with contextlib.suppress(errors.IngestorError):
+            if self._speaks:
+                self._presence.tell(up=self._up)
+            else:
+                self._up = self._presence.is_up()
+            if self._sync_wanted:
+                request_sync(self._state, self._home)
+                self._sync_wanted = False
+
+
+def run(settings: Settings, home: HomeSettings, kind: str, name: str) -> None:
+    """Listen until SIGTERM or SIGINT. Raises AuthenticationRefused, InvalidSettings."""
+    logs.set_up(settings.log)
+    _require_address(home, kind)
+    metrics.start(settings.data_dir / "metrics")
+    stop = stop_on_signal()
+    state = bootstrap.open_state(settings)
+    line = HomeLine(state, home.name, speaks=kind == "websocket")
+    tally = Tally()
+    with open_intake(settings, home.name, name, kind, on_done=tally.add) as intake:
+        make = _websocket_listener if kind == "websocket" else _mqtt_listener
+        listener = make(home, name, intake, line)
+        heartbeat = Heartbeat(
+            StatusBoard(state),
+            "listener",
+            f"{home.name}:{name}",
+            lambda: {
+                **listener.status(),
+                "home": home.name,
+                "kind": kind,
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "intake": {**intake.status(), **tally.read()},
+            },
+            also=line.exchange,
+        )
+        with heartbeat:
+            line.hurry = heartbeat.hurry
+            _log.info("listener_started", home=home.name, listener=name, kind=kind)
+            listener.run(stop)
+    _log.info("listener_stopped", home=home.name, listener=name)
+
+
+def _require_address(home: HomeSettings, kind: str) -> None:
+    group = "homeassistant" if kind == "websocket" else "mqtt"
+    wanted = {f"{group}.url": getattr(home, group).url}
+    if kind == "websocket":
+        wanted["homeassistant.token"] = home.homeassistant.token
+    missing = [key for key, value in wanted.items() if value is None]
+    if missing:
+        variables = ", ".join(f"HA_INGESTOR_{key.upper().replace('.', '__')}" for key in missing)
+        raise errors.InvalidSettings(f"home {home.name!r} has no {' and no '.join(missing)}; set {variables}")
+
+
+def _websocket_listener(home: HomeSettings, name: str, intake: Intake, line: HomeLine) -> Listener:
+    from ingestor.intake.websocket import WebSocketListener
+
+    return WebSocketListener(
+        home,
+        sink=intake.sink,
+        on_registry_change=line.note_registry_change,
+        on_up=line.note_up,
+        listener_name=name,
+    )
+
+
+def _mqtt_listener(home: HomeSettings, name: str, intake: Intake, line: HomeLine) -> Listener:
+    from ingestor.intake.mqtt.listener import MqttListener
+
+    return MqttListener(
+        home,
+        sink=intake.sink,
+        known_deliveries=intake.known_deliveries(),
+        websocket_up=line.websocket_up,
+        listener_name=name,
+    )
+
+
+def stop_on_signal() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

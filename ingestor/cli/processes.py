@@ -1,0 +1,150 @@
+"""Commands that are processes of an installation: `up` and each of its parts."""
+# ruff: noqa: PLC0415 -- a process loads what it runs and nothing else: a listener stays below 80 MB
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from typing import Annotated, NoReturn
+
+import typer
+
+from ingestor.cli.options import HomeOption, hand_down, home_of, settings_of
+from ingestor.queue.names import RARE, TaskType
+from ingestor.settings import Settings
+
+_PANEL = "Processes"
+
+
+class ListenerKind(StrEnum):
+    """What a listener speaks."""
+
+    WEBSOCKET = "websocket"
+    MQTT = "mqtt"
+
+
+class WorkerType(StrEnum):
+    """What a worker works on: a task type, or the rare ones together."""
+
+    VALIDATE = "validate"
+    ENRICH = "enrich"
+    WRITE = "write"
+    REGISTRY = "registry"
+    UPKEEP = "upkeep"
+    RARE = "rare"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (up, listen, worker, beat, api, flower, demo):
+        app.command(rich_help_panel=_PANEL)(command)
+
+
+def up(context: typer.Context) -> None:
+    """Run everything under one supervisor: broker, listeners, workers, beat, Flower, API. Ctrl-C stops it."""
+    settings = hand_down(context)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    _become("-m", "workers.supervisor")
+
+
+def listen(
+    context: typer.Context,
+    kind: Annotated[ListenerKind, typer.Argument(help="websocket (Home Assistant) or mqtt.")],
+    home: HomeOption = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="LISTENER", help="Name of this listener, if a home has several.")
+    ] = None,
+) -> None:
+    """Take a home's events from Home Assistant or from MQTT, journal them and enqueue them."""
+    from ingestor.cli import listening
+
+    settings = settings_of(context)
+    listening.run(settings, home_of(settings, home), kind.value, name or kind.value)
+
+
+def worker(
+    context: typer.Context,
+    task_type: Annotated[WorkerType, typer.Argument(metavar="TYPE", help="validate, enrich, write, … or rare.")],
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes [HA_INGESTOR_WORKERS__<TYPE>].")
+    ] = None,
+) -> None:
+    """Work on one type of task: a Celery worker node of its own."""
+    settings = hand_down(context)
+    _become(*worker_arguments(settings, task_type, concurrency))
+
+
+def worker_arguments(settings: Settings, task_type: WorkerType, concurrency: int | None) -> list[str]:
+    """Return Celery's arguments for a worker node."""
+    queues = [kind.value for kind in RARE] if task_type is WorkerType.RARE else [task_type.value]
+    return [
+        *("-m", "celery", "-A", "workers", "worker"),
+        *("-Q", ",".join(queues), "-n", f"{task_type.value}@%h"),
+        *("-P", "prefork", "-c", str(concurrency or _processes(settings, task_type))),
+        *("--without-gossip", "--without-mingle", "-l", settings.log.level),
+    ]
+
+
+def _processes(settings: Settings, task_type: WorkerType) -> int:
+    counts = settings.workers
+    known = {TaskType.VALIDATE: counts.validate_, TaskType.ENRICH: counts.enrich, TaskType.WRITE: counts.write}
+    return known.get(TaskType(task_type.value), 1) if task_type is not WorkerType.RARE else counts.rare
+
+
+def beat(context: typer.Context) -> None:
+    """Enqueue what is due by schedule. Of several, one acts."""
+    settings = hand_down(context)
+    _become("-m", "celery", "-A", "workers", "beat", "--pidfile=", "-l", settings.log.level)
+
+
+def api(context: typer.Context) -> None:
+    """Serve the HTTP API: health and metrics [HA_INGESTOR_API__HOST, HA_INGESTOR_API__PORT]."""
+    import uvicorn
+
+    from ingestor import logs
+    from ingestor.api.app import create_app
+
+    settings = settings_of(context)
+    logs.set_up(settings.log)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.api.host,
+        port=settings.api.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def flower(context: typer.Context) -> None:
+    """Serve Flower, the queue monitor [HA_INGESTOR_FLOWER__HOST, …__PORT, …__USER, …__PASSWORD]."""
+    from ingestor.cli.flower import flower_environment
+
+    settings = hand_down(context)
+    os.environ.update(flower_environment(settings))
+    _become("-m", "celery", "-A", "workers", "flower")
+
+
+def demo(
+    context: typer.Context,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of its WebSocket API [HA_INGESTOR_DEMO__PORT].")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="State changes a second [HA_INGESTOR_DEMO__RATE].")] = None,
+    seed: Annotated[int | None, typer.Option(help="Which home and which day [HA_INGESTOR_DEMO__SEED].")] = None,
+    token: Annotated[str | None, typer.Option(help="Access token that it takes; default: any.")] = None,
+) -> None:
+    """Simulate a home that speaks Home Assistant's WebSocket API."""
+    from ingestor.cli import demo_home
+
+    given = {"demo.port": port, "demo.rate": rate, "demo.seed": seed}
+    context.find_root().obj.update({name: value for name, value in given.items() if value is not None})
+    demo_home.run(settings_of(context), token)
+
+
+def _become(*arguments: str) -> NoReturn:
+    """Replace this process by another Python program: signals reach it without a middleman."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 -- our own interpreter and arguments

@@ -1,0 +1,137 @@
+"""The command `status`: how the installation is, once or every second."""
+# ruff: noqa: PLC0415 -- rich and the servers' clients are loaded when they are needed
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from ingestor.cli.options import JsonFlag, settings_of
+from ingestor.cli.output import make_table, print_json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ingestor.api.overview import Observer, Overview
+
+_BETWEEN_S: Final = 1.0
+_Row = tuple[str, str]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Reading")(status)
+
+
+def status(
+    context: typer.Context,
+    *,
+    as_json: JsonFlag = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Renew every second until Ctrl-C.")] = False,
+) -> None:
+    """Print connections, rates, queues, workers, lag, journal, quarantine and the last error."""
+    from ingestor.api.overview import Observer
+
+    observer = Observer(settings_of(context))
+    try:
+        if watch and not as_json:
+            _watch(observer)
+        else:
+            before = observer.read()
+            time.sleep(_BETWEEN_S)  # a rate needs two readings
+            _print(observer.read(), before, as_json=as_json)
+    finally:
+        observer.close()
+
+
+def _print(now: Overview, before: Overview, *, as_json: bool) -> None:
+    if as_json:
+        print_json(as_object(now, before))
+        return
+    from rich.console import Console
+
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(_page(now, before))
+
+
+def _watch(observer: Observer) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    before = observer.read()
+    with Live(console=Console(file=sys.stdout), screen=False, auto_refresh=False) as live:
+        try:
+            while True:
+                time.sleep(_BETWEEN_S)
+                now = observer.read()
+                live.update(_page(now, before), refresh=True)
+                before = now
+        except KeyboardInterrupt:
+            return
+
+
+def as_object(now: Overview, before: Overview | None) -> dict[str, Any]:
+    """Return what `--json` prints."""
+    return {
+        "listeners": now.listeners,
+        "rate_written_per_s": now.rate_since(before),
+        "counts": now.counts(),
+        "queues": now.queues,
+        "workers": now.workers,
+        "lag_ms": {"p50": now.lag.percentile_ms(0.5), "p95": now.lag.percentile_ms(0.95), "batches": now.lag.count},
+        "journal": now.journal(),
+        "quarantine": now.quarantine,
+        "last_error": now.last_error(),
+        "problems": now.problems,
+    }
+
+
+def _page(now: Overview, before: Overview) -> RenderableType:
+    from rich.console import Group
+
+    return Group(
+        make_table(["listener", "connected", "frames", "waiting", "last error"], _listener_rows(now)),
+        make_table(["queue", "batches", "worker nodes", "processes"], _queue_rows(now)),
+        make_table(["", ""], _summary(now, before)),
+    )
+
+
+def _listener_rows(now: Overview) -> Iterator[list[str]]:
+    for entry in now.listeners or ():
+        intake = entry.get("intake") or {}
+        yield [
+            str(entry["name"]),
+            "yes" if entry.get("connected") else "NO",
+            f"{int(entry.get('frames', entry.get('messages', 0))):,}",
+            f"{int(intake.get('pending_batches', 0)):,} batches",
+            str(entry.get("last_error") or ""),
+        ]
+
+
+def _queue_rows(now: Overview) -> Iterator[list[str]]:
+    workers = now.workers or {}
+    for name, depth in (now.queues or {}).items():
+        serves = workers.get(name) or {}
+        yield [name, f"{depth:,}", str(serves.get("nodes", "")), str(serves.get("processes", ""))]
+    for name in sorted(set(workers) - set(now.queues or {})):
+        yield [name, "", str(workers[name]["nodes"]), str(workers[name]["processes"])]
+
+
+def _summary(now: Overview, before: Overview) -> Iterator[_Row]:
+    counts, journal = now.counts(), now.journal()
+    rate = now.rate_since(before)
+    recent = now.lag.since(before.lag)
+    lag = recent if recent.count else now.lag
+    yield "events", " · ".join(f"{name} {number:,}" for name, number in counts.items())
+    yield "rate", "" if rate is None else f"{rate:,.1f} events/s stored"
+    yield "lag", f"p50 {_ms(lag.percentile_ms(0.5))} · p95 {_ms(lag.percentile_ms(0.95))}"
+    yield "journal", f"{journal['pending_batches']:,} batches · {journal['bytes_on_disk']:,} bytes"
+    yield "quarantine", "unknown" if now.quarantine is None else f"{now.quarantine:,} pieces"
+    yield "last error", now.last_error() or "none"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f} ms"

@@ -1,0 +1,43 @@
+"""Counts what became of a listener's batches, once a batch, for metrics and for the status board."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any, Final
+
+from ingestor import metrics
+from ingestor.intake.flights import DoneBatch
+
+_RECENT: Final = 1000
+
+
+class Tally:
+    """Is told of each batch that is done (`add`, from the journal's thread), and asked from the heartbeat's."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = dict.fromkeys(("written", "duplicate", "rejected", "filtered", "lost"), 0)
+        self._lags_ms: deque[float] = deque(maxlen=_RECENT)
+
+    def add(self, batch: DoneBatch) -> None:
+        """Count a batch that is done."""
+        labels = {"home": batch.home, "source": batch.source}
+        metrics.counter(metrics.EVENT_COUNTERS["received"], **labels).inc(sum(batch.counts.values()))
+        for outcome, number in batch.counts.items():
+            metrics.counter(metrics.EVENT_COUNTERS[outcome], **labels).inc(number)
+        with self._lock:
+            for outcome, number in batch.counts.items():
+                self._counts[outcome] += number
+            if batch.lag_ns:
+                self._lags_ms.append(batch.lag_ns / 1e6)
+
+    def read(self) -> dict[str, Any]:
+        """Return the counts, and the lag of the last thousand batches."""
+        with self._lock:
+            lags = sorted(self._lags_ms)
+            return {"counts": dict(self._counts), "lag_ms": _share(lags, 0.5), "lag_p95_ms": _share(lags, 0.95)}
+
+
+def _share(ordered: list[float], share: float) -> float:
+    return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1) if ordered else 0.0

@@ -1,0 +1,206 @@
+"""Write the pages of docs/reference that are made from the code; `--check` only says which are not current."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from ingestor.cli.config_file import as_toml
+from ingestor.cli.exit_codes import MEANINGS
+from ingestor.cli.main import build_app
+from ingestor.metrics import DECLARED, GAUGES, Declared
+from ingestor.settings import HomeSettings, Settings, TopicMapping
+from ingestor.settings_keys import Key, all_keys, keys_of
+from ingestor.settings_types import Group
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+NOTE = "<!-- Made from the code by `make docs`; a change here is overwritten. -->\n"
+
+
+def settings_page() -> str:
+    """Return the page of every setting."""
+    parts = [
+        "# Settings\n",
+        NOTE,
+        "One tree, read from five places; the first that has a value wins:\n\n"
+        "1. the command line: `--data-dir`, `--log-format`, `--log-level`, and `--set KEY=VALUE` for any other;\n"
+        "2. the environment: the variable in the table. With `_FILE` at its end it names a file that holds the value,\n"
+        "   such as `HA_INGESTOR_HOMEASSISTANT__TOKEN_FILE=/run/secrets/token`;\n"
+        "3. `.env` in the working directory, with the same variables;\n"
+        "4. `ha-ingestor.toml` in the working directory, or the file that `HA_INGESTOR_CONFIG` names;\n"
+        "5. the default.\n\n"
+        'A list is JSON in a variable (`["light", "switch"]`), or words with commas between. An empty variable counts\n'
+        "as not set; where *empty* is among what is expected, it switches the thing off. What Kubernetes and Docker set\n"
+        "for a service of our name (`HA_INGESTOR_PORT`, `…_SERVICE_HOST`) is left alone; any other unknown name is a fault.\n\n"
+        "`ha-ingestor config init` writes a commented file, `config show` prints what is in force and where each value\n"
+        "came from, `config check` names every fault at once. A process with bad settings ends with code 2.\n\n"
+        "Where no data folder is set, it is `data/` below the working directory if that has the file `.ha-ingestor` in it\n"
+        "(`make run` makes it), else the platform's own.\n",
+    ]
+    plain = [key for key in all_keys() if len(key.path) == 1]
+    parts += ["## General\n", _settings_table(plain)]
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Group):
+            keys = [key for key in all_keys() if key.path[0] == name]
+            parts += [f"## {name}\n", _first_line(field.annotation), _settings_table(keys)]
+    parts += [
+        "## An entry of `mqtt.topics`\n",
+        _first_line(TopicMapping),
+        _settings_table(keys_of(TopicMapping), entry=True),
+    ]
+    parts += [
+        "## An entry of `homes`\n",
+        _first_line(HomeSettings),
+        "Its keys are `name`, and all of [homeassistant](#homeassistant) and [mqtt](#mqtt) below it.\n",
+    ]
+    return "\n".join(parts)
+
+
+def _first_line(group: type[Group]) -> str:
+    return f"{(group.__doc__ or '').strip().splitlines()[0]}\n"
+
+
+def _settings_table(keys: Iterable[Key], *, entry: bool = False) -> str:
+    rows = [
+        (
+            f"`{key.name}`" + ("" if entry else f"<br>`{key.variable}`"),
+            key.description,
+            key.expected,
+            "required" if key.required and key.name != "data_dir" else _default(key),
+        )
+        for key in keys
+    ]
+    return _table(("setting" if entry else "setting, variable", "what it is", "expected", "default"), rows)
+
+
+def _default(key: Key) -> str:
+    if key.name == "data_dir":
+        return "see above"
+    return "" if key.default in (None, ()) else f"`{as_toml(key.default)}`"
+
+
+def metrics_page() -> str:
+    """Return the page of every metric."""
+    return "\n".join(
+        [
+            "# Metrics\n",
+            NOTE,
+            "`/metrics` of the API gives these to Prometheus, added up over all processes, living and dead: no counter falls\n"
+            "when a worker ends. A batch is counted once, however often it was sent.\n\n"
+            "received = written + duplicate + rejected + filtered, for batches that are done; what is under way is in\n"
+            "`ingestor_journal_batches`, and `ingestor_events_lost_total` must stay 0.\n",
+            "## Counters and histograms\n",
+            _metrics_table(DECLARED),
+            "## Gauges\n",
+            "Read when Prometheus asks.\n",
+            _metrics_table(GAUGES),
+        ]
+    )
+
+
+def _metrics_table(metrics: Iterable[Declared]) -> str:
+    rows = [(f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.help) for one in metrics]
+    return _table(("name", "kind", "labels", "what it says"), rows)
+
+
+def cli_page() -> str:
+    """Return the page of every command."""
+    app: Any = typer.main.get_command(build_app())
+    parts = ["# Command line\n", NOTE, "Data goes to standard output, talk to standard error.\n"]
+    parts += [
+        "## Exit codes\n",
+        _table(("code", "meaning"), [(str(code.value), text) for code, text in MEANINGS.items()]),
+    ]
+    parts += ["## Options of every command\n", "They stand before the command: `ha-ingestor --log-level debug up`.\n"]
+    parts += [_options_table(app)]
+    for words, command in _commands(app, ("ha-ingestor",)):
+        parts += [f"## {' '.join(words[1:])}\n", f"```\n{_usage(words, command)}\n```\n", f"{_help(command)}\n"]
+        parts += [_options_table(command)] if _shown(command) else []
+    return "\n".join(parts)
+
+
+def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, below in command.commands.items():
+        if hasattr(below, "commands"):
+            yield from _commands(below, (*words, name))
+        else:
+            yield (*words, name), below
+
+
+def _help(command: Any) -> str:
+    return " ".join(str(text) for text in (command.help, command.epilog) if text)
+
+
+def _shown(command: Any) -> list[Any]:
+    return [param for param in command.params if param.name != "help"]
+
+
+def _usage(words: tuple[str, ...], command: Any) -> str:
+    arguments = [_metavar(param) for param in _shown(command) if param.param_type_name == "argument"]
+    options = ["[OPTIONS]"] if any(param.param_type_name == "option" for param in _shown(command)) else []
+    return " ".join([*words, *options, *arguments])
+
+
+def _metavar(param: Any) -> str:
+    name = param.metavar or param.name.upper()
+    return str(name) if param.required else f"[{name}]"
+
+
+def _options_table(command: Any) -> str:
+    rows = []
+    for param in _shown(command):
+        is_flag = getattr(param, "is_flag", False)
+        names = (
+            ", ".join(f"`{name}`" for name in param.opts)
+            if param.param_type_name == "option"
+            else f"`{_metavar(param)}`"
+        )
+        value = f" `{param.metavar}`" if param.param_type_name == "option" and param.metavar and not is_flag else ""
+        default = "" if param.default in (None, False, ()) or callable(param.default) else f"`{param.default}`"
+        rows.append((names + value, param.help or "", default))
+    return _table(("option", "what it does", "default"), rows)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+#: Each page and what makes it.
+PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "cli.md": cli_page, "metrics.md": metrics_page}
+
+
+def main() -> int:
+    """Write the pages, or say which are not current."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 if a page is not current")
+    check = parser.parse_args().check
+    stale = 0
+    for name, make in PAGES.items():
+        path = REFERENCE / name
+        before, now = path.read_text("utf-8") if path.exists() else "", make()
+        if before == now:
+            continue
+        stale += 1
+        if check:
+            sys.stderr.writelines(
+                difflib.unified_diff(before.splitlines(True), now.splitlines(True), name, "code", n=0)
+            )
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(now, "utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+    if check and stale:
+        print(f"{stale} pages are not current: `make docs` writes them anew")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,8 +14,12 @@ class HomeMap(Protocol):
         """Tell whether the home was ever synced: nothing may be enriched before (rule 2)."""
         ...
 
-    def place_of(self, home: str, entity_id: str, time_us: int) -> Place | None:
-        """Return the place in force at that time (Unix microseconds); None if the entity is not known yet."""
+    def place_of(self, home: str, entity_id: str, time_us: int, *, waits: bool = True) -> Place | None:
+        """Return the place in force at that time (Unix microseconds); None if the entity is not known yet.
+
+        An event that does not wait for a sync asks with `waits` False: None then also where the entity was not
+        known yet at that time, so that it has no context ever after, too.
+        """
         ...
 
     def decide_unknown(self, home: str, entity_id: str, time_us: int) -> Place:

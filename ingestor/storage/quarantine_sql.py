@@ -43,6 +43,7 @@ TOTALS: Final = sa.Table(
 #: The columns that are a piece's fields; `id` is the order, `bytes` the size of `raw`.
 _FIELDS: Final = [column for column in PIECES.columns if column.name not in {"id", "bytes"}]
 _ROWS_AT_ONCE: Final = 500
+_Sizes = list[int]  # within the class `list` is a method
 
 
 class SqlQuarantine:
@@ -85,9 +86,9 @@ class SqlQuarantine:
         """Return how many pieces the limits have cost so far. Raises StoreUnavailable."""
         return self._total(TOTALS.c.evicted)
 
-    def _add(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
+    def _add(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> _Sizes:
         """Insert what is not there yet; return the sizes of what was inserted."""
-        sizes = []
+        sizes: _Sizes = []
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             new = self._insert(PIECES).values(rows[start : start + _ROWS_AT_ONCE])
             sizes.extend(connection.scalars(new.on_conflict_do_nothing().returning(PIECES.c.bytes)))

@@ -57,7 +57,7 @@ def _home_map() -> None:
         sa.Column("home", sa.Text(), nullable=False),
         sa.Column("entity_id", sa.Text(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("effective_us", sa.BigInteger(), nullable=True),
+        sa.Column("effective_us", sa.BigInteger(), nullable=False),
         sa.Column("origin", sa.String(16), nullable=False),
         sa.Column("registry_id", sa.Text(), nullable=False),
         sa.Column("series", sa.Text(), nullable=False),
@@ -68,5 +68,5 @@ def _home_map() -> None:
         sa.Column("device_class", sa.Text(), nullable=False),
         sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("labels", sa.JSON(), nullable=False),
-        sa.UniqueConstraint("home", "entity_id", "version", name="entity_timeline_identity"),
     )
+    op.create_index("entity_timeline_home", "entity_timeline", ["home", "version"])

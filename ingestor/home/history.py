@@ -1,0 +1,136 @@
+"""The versions of the homes' maps in the metadata database: every entry that ever held, and which are published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from ingestor import errors
+from ingestor.events.event import Place
+from ingestor.home.merge import Entry
+from ingestor.home.model import NEVER_US
+
+METADATA: Final = sa.MetaData()
+VERSIONS: Final = sa.Table(
+    "home_versions",
+    METADATA,
+    sa.Column("home", sa.Text, primary_key=True),
+    sa.Column("version", sa.BigInteger, primary_key=True),
+    sa.Column("effective_us", sa.BigInteger, nullable=False),
+    sa.Column("published_at_us", sa.BigInteger, nullable=True),
+    sa.Column("mapped", sa.Boolean, nullable=False),
+)
+TIMELINE: Final = sa.Table(
+    "entity_timeline",
+    METADATA,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("home", sa.Text, nullable=False),
+    sa.Column("entity_id", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("effective_us", sa.BigInteger, nullable=False),
+    sa.Column("origin", sa.String(16), nullable=False),
+    sa.Column("registry_id", sa.Text, nullable=False),
+    sa.Column("series", sa.Text, nullable=False),
+    sa.Column("domain", sa.Text, nullable=False),
+    sa.Column("area", sa.Text, nullable=False),
+    sa.Column("floor", sa.Text, nullable=False),
+    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("device_class", sa.Text, nullable=False),
+    sa.Column("integration", sa.Text, nullable=False),
+    sa.Column("labels", sa.JSON, nullable=False),
+    sa.Index("entity_timeline_home", "home", "version"),
+)
+#: The columns of an Entry in its order; those of its Place follow.
+_ENTRY: Final = ("entity_id", "version", "effective_us", "origin", "registry_id")
+_PLACE: Final = Place.__struct_fields__
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a map. `mapped`: there was a Home Assistant to ask. `published_at_us` None: not out yet."""
+
+    version: int
+    effective_us: int
+    published_at_us: int | None
+    mapped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known of one home: its versions and entries, oldest first."""
+
+    versions: Sequence[Version]
+    entries: Sequence[Entry]
+
+    @property
+    def pending(self) -> bool:
+        """Tell whether the newest version is not out yet, as far as the database knows."""
+        return bool(self.versions) and self.versions[-1].published_at_us is None
+
+
+def mapped_from_us(versions: Sequence[Version]) -> int:
+    """Return from when on there was a Home Assistant to ask."""
+    return next((version.effective_us for version in versions if version.mapped), NEVER_US)
+
+
+class MapHistory:
+    """The history of all homes. Who writes holds the home's lock (`home.sync`)."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def load(self, home: str) -> Record:
+        """Return everything of one home. Raises StoreUnavailable."""
+        versions = sa.select(VERSIONS).where(VERSIONS.c.home == home).order_by(VERSIONS.c.version)
+        columns = [TIMELINE.c[name] for name in (*_ENTRY, *_PLACE)]
+        entries = sa.select(*columns).where(TIMELINE.c.home == home).order_by(TIMELINE.c.id)
+        with _transaction(self._engine) as connection:
+            found = [Version(*row[1:]) for row in connection.execute(versions)]
+            return Record(found, [_entry(row) for row in connection.execute(entries)])
+
+    def add(self, home: str, version: Version, entries: Sequence[Entry]) -> None:
+        """Keep a new version. Raises StoreUnavailable."""
+        with _transaction(self._engine) as connection:
+            row = {"home": home, "version": version.version, "effective_us": version.effective_us}
+            connection.execute(sa.insert(VERSIONS), {**row, "published_at_us": None, "mapped": version.mapped})
+            if entries:
+                connection.execute(sa.insert(TIMELINE), [_row(home, entry) for entry in entries])
+
+    def restamp(self, home: str, version: int, effective_us: int) -> None:
+        """Give a version that is not out yet a later effective time. Raises StoreUnavailable."""
+        with _transaction(self._engine) as connection:
+            for table in (VERSIONS, TIMELINE):
+                chosen = (table.c.home == home) & (table.c.version == version)
+                connection.execute(sa.update(table).where(chosen).values(effective_us=effective_us))
+
+    def mark_published(self, home: str, version: int, now_us: int) -> None:
+        """Note that a version is out: its effective time must not change any more. Raises StoreUnavailable."""
+        chosen = (VERSIONS.c.home == home) & (VERSIONS.c.version == version) & VERSIONS.c.published_at_us.is_(None)
+        with _transaction(self._engine) as connection:
+            connection.execute(sa.update(VERSIONS).where(chosen).values(published_at_us=now_us))
+
+
+@contextmanager
+def _transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
+        raise errors.StoreUnavailable(f"metadata database: {error}") from error
+
+
+def _entry(row: sa.Row[Any]) -> Entry:
+    entity_id, version, effective_us, origin, registry_id = row[: len(_ENTRY)]
+    place = msgspec.convert([*row[len(_ENTRY) : -1], tuple(row[-1])], Place)
+    return Entry(entity_id, version, effective_us, origin, registry_id, place)
+
+
+def _row(home: str, entry: Entry) -> dict[str, Any]:
+    row = {"home": home, **{name: getattr(entry, name) for name in _ENTRY}}
+    return {**row, **msgspec.structs.asdict(entry.place), "labels": list(entry.place.labels)}

@@ -1,0 +1,93 @@
+"""Asking for a sync of a home, debounced: anybody may ask, the registry task looks whether it is due."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import redis
+from redis.exceptions import LockError
+
+from ingestor.queue.state import state_errors
+
+_EXPIRE_S: Final = 3600
+#: Changes that follow one another put a sync off, but not for longer than so many quiet times.
+_MOST_QUIET_TIMES: Final = 3
+#: A sync that died holds its lock no longer than this; a 20,000-entity home takes some seconds.
+_LOCK_S: Final = 120.0
+#: A token that was refused is not shown to Home Assistant again for so long: it bans addresses that keep trying.
+_REFUSED_S: Final = 86_400
+
+Clock = Callable[[], float]
+
+
+def request_sync(state: redis.Redis[bytes], home: str, *, clock: Clock = time.time) -> None:
+    """Ask for a sync of a home, soon. Cheap; may be called for every event. Raises StateUnavailable."""
+    now = clock()
+    with state_errors():
+        pipe = state.pipeline(transaction=False)
+        pipe.hsetnx(_wanted_key(home), "first", str(now))
+        pipe.hset(_wanted_key(home), "last", str(now))
+        pipe.expire(_wanted_key(home), _EXPIRE_S)
+        pipe.execute()
+
+
+def sync_due(state: redis.Redis[bytes], home: str, debounce_s: float, *, clock: Clock = time.time) -> bool:
+    """Tell whether a sync was asked for, and it has been quiet since, or long enough. Raises StateUnavailable."""
+    with state_errors():
+        asked = state.hgetall(_wanted_key(home))
+    if not asked:
+        return False
+    now = clock()
+    first, last = (float(asked.get(name, now)) for name in (b"first", b"last"))
+    return now - last >= debounce_s or now - first >= debounce_s * _MOST_QUIET_TIMES
+
+
+def forget_request(state: redis.Redis[bytes], home: str) -> None:
+    """Take back the request: a sync that begins now answers it. Raises StateUnavailable."""
+    with state_errors():
+        state.delete(_wanted_key(home))
+
+
+@contextmanager
+def sync_lock(state: redis.Redis[bytes], home: str) -> Iterator[bool]:
+    """Hold the home's lock, or yield False at once where another sync holds it. Raises StateUnavailable."""
+    lock = state.lock(f"ha_ingestor:sync:{home}:lock", timeout=_LOCK_S, blocking=False)
+    with state_errors():
+        held = lock.acquire()
+    try:
+        yield held
+    finally:
+        if held:
+            _release(lock.release)
+
+
+def remember_refusal(state: redis.Redis[bytes], home: str, credentials: str) -> None:
+    """Note that Home Assistant refused these credentials (a hash of them). Raises StateUnavailable."""
+    with state_errors():
+        state.set(_refused_key(home), credentials, ex=_REFUSED_S)
+
+
+def was_refused(state: redis.Redis[bytes], home: str, credentials: str) -> bool:
+    """Tell whether Home Assistant refused just these credentials within a day. Raises StateUnavailable."""
+    with state_errors():
+        return state.get(_refused_key(home)) == credentials.encode()
+
+
+def _release(release: Callable[[], object]) -> None:
+    with state_errors():
+        try:
+            release()
+        except LockError:
+            # It took longer than the lock lives, or Redis was flushed: there is nothing to give back.
+            return
+
+
+def _wanted_key(home: str) -> str:
+    return f"ha_ingestor:sync:{home}:wanted"
+
+
+def _refused_key(home: str) -> str:
+    return f"ha_ingestor:sync:{home}:refused"

@@ -1,0 +1,232 @@
+"""Reads a home's registries, lays them over its history and publishes the new map; one at a time for a home.
+
+The order makes any death harmless: the version is kept in the database as "not out yet", then published, then noted
+as out. Found "not out yet" by the next sync, it gets a new effective time first: a version must never be seen later
+than its effective time, or events in between would be placed by the old one and, sent again, by the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import redis
+import sqlalchemy as sa
+import structlog
+
+from ingestor import errors
+from ingestor.events.values import time_us
+from ingestor.home.derive import Current, Registries, derive
+from ingestor.home.history import MapHistory, Record, Version, mapped_from_us
+from ingestor.home.merge import Diff, Merger
+from ingestor.home.model import ALWAYS_US, Snapshot
+from ingestor.home.publication import Published, Publisher, RedisMaps
+from ingestor.home.requests import forget_request, remember_refusal, request_sync, sync_lock, was_refused
+from ingestor.homeassistant.client import HomeAssistantClient
+from ingestor.settings import HomeAssistantSettings, HomeSettings, RegistrySettings
+
+_ATTEMPTS: Final = 5
+#: How long keeping and publishing may take in any case, whatever the settings say (µs).
+_PATIENCE_US: Final = 500_000
+#: How often a home that is being renamed is read again.
+_READINGS: Final = 3
+_log = structlog.get_logger(__name__)
+
+#: Our own clock: Unix time in microseconds.
+Clock = Callable[[], int]
+Connect = Callable[[HomeAssistantSettings], HomeAssistantClient]
+
+
+def run_sync(
+    home: HomeSettings,
+    registry: RegistrySettings,
+    state: redis.Redis[bytes],
+    database: sa.Engine,
+    *,
+    connect: Connect = HomeAssistantClient,
+) -> Diff:
+    """Sync one home: lock, read, merge, keep, publish. A home without Home Assistant gets an empty map.
+
+    Returns a Diff with `busy` where another sync of this home is running (it is asked for again then). Raises
+    HomeAssistantUnavailable, AuthenticationRefused, StateUnavailable or StoreUnavailable.
+    """
+    with sync_lock(state, home.name) as held:
+        if not held:
+            request_sync(state, home.name)
+            return Diff(busy=True)
+        forget_request(state, home.name)
+        registries = _read(home, state, connect) if home.homeassistant.url else None
+        return sync_home(
+            home.name,
+            registries,
+            MapHistory(database),
+            RedisMaps(state),
+            effective_after_s=registry.effective_after_s,
+        )
+
+
+def sync_home(
+    home: str,
+    registries: Registries | None,
+    history: MapHistory,
+    publisher: Publisher,
+    *,
+    effective_after_s: float,
+    clock: Clock = lambda: time.time_ns() // 1000,
+) -> Diff:
+    """Merge what a home is now into what it was, and put the result out. No registries: there is nobody to ask.
+
+    A new version takes effect `effective_after_s` from now by Home Assistant's clock. That clock has reached at
+    least the newest time it has put on anything (`Registries.newest_us`); where it is behind ours, ours is taken:
+    the version then takes effect a little later, which is harmless.
+    """
+    ahead_us = max(0, registries.newest_us - clock()) if registries else 0
+    job = _Sync(home, derive(registries) if registries else None, history, publisher, clock)
+    delay_us = int(effective_after_s * 1_000_000)
+    for attempt in range(1, _ATTEMPTS + 1):
+        if job.attempt(delay_us, ahead_us, last_chance=attempt == _ATTEMPTS):
+            return job.diff
+    raise errors.StateUnavailable(f"the map of {home!r} could not be published: decisions kept coming")
+
+
+class _Sync:
+    """One sync; `diff` adds up over its attempts."""
+
+    def __init__(
+        self,
+        home: str,
+        current: Mapping[str, Current] | None,
+        history: MapHistory,
+        publisher: Publisher,
+        clock: Clock,
+    ) -> None:
+        self.diff = Diff()
+        self._home = home
+        self._current = current
+        self._history = history
+        self._publisher = publisher
+        self._clock = clock
+
+    def attempt(self, delay_us: int, ahead_us: int, *, last_chance: bool) -> bool:
+        """Return whether the newest version is out."""
+        out = self._publisher.published(self._home)
+        record = self._load(out)
+        stamped_us = self._clock()
+        effective_us = _effective_us(record, stamped_us + ahead_us + delay_us)
+        if record.pending and len(record.versions) > 1:
+            self._history.restamp(self._home, record.versions[-1].version, effective_us)
+            record = self._history.load(self._home)
+        version, snapshot = self._advance(record, out, effective_us)
+        if version.published_at_us is not None and out.version == version.version and not out.decided:
+            return True
+        if self._too_late(version, stamped_us + max(delay_us // 2, _PATIENCE_US)):
+            _log.warning("map_slow", home=self._home, version=version.version)
+            if not last_chance:
+                return False
+        if not self._publisher.publish(snapshot, out.decided):
+            return False
+        self._history.mark_published(self._home, version.version, self._clock())
+        return True
+
+    def _too_late(self, version: Version, until_us: int) -> bool:
+        """Tell whether a new version took so long to keep that its effective time has come too near."""
+        return version.published_at_us is None and version.effective_us > ALWAYS_US and self._clock() > until_us
+
+    def _load(self, out: Published) -> Record:
+        """Read the history; a version that is out without being noted as such (we died just then) is noted now."""
+        record = self._history.load(self._home)
+        if record.pending and out.version is not None and out.version >= record.versions[-1].version:
+            self._history.mark_published(self._home, record.versions[-1].version, self._clock())
+            record = self._history.load(self._home)
+        return record
+
+    def _advance(self, record: Record, out: Published, effective_us: int) -> tuple[Version, Snapshot]:
+        """Keep a new version, where anything is new; return the newest one and its map."""
+        last = record.versions[-1] if record.versions else None
+        number = max(last.version if last else 0, out.version or 0, self._clock() // 1000 - 1) + 1
+        merger = Merger(record.entries)
+        entries, diff = merger.merge(self._current, out.decided, version=number, effective_us=effective_us)
+        mapped = self._current is not None or (last is not None and last.mapped)
+        versions = record.versions
+        if last is None or diff or mapped != last.mapped or (out.version or 0) > last.version:
+            version = Version(number, effective_us, None, mapped)
+            self._history.add(self._home, version, entries)
+            versions = [*versions, version]
+        self.diff = _sum(self.diff, replace(diff, version=versions[-1].version))
+        return versions[-1], Snapshot(self._home, versions[-1].version, mapped_from_us(versions), merger.timelines())
+
+
+def _effective_us(record: Record, wanted_us: int) -> int:
+    """Return when a new version takes effect: the first at once, a later one never before an earlier one."""
+    if not record.versions:
+        return ALWAYS_US
+    return max(wanted_us, record.versions[-1].effective_us)
+
+
+def _sum(first: Diff, second: Diff) -> Diff:
+    return Diff(
+        version=second.version,
+        added=first.added + second.added,
+        changed=first.changed + second.changed,
+        removed=first.removed + second.removed,
+        renamed=first.renamed + second.renamed,
+        decided=first.decided + second.decided,
+        frozen=second.frozen,
+    )
+
+
+def _read(home: HomeSettings, state: redis.Redis[bytes], connect: Connect) -> Registries:
+    """Ask Home Assistant, unless it refused these very credentials before."""
+    token = home.homeassistant.token
+    secret = f"{home.homeassistant.url} {token.get_secret_value() if token else ''}"
+    credentials = hashlib.sha256(secret.encode()).hexdigest()[:32]
+    if was_refused(state, home.name, credentials):
+        raise errors.AuthenticationRefused(
+            f"Home Assistant refused the token of {home.name!r} before; it is not tried again until it changes"
+        )
+    try:
+        with connect(home.homeassistant) as client:
+            return read_registries(client)
+    except errors.AuthenticationRefused:
+        remember_refusal(state, home.name, credentials)
+        raise
+
+
+def read_registries(client: HomeAssistantClient) -> Registries:
+    """Ask for everything that places come from. States are asked for between two equal readings of the entities.
+
+    Else an entity that is renamed in between would look like one without a registry entry.
+    """
+    entities = client.entities()
+    for _ in range(_READINGS):
+        states = client.get_states()
+        before, entities = entities, client.entities()
+        if _names(before) == _names(entities):
+            break
+    devices, areas = client.devices(), client.areas()
+    return Registries(
+        entities=entities,
+        devices=devices,
+        areas=areas,
+        floors=client.floors(),
+        labels=client.labels(),
+        states=states,
+        newest_us=_newest_us(states, [*entities, *devices, *areas]),
+    )
+
+
+def _names(entities: Iterable[Mapping[str, Any]]) -> set[tuple[Any, Any]]:
+    return {(entity.get("id"), entity.get("entity_id")) for entity in entities}
+
+
+def _newest_us(states: Iterable[Mapping[str, Any]], rows: Iterable[Mapping[str, Any]]) -> int:
+    """Return the newest time that Home Assistant's clock has put on a state or a registry entry."""
+    # All its times have one format and zone: the greatest text is the newest.
+    texts = (str(state.get(key) or "") for state in states for key in ("last_updated", "last_reported"))
+    newest = max(texts, default="")
+    moments = [time_us(newest)] if newest else []
+    moments += [int(at * 1_000_000) for row in rows if isinstance(at := row.get("modified_at"), float)]
+    return max(moments, default=0)

@@ -22,6 +22,33 @@ from ingestor.settings_types import Group
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 NOTE = "<!-- Made from the code by `make docs`; a change here is overwritten. -->\n"
+SETTINGS_INTRODUCTION = """\
+One tree, read from five places; the first that has a value wins:
+
+1. the command line: `--data-dir`, `--log-format`, `--log-level`, and `--set KEY=VALUE` for any other;
+2. the environment: the variable in the table. With `_FILE` at its end it names a file that holds the value,
+   such as `HA_INGESTOR_HOMEASSISTANT__TOKEN_FILE=/run/secrets/token`;
+3. `.env` in the working directory, with the same variables;
+4. `ha-ingestor.toml` in the working directory, or the file that `HA_INGESTOR_CONFIG` names;
+5. the default.
+
+A list is JSON in a variable (`["light", "switch"]`), or words with commas between. An empty variable counts as not
+set; where *empty* is among what is expected, it switches the thing off. What Kubernetes and Docker set for a service
+of our name (`HA_INGESTOR_PORT`, `…_SERVICE_HOST`) is left alone; any other unknown name is a fault.
+
+`ha-ingestor config init` writes a commented file, `config show` prints what is in force and where each value came
+from, `config check` names every fault at once. A process with bad settings ends with code 2.
+
+Where no data folder is set, it is `data/` below the working directory if that has the file `.ha-ingestor` in it
+(`make run` makes it), else the platform's own.
+"""
+METRICS_INTRODUCTION = """\
+`/metrics` of the API gives these to Prometheus, added up over all processes, living and dead: no counter falls when
+a worker ends. An event is counted when its batch is done, once, however often the batch was sent.
+
+received = written + duplicate + rejected + filtered, for batches that are done; what is under way is in
+`ingestor_journal_batches`, and `ingestor_events_lost_total` must stay 0.
+"""
 
 
 def settings_page() -> str:
@@ -29,20 +56,7 @@ def settings_page() -> str:
     parts = [
         "# Settings\n",
         NOTE,
-        "One tree, read from five places; the first that has a value wins:\n\n"
-        "1. the command line: `--data-dir`, `--log-format`, `--log-level`, and `--set KEY=VALUE` for any other;\n"
-        "2. the environment: the variable in the table. With `_FILE` at its end it names a file that holds the value,\n"
-        "   such as `HA_INGESTOR_HOMEASSISTANT__TOKEN_FILE=/run/secrets/token`;\n"
-        "3. `.env` in the working directory, with the same variables;\n"
-        "4. `ha-ingestor.toml` in the working directory, or the file that `HA_INGESTOR_CONFIG` names;\n"
-        "5. the default.\n\n"
-        'A list is JSON in a variable (`["light", "switch"]`), or words with commas between. An empty variable counts\n'
-        "as not set; where *empty* is among what is expected, it switches the thing off. What Kubernetes and Docker set\n"
-        "for a service of our name (`HA_INGESTOR_PORT`, `…_SERVICE_HOST`) is left alone; any other unknown name is a fault.\n\n"
-        "`ha-ingestor config init` writes a commented file, `config show` prints what is in force and where each value\n"
-        "came from, `config check` names every fault at once. A process with bad settings ends with code 2.\n\n"
-        "Where no data folder is set, it is `data/` below the working directory if that has the file `.ha-ingestor` in it\n"
-        "(`make run` makes it), else the platform's own.\n",
+        SETTINGS_INTRODUCTION,
     ]
     plain = [key for key in all_keys() if len(key.path) == 1]
     parts += ["## General\n", _settings_table(plain)]
@@ -71,13 +85,18 @@ def _settings_table(keys: Iterable[Key], *, entry: bool = False) -> str:
     rows = [
         (
             f"`{key.name}`" + ("" if entry else f"<br>`{key.variable}`"),
-            key.description,
-            key.expected,
+            _plain(key.description),
+            _plain(key.expected),
             "required" if key.required and key.name != "data_dir" else _default(key),
         )
         for key in keys
     ]
     return _table(("setting" if entry else "setting, variable", "what it is", "expected", "default"), rows)
+
+
+def _plain(text: str) -> str:
+    """Return a text that is not taken for HTML."""
+    return text.replace("<", "&lt;")
 
 
 def _default(key: Key) -> str:
@@ -92,10 +111,7 @@ def metrics_page() -> str:
         [
             "# Metrics\n",
             NOTE,
-            "`/metrics` of the API gives these to Prometheus, added up over all processes, living and dead: no counter falls\n"
-            "when a worker ends. A batch is counted once, however often it was sent.\n\n"
-            "received = written + duplicate + rejected + filtered, for batches that are done; what is under way is in\n"
-            "`ingestor_journal_batches`, and `ingestor_events_lost_total` must stay 0.\n",
+            METRICS_INTRODUCTION,
             "## Counters and histograms\n",
             _metrics_table(DECLARED),
             "## Gauges\n",
@@ -164,7 +180,7 @@ def _options_table(command: Any) -> str:
         )
         value = f" `{param.metavar}`" if param.param_type_name == "option" and param.metavar and not is_flag else ""
         default = "" if param.default in (None, False, ()) or callable(param.default) else f"`{param.default}`"
-        rows.append((names + value, param.help or "", default))
+        rows.append((names + value, _plain(param.help or ""), default))
     return _table(("option", "what it does", "default"), rows)
 
 

@@ -46,7 +46,7 @@ class HomeLine:
     Listeners call it from their read loop: so it only notes, and the heartbeat's thread talks to the state server.
     """
 
-    def __init__(self, state: redis.Redis, home: str, *, speaks: bool) -> None:
+    def __init__(self, state: redis.Redis[bytes], home: str, *, speaks: bool) -> None:
         self._state = state
         self._home = home
         self._presence = Presence(state, home)

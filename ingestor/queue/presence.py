@@ -15,7 +15,7 @@ _EXPIRES_AFTER_S: Final = 5
 class Presence:
     """The flag of one home. Each call may raise StateUnavailable."""
 
-    def __init__(self, state: redis.Redis, home: str) -> None:
+    def __init__(self, state: redis.Redis[bytes], home: str) -> None:
         self._state = state
         self._key = f"{_PREFIX}{home}"
 

@@ -22,7 +22,7 @@ EXPIRES_AFTER_S: Final = 10
 class StatusBoard:
     """Entries by kind ("listener", "worker", …) and name; a name may have colons in it (`home:websocket`)."""
 
-    def __init__(self, state: redis.Redis) -> None:
+    def __init__(self, state: redis.Redis[bytes]) -> None:
         self._state = state
 
     def put(self, kind: str, name: str, entry: dict[str, Any]) -> bool:

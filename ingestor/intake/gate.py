@@ -9,6 +9,8 @@ from ingestor.settings import QueueSettings
 
 #: A broker that was too full is sent to again below this share of the level at which we hold.
 _MEMORY_AGAIN_AT: Final = 0.85
+#: Most bytes between two measurements: batches may be large, and the broker's memory is measured, not foreseen.
+_MAX_UNMEASURED_BYTES: Final = 8 * 1024 * 1024
 
 
 class Gate:
@@ -20,6 +22,7 @@ class Gate:
         self._hold_at = hold_at
         self._deepest = 0
         self._sent = 0
+        self._sent_bytes = 0
         self._deep = False
         self._full = False
         self.queue_empty = False
@@ -36,7 +39,7 @@ class Gate:
     def measured(self, load: Load) -> None:
         """Take in a measurement."""
         self._deepest = max(load.depths.values(), default=0)
-        self._sent = 0
+        self._sent = self._sent_bytes = 0
         self.queue_empty = not any(load.depths.values())
         self._deep = self._deepest > self._low if self._deep else self._deepest >= self._high
         if load.memory_share is None:
@@ -50,10 +53,11 @@ class Gate:
 
         A backlog fills the queues only to low water: what happens now then waits behind few of it.
         """
-        if self.held:
+        if self.held or self._sent_bytes >= _MAX_UNMEASURED_BYTES:
             return 0
         return max(0, (self._low if backlog else self._high) - self._deepest - self._sent)
 
-    def sent(self) -> None:
-        """Note a batch that was sent since the last measurement."""
+    def sent(self, size: int) -> None:
+        """Note a batch of that many bytes that was sent since the last measurement."""
         self._sent += 1
+        self._sent_bytes += size

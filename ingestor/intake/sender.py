@@ -196,7 +196,7 @@ class Sender:
             shown=f"batch {entry.batch_id}, {entry.frames} frames, {self._shown}, attempt {flight.attempt}",
             kwargs={"attempt": flight.attempt},
         )
-        self._gate.sent()
+        self._gate.sent(len(message))
 
     def _back_off(self, error: errors.BrokerUnavailable) -> float:
         if not self._failures:

@@ -24,7 +24,8 @@ _NEEDLES: Final = ahocorasick_rs.BytesAhoCorasick(
         *(b"webhook", b"cloudhook", b"api_key", b"api-key", b"apikey", b"private_key"),
     )
 )
-_NEEDLES_APART: Final = (b'"pin"', b"authSig=")
+_PIN: Final = b'"pin"'
+_SIGNATURE: Final = b"authSig="
 #: Names without `_` and `-`, in lower case.
 _NAMES: Final = frozenset(
     {
@@ -56,9 +57,10 @@ _Cut = tuple[int, int, bytes]
 def redact(payload: bytes) -> bytes:
     """Return the payload with every secret replaced; the very same object if there is none."""
     found = [start for _, start, _ in _NEEDLES.find_matches_as_indexes(payload)]
-    for needle in _NEEDLES_APART:
-        if needle in payload:
-            found += _places(payload, needle)
+    if _PIN in payload:
+        found += _places(payload, _PIN)
+    if b"?" in payload and _SIGNATURE in payload:  # one byte is found 20 times faster than eight
+        found += _places(payload, _SIGNATURE)
     cuts = {cut for at in found if (cut := _cut_at(payload, at)) is not None}
     return _replace(payload, sorted(cuts)) if cuts else payload
 

@@ -1,0 +1,182 @@
+"""The command line's shape, and the small decisions of its commands."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import typer.main
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingestor import errors
+from ingestor.cli.events import as_object, parse_time
+from ingestor.cli.exit_codes import MEANINGS, ExitCode
+from ingestor.cli.flower import flower_environment, flower_password
+from ingestor.cli.main import build_app, exit_code_of, run
+from ingestor.cli.processes import WorkerType, worker_arguments
+from ingestor.events.point import StoredEvent
+from ingestor.queue.names import RARE, TaskType
+from ingestor.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def settings(tmp_path: Path, **groups: Any) -> Settings:
+    return Settings.model_validate({"data_dir": tmp_path, **groups})
+
+
+def commands() -> dict[str, Any]:
+    app: Any = typer.main.get_command(build_app())
+    found: dict[str, Any] = {}
+    for name, command in app.commands.items():
+        found |= {f"{name} {below}": it for below, it in getattr(command, "commands", {}).items()} or {name: command}
+    return found
+
+
+def test_the_command_line_has_the_commands_that_others_rely_on() -> None:
+    assert set(commands()) == {
+        *("up", "listen", "worker", "beat", "api", "flower", "demo", "doctor", "events", "status"),
+        *("config init", "config show", "config check", "quarantine list"),
+    }
+
+
+def test_every_command_and_option_has_a_sentence_of_help() -> None:
+    for name, command in commands().items():
+        assert command.help, name
+        for param in command.params:
+            assert param.name == "help" or param.help, f"{name} {param.name}"
+
+
+def test_every_command_that_prints_a_table_takes_json() -> None:
+    for name in ("doctor", "events", "status", "config show", "config check", "quarantine list"):
+        assert any("--json" in param.opts for param in commands()[name].params), name
+
+
+def test_variables_that_help_names_are_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    from ingestor.settings_keys import all_keys  # noqa: PLC0415 -- only here
+
+    known = {key.variable for key in all_keys()} | {"HA_INGESTOR_CONFIG"}
+    texts = [param.help or "" for command in commands().values() for param in command.params]
+
+    named = {name for text in texts for name in re.findall(r"HA_INGESTOR_[A-Z_]*[A-Z]\b(?!__<)", text)}
+
+    assert named
+    assert named <= known
+
+
+def test_each_kind_of_error_has_its_exit_code() -> None:
+    assert int(exit_code_of(errors.InvalidSettings())) == 2
+    assert int(exit_code_of(errors.AuthenticationRefused())) == 4
+    assert exit_code_of(errors.StoreRefused()) == ExitCode.REFUSED
+    assert int(exit_code_of(errors.StoreUnavailable())) == 3
+    assert int(exit_code_of(errors.Rejected("x"))) == 1
+    assert set(MEANINGS) == set(ExitCode)
+
+
+def test_the_version_is_data_and_help_names_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert re.fullmatch(r"ha-ingestor \d+\.\d+\.\d+\n", capsys.readouterr().out)
+    assert run(["--help"]) == 0
+    assert "Exit codes" in capsys.readouterr().out
+
+
+def test_a_worker_node_is_a_celery_worker_of_one_queue(tmp_path: Path) -> None:
+    arguments = worker_arguments(settings(tmp_path, workers={"write": 3}), WorkerType.WRITE, None)
+
+    assert arguments[:5] == ["-m", "celery", "-A", "workers", "worker"]
+    assert arguments[arguments.index("-Q") + 1] == "write"
+    assert arguments[arguments.index("-n") + 1] == "write@%h"
+    assert arguments[arguments.index("-c") + 1] == "3"
+    assert {"--without-gossip", "--without-mingle"} <= set(arguments)
+
+
+def test_concurrency_may_be_given_and_rare_types_share_a_node(tmp_path: Path) -> None:
+    arguments = worker_arguments(settings(tmp_path), WorkerType.RARE, 5)
+
+    assert arguments[arguments.index("-Q") + 1] == ",".join(kind.value for kind in RARE)
+    assert arguments[arguments.index("-c") + 1] == "5"
+    assert {kind.value for kind in TaskType} < {kind.value for kind in WorkerType}
+
+
+def test_flowers_password_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+    first = flower_password(settings(tmp_path))
+
+    assert flower_password(settings(tmp_path)) == first
+    assert len(first) >= 20
+    assert stat.S_IMODE((tmp_path / "flower-password").stat().st_mode) == 0o600
+
+
+def test_flower_is_told_its_password_by_environment_and_keeps_its_state(tmp_path: Path) -> None:
+    environment = flower_environment(settings(tmp_path, flower={"user": "me", "password": "mine", "port": 5556}))
+
+    assert environment["FLOWER_BASIC_AUTH"] == "me:mine"
+    assert environment["FLOWER_PORT"] == "5556"
+    assert environment["FLOWER_PERSISTENT"] == "true"
+    assert Path(environment["FLOWER_DB"]).parent == tmp_path / "flower"
+    assert not (tmp_path / "flower-password").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "age_s"), [("30s", 30), ("10m", 600), ("1h", 3600), ("2d", 172_800), ("1.5h", 5400), ("1w", 604_800)]
+)
+def test_an_age_counts_back_from_now(text: str, age_s: int) -> None:
+    now_ns = 1_700_000_000_000_000_000
+
+    assert parse_time(text, now_ns) == now_ns - age_s * 1_000_000_000
+
+
+def test_an_iso_time_is_taken_with_its_zone_to_the_microsecond() -> None:
+    assert parse_time("2024-03-01T12:00:00.000001+01:00", 0) == 1_709_290_800_000_001_000
+
+
+@given(text=st.text(max_size=12))
+def test_any_other_text_is_refused_and_nothing_else_happens(text: str) -> None:
+    found: int | None = None
+
+    with contextlib.suppress(typer.BadParameter):
+        found = parse_time(text, 0)
+
+    assert found is None or isinstance(found, int)
+
+
+def test_an_event_is_printed_with_all_nine_digits() -> None:
+    event = StoredEvent(1_700_000_000_000_000_007, "state", "home", "sensor.a", "sensor", {"area": "-"}, {"value": 1.5})
+
+    shown = as_object(event)
+
+    assert shown["time"] == "2023-11-14T22:13:20.000000007Z"
+    assert shown["time_ns"] == 1_700_000_000_000_000_007
+    assert shown["fields"] == {"value": 1.5}
+
+
+def test_a_listener_loads_neither_the_api_nor_a_database_nor_rich() -> None:
+    program = (
+        "import sys, ingestor.cli.main, ingestor.cli.listening, ingestor.intake.websocket\n"
+        "heavy = ('fastapi', 'sqlalchemy', 'influxdb_client', 'rich.table', 'uvicorn', 'paho', 'flower')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_reference_is_current() -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/generate_docs.py", "--check"],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"

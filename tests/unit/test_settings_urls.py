@@ -1,0 +1,64 @@
+"""Which addresses the settings take."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from ingestor.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("group", "url"),
+    [
+        ("homeassistant", "http://homeassistant.local:8123"),
+        ("homeassistant", "wss://[::1]:8123/path"),
+        ("mqtt", "mqtt://user:p%40ss@host"),
+        ("mqtt", "mqtts://10.0.0.1:8883"),
+        ("storage", "sqlite://"),
+        ("storage", "sqlite:///path/events.sqlite"),
+        ("storage", "influxdb2://host:8086/bucket?org=home"),
+        ("broker", "embedded"),
+        ("broker", "redis+socket:///run/valkey.sock?virtual_host=1"),
+        ("broker", "amqp://user:password@host:5672//"),
+        ("broker", "redis://:password@host:6379/0"),
+        ("state", "unix:///run/valkey.sock?db=1"),
+        ("database", "postgresql://user@host/name"),
+        ("database", "sqlite:////path/metadata.sqlite"),
+    ],
+)
+def test_an_address_of_a_known_kind_is_taken(group: str, url: str) -> None:
+    settings = Settings.model_validate({"data_dir": "x", group: {"url": url}})
+
+    assert getattr(settings, group).url == url
+
+
+@pytest.mark.parametrize(
+    ("group", "url"),
+    [
+        ("homeassistant", "homeassistant.local:8123"),
+        ("homeassistant", "http://"),
+        ("homeassistant", "http://host:0"),
+        ("homeassistant", "http://host:99999"),
+        ("homeassistant", "http://ho st"),
+        ("mqtt", "tcp://host"),
+        ("mqtt", "host:1883"),
+        ("storage", "influxdb://host:8086/database"),
+        ("storage", "influxdb1://"),
+        ("storage", "http://host:8086"),
+        ("broker", "Embedded"),
+        ("broker", "kafka://host"),
+        ("state", "amqp://host"),
+        ("database", "mysql://host/name"),
+    ],
+)
+def test_any_other_address_is_refused(group: str, url: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"data_dir": "x", group: {"url": url}})
+
+
+def test_an_embedded_broker_is_the_state_server_too() -> None:
+    settings = Settings.model_validate({"data_dir": "/somewhere"})
+
+    assert settings.broker_url == "redis+socket:///somewhere/broker/valkey.sock?virtual_host=0"
+    assert settings.state_url == "unix:///somewhere/broker/valkey.sock?db=0"

@@ -57,13 +57,15 @@ def find_program(name: str, package: str, folders: Sequence[str] = ()) -> Path:
     raise MissingServerError(f"{name} is not on this machine (Debian: apt-get install {package}; or: make servers)")
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str) -> None:
+def wait_until(
+    condition: Callable[[], bool], *, timeout_s: float, what: str, poll_every_s: float = POLL_EVERY_S
+) -> None:
     """Return as soon as the condition holds; raise `TimeoutError` that names it when it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {timeout_s:g} s: {what}")
-        time.sleep(POLL_EVERY_S)
+        time.sleep(poll_every_s)
 
 
 def accepts_connections(port: int) -> bool:
@@ -92,6 +94,8 @@ class Server(ABC):
     ready_timeout_s = 30.0
     stop_timeout_s = 15.0
     stop_signal = signal.SIGTERM
+    #: How often a starting server is asked whether it is ready: less often where the question costs it much.
+    poll_every_s = POLL_EVERY_S
 
     def __init__(self, folder: Path | None = None) -> None:
         self._owns_folder = folder is None
@@ -157,7 +161,12 @@ class Server(ABC):
     def wait_ready(self) -> None:
         """Wait until the server answers; raise `ServerFailedError` with its log when it ends or does not."""
         try:
-            wait_until(lambda: not self.is_running or self.is_ready(), timeout_s=self.ready_timeout_s, what="ready")
+            wait_until(
+                lambda: not self.is_running or self.is_ready(),
+                timeout_s=self.ready_timeout_s,
+                what="ready",
+                poll_every_s=self.poll_every_s,
+            )
         except TimeoutError as error:
             self.kill()
             raise ServerFailedError(f"{self.name} is not ready: {error}\n{self.log_tail()}") from error

@@ -115,6 +115,7 @@ class RabbitMQ(Server):
 
     name = "rabbitmq"
     ready_timeout_s = 90.0
+    poll_every_s = 0.2
     stop_timeout_s = 30.0
 
     def __init__(self, folder: Path | None = None) -> None:

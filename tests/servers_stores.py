@@ -122,6 +122,7 @@ class PostgreSQL(Server):
     """A PostgreSQL cluster of its own, under the user postgres where we are root."""
 
     name = "postgresql"
+    poll_every_s = 0.1
     stop_signal = signal.SIGINT  # "fast": does not wait for clients to leave
 
     def __init__(self, folder: Path | None = None) -> None:

@@ -26,6 +26,7 @@ class HomeAssistant(Server):
 
     name = "homeassistant"
     ready_timeout_s = 120.0
+    poll_every_s = 0.2
     stop_timeout_s = 90.0
 
     def __init__(
@@ -148,7 +149,12 @@ class HomeAssistant(Server):
         with self.connect(first) as admin:
             token = _long_lived(admin)
             self._second_user(admin)
-            wait_until(lambda: admin.command("get_config")["state"] == "RUNNING", timeout_s=60, what="RUNNING")
+            wait_until(
+                lambda: admin.command("get_config")["state"] == "RUNNING",
+                timeout_s=60,
+                what="RUNNING",
+                poll_every_s=0.2,
+            )
             _assign_areas(admin, with_floors=self.release is not HA_2024)
         self.token = token
         self.user_token = self._log_in("user")

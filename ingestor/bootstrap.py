@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import redis
+    import sqlalchemy
 
     from ingestor.home.port import HomeMap
     from ingestor.pipeline.write import Writer
@@ -29,33 +30,39 @@ def settings() -> Settings:
     return load_settings().settings
 
 
-def open_state(settings: Settings) -> redis.Redis:
+def open_state(settings: Settings) -> redis.Redis[bytes]:
     """Connect to the state server."""
     from ingestor.queue.state import connect_state
 
     return connect_state(settings.state_url)
 
 
-def open_done_marks(state: redis.Redis) -> DoneMarks:
+def open_done_marks(state: redis.Redis[bytes]) -> DoneMarks:
     """Open the mailboxes of the journals."""
     from ingestor.queue.done_redis import RedisDoneMarks
 
     return RedisDoneMarks(state)
 
 
-def open_home_map(state: redis.Redis) -> HomeMap:
+def open_home_map(state: redis.Redis[bytes]) -> HomeMap:
     """Open the map of the homes as the registry task publishes it."""
     from ingestor.home.cache import RedisHomeMap
 
     return RedisHomeMap(state)
 
 
-def open_quarantine(settings: Settings) -> Quarantine:
-    """Open the quarantine in the metadata database."""
+def open_metadata(settings: Settings) -> sqlalchemy.Engine:
+    """Open the metadata database, its schema up to date."""
     from ingestor.storage.database import open_database
+
+    return open_database(settings.database_url)
+
+
+def open_quarantine(settings: Settings, database: sqlalchemy.Engine | None = None) -> Quarantine:
+    """Open the quarantine in the metadata database."""
     from ingestor.storage.quarantine_sql import SqlQuarantine
 
-    return SqlQuarantine(open_database(settings.database_url))
+    return SqlQuarantine(database or open_metadata(settings))
 
 
 def open_store(settings: Settings) -> Store:
@@ -65,7 +72,7 @@ def open_store(settings: Settings) -> Store:
     return open_by_url(settings.storage, settings.data_dir)
 
 
-def open_writer(settings: Settings, store: Store, state: redis.Redis) -> Writer:
+def open_writer(settings: Settings, store: Store, state: redis.Redis[bytes]) -> Writer:
     """Open the writer of events to that store."""
     from ingestor.pipeline.write import Writer
     from ingestor.storage.schema import PointBuilder

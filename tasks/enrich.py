@@ -15,7 +15,7 @@ from tasks.validate import put_aside_unreadable
 
 
 @shared_task(name=names.ENRICH_BATCH, bind=True)
-def enrich_batch(self: Task, body: bytes) -> None:
+def enrich_batch(self: Task[..., None], body: bytes) -> None:
     """Give events their context and hand them on to `write`; what waits for the home's map comes back here."""
     with envelope(self, names.TaskType.ENRICH, body) as line:
         held = resources()

@@ -45,7 +45,7 @@ def _say_waiting(state: Any) -> None:
 
 
 @contextmanager
-def envelope(task: Task, step: names.TaskType, body: bytes) -> Iterator[dict[str, Any]]:
+def envelope(task: Task[..., None], step: names.TaskType, body: bytes) -> Iterator[dict[str, Any]]:
     """Time a step, write its one log line, and see to it that its batch is not lost while a peer is away.
 
     Yields a dict for the fields of the log line. A batch whose peer stays away goes back to the end of its queue;
@@ -78,11 +78,11 @@ _DONE: Final = {
 }
 
 
-def put_back(task: Task, step: names.TaskType, body: bytes) -> None:
+def put_back(task: Task[..., None], step: names.TaskType, body: bytes) -> None:
     """Put a batch back to the end of its queue, so that the worker can end this task in its time."""
     request = task.request
     current_app.send_task(
-        task.name, args=[body], kwargs=dict(request.kwargs or {}), queue=step.value, argsrepr=request.argsrepr
+        task.name, args=[body], kwargs=dict(request.kwargs or {}), queue=step.value, argsrepr=getattr(request, "argsrepr", None)
     )
 
 

@@ -6,12 +6,15 @@ import functools
 from dataclasses import dataclass
 
 import redis
+import sqlalchemy as sa
 
 from ingestor import bootstrap
+from ingestor.home.merge import Diff
 from ingestor.home.port import HomeMap
+from ingestor.home.sync import run_sync
 from ingestor.pipeline.write import Writer
 from ingestor.queue.done import DoneMarks
-from ingestor.settings import Settings
+from ingestor.settings import HomeSettings, Settings
 from ingestor.storage.port import Store
 from ingestor.storage.quarantine import Quarantine
 
@@ -23,7 +26,7 @@ class Resources:
     settings: Settings
 
     @functools.cached_property
-    def state(self) -> redis.Redis:
+    def state(self) -> redis.Redis[bytes]:
         """The state server."""
         return bootstrap.open_state(self.settings)
 
@@ -40,7 +43,7 @@ class Resources:
     @functools.cached_property
     def quarantine(self) -> Quarantine:
         """Where rejected pieces rest."""
-        return bootstrap.open_quarantine(self.settings)
+        return bootstrap.open_quarantine(self.settings, self.database)
 
     @functools.cached_property
     def store(self) -> Store:
@@ -51,6 +54,15 @@ class Resources:
     def writer(self) -> Writer:
         """The writer to that store."""
         return bootstrap.open_writer(self.settings, self.store, self.state)
+
+    def sync_home(self, home: HomeSettings) -> Diff:
+        """Read the registries of a home and publish its map; one at a time for a home."""
+        return run_sync(home, self.settings.registry, self.state, self.database)
+
+    @functools.cached_property
+    def database(self) -> sa.Engine:
+        """The metadata database."""
+        return bootstrap.open_metadata(self.settings)
 
     @functools.cached_property
     def carries(self) -> frozenset[str]:

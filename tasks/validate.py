@@ -17,7 +17,7 @@ from tasks.resources import resources
 
 
 @shared_task(name=names.VALIDATE_BATCH, bind=True)
-def validate_batch(self: Task, body: bytes, attempt: int = 1) -> None:
+def validate_batch(self: Task[..., None], body: bytes, attempt: int = 1) -> None:
     """Decode and check a raw batch, put aside what cannot be used, hand the rest on to `enrich`."""
     with envelope(self, names.TaskType.VALIDATE, body) as line:
         held = resources()
@@ -36,7 +36,7 @@ def validate_batch(self: Task, body: bytes, attempt: int = 1) -> None:
             _mark_done(found.batch)
 
 
-def put_aside_unreadable(task: Task, body: bytes, error: errors.UnreadableMessage) -> None:
+def put_aside_unreadable(task: Task[..., None], body: bytes, error: errors.UnreadableMessage) -> None:
     """Keep a queue message that is none of ours, or of another version, in the quarantine."""
     piece = Quarantined(
         batch_id=str(task.request.id)[:26],
@@ -45,7 +45,7 @@ def put_aside_unreadable(task: Task, body: bytes, error: errors.UnreadableMessag
         source="queue",
         reason=error.reason,
         detail=error.detail,
-        raw=body if isinstance(body, bytes) else repr(body).encode(),
+        raw=body,
         received_ns=time.time_ns(),
         kind=task.name,
     )

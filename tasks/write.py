@@ -13,7 +13,7 @@ from tasks.validate import put_aside_unreadable
 
 
 @shared_task(name=names.WRITE_BATCH, bind=True)
-def write_batch(self: Task, body: bytes) -> None:
+def write_batch(self: Task[..., None], body: bytes) -> None:
     """Write events to the store, and only then tell the journal that they are done."""
     with envelope(self, names.TaskType.WRITE, body) as line:
         held = resources()

@@ -6,11 +6,18 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
-from ingestor.queue.app import make_app
+from celery.signals import (
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutting_down,
+)
 
 from ingestor import bootstrap, logs, metrics
+from ingestor.queue.app import make_app
 from tasks import resources
+from workers.node import NodeLife
 
 _TASK_MODULES = ("tasks.validate", "tasks.enrich", "tasks.write", "tasks.registry", "tasks.upkeep")
 
@@ -30,6 +37,13 @@ def build() -> Celery:
 def _set_up_logs(**_: Any) -> None:
     settings = bootstrap.settings()
     logs.set_up(settings.log)
+
+
+@worker_ready.connect
+def _node_ready(sender: Any, **_: Any) -> None:
+    life = NodeLife(bootstrap.settings(), sender)
+    life.begin()
+    worker_shutting_down.connect(lambda **__: life.end(), weak=False)
 
 
 @worker_process_init.connect

@@ -11,7 +11,6 @@ from ingestor import bootstrap
 
 if TYPE_CHECKING:
     from ingestor.queue.status_board import StatusBoard
-
     from ingestor.settings import Settings
 
 _EVERY_S = 1.0

@@ -11,11 +11,9 @@ import time
 from pathlib import Path
 from typing import IO, Final
 
-from ingestor.settings_sources import load_settings
-from ingestor.storage.database import open_database
-
-from ingestor import errors
+from ingestor import bootstrap, errors
 from ingestor.settings import Settings
+from ingestor.settings_sources import load_settings
 from workers import broker, plan, screen
 from workers.child import Child
 
@@ -59,7 +57,7 @@ class Supervisor:
             self._broker.start()
             self._await_broker(self._broker)
         # The tables are made once here, not by every worker at once.
-        open_database(self._settings.database_url).dispose()
+        bootstrap.open_metadata(self._settings).dispose()
         for spec in self._plan.others:
             child = Child(spec, self._log_dir)
             self._children.append(child)

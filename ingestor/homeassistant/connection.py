@@ -174,7 +174,9 @@ def open_websocket(url: str, settings: HomeAssistantSettings) -> Socket:
         hint = _ANSWERS.get(error.status_code, "it may be starting")
         raise errors.HomeAssistantUnavailable(f"{url} answered with HTTP status {error.status_code}: {hint}") from error
     except (websocket.WebSocketException, OSError, ValueError) as error:
-        raise errors.HomeAssistantUnavailable(f"cannot connect to {url}: {error}") from error
+        # The package has no error of its own for a redirect.
+        hint = " (it redirects: set the address that it points to)" if "Redirect" in str(error) else ""
+        raise errors.HomeAssistantUnavailable(f"cannot connect to {url}: {error}{hint}") from error
 
 
 def _lost(error: Exception) -> errors.ConnectionLost:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from pydantic import SecretStr
 
 from ingestor import errors
 from ingestor.events.frame import Frame
 from ingestor.homeassistant.client import HomeAssistantClient
+from ingestor.homeassistant.connection import Connection
 from ingestor.intake.websocket import Gap, WebSocketListener
 from ingestor.settings import HomeAssistantSettings, HomeSettings
 from tests.integration.websocket_listener_home import ScriptedHome
@@ -227,6 +234,54 @@ def test_a_home_that_is_away_is_tried_until_it_is_there() -> None:
     thread.join(5)
     assert not thread.is_alive()
     assert not listener.status()["up"]
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ("403 Forbidden", "ip_bans.yaml"),
+        ("404 Not Found", "no WebSocket API at this address"),
+        ("502 Bad Gateway", "status 502"),
+        ("301 Moved\r\nLocation: https://elsewhere.example/", "it redirects"),
+    ],
+)
+def test_an_answer_that_opens_no_websocket_says_what_to_look_at(status: str, says: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            line, _ = server.accept()
+            line.recv(65536)
+            line.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+            line.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        chosen = HomeAssistantSettings(url=f"http://127.0.0.1:{server.getsockname()[1]}", token=SecretStr("t0ken"))
+
+        with pytest.raises(errors.HomeAssistantUnavailable, match=says):
+            Connection.open(chosen)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
+def test_a_certificate_of_ones_own_making_is_taken_only_if_the_setting_says_so(tmp_path: Path) -> None:
+    paths = {"-keyout": tmp_path / "key.pem", "-out": tmp_path / "cert.pem"}
+    options = [
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=home",
+        *(str(part) for item in paths.items() for part in item),
+    ]
+    subprocess.run(["openssl", "req", "-x509", *options], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(paths["-out"], paths["-keyout"])
+
+    with ScriptedHome(tls=tls) as home:
+        with pytest.raises(errors.HomeAssistantUnavailable, match=r"(?i)certificate"):
+            Connection.open(settings(home))
+        with listening(home, verify_tls=False) as (_, kept):
+            home.line(1).send(event(1))
+            until(lambda: kept.frames)
 
 
 def test_stopping_takes_less_than_a_second_or_two_also_on_a_quiet_home() -> None:

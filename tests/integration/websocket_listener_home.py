@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import socket
+import ssl
 import struct
 import threading
 from types import TracebackType
@@ -95,7 +96,15 @@ class ScriptedHome:
     The first `deaf_lines` of them answer no ping.
     """
 
-    def __init__(self, *, refuse_token: bool = False, admin: bool = True, deaf_lines: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        refuse_token: bool = False,
+        admin: bool = True,
+        deaf_lines: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._tls = tls
         self.refuse_token = refuse_token
         self.admin = admin
         self.deaf_lines = deaf_lines
@@ -103,7 +112,7 @@ class ScriptedHome:
         self.lines: list[Line] = []
         self._more_lines = threading.Condition()
         self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -138,6 +147,8 @@ class ScriptedHome:
 
     def _serve(self, line: Line) -> None:
         with contextlib.suppress(ConnectionError, OSError):
+            if self._tls:
+                line.sock = self._tls.wrap_socket(line.sock, server_side=True)
             line.shake_hands()
             line.send({"type": "auth_required", "ha_version": "2026.2.3"})
             auth = line.receive()

@@ -16,8 +16,8 @@ _REMEMBERED: Final = 100
 class Gap:
     """A span (Unix nanoseconds) whose events are missing, from the last frame kept before to the first moment after.
 
-    `reason`: "closed", "cut", "silent", "rubbish" (how a connection ended), "not_running" (the listener was not
-    there) or "journal_full". `frames` and `events` are what was thrown away, where that is known; `end_ns` 0: not
+    `reason`: "closed", "cut", "silent", "rubbish", "refused" (how a connection ended), "not_running" (the listener was
+    not there) or "journal_full". `frames` and `events` are what was thrown away, where that is known; `end_ns` 0: not
     over yet.
     """
 

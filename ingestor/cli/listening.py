@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import structlog
 
 from ingestor import bootstrap, errors, logs, metrics
+from ingestor.cli.memory import MemoryTrim
 from ingestor.cli.tally import Tally
 from ingestor.home.requests import request_sync
 from ingestor.intake.assemble import Intake, open_intake
@@ -53,6 +54,7 @@ class HomeLine:
         self._speaks = speaks
         self._up = False
         self._sync_wanted = False
+        self._trim = MemoryTrim()
         self.hurry: Callable[[], None] = lambda: None
 
     def note_up(self, up: bool) -> None:
@@ -71,6 +73,7 @@ class HomeLine:
 
     def exchange(self) -> None:
         """Tell what was noted, and hear what the others told. Errors wait for the next time."""
+        self._trim()
         with contextlib.suppress(errors.IngestorError):
             if self._speaks:
                 self._presence.tell(up=self._up)

@@ -18,7 +18,7 @@ from ingestor.homeassistant.event_types import OPEN_TO_ALL
 from ingestor.intake.websocket import Gap, WebSocketListener
 from ingestor.intake.websocket.session import Session
 from ingestor.intake.websocket.subscriptions import Subscriptions
-from ingestor.settings import HomeSettings
+from ingestor.settings import HomeAssistantSettings, HomeSettings
 from tests.unit.websocket_wire import (
     HANDSHAKE,
     ListSink,
@@ -275,6 +275,28 @@ def test_a_callback_that_fails_does_not_end_the_listening() -> None:
     stage = Stage(heard(orjson.dumps(event("1"))), on_up=fail).run()
 
     assert len(stage.sink.frames) == 1
+
+
+def test_a_stop_does_not_wait_for_an_address_that_swallows_packets() -> None:
+    stop, trying, answered = threading.Event(), threading.Event(), threading.Event()
+    wire = ScriptedSocket(*HANDSHAKE)
+
+    def connect(chosen: HomeAssistantSettings) -> Connection:
+        trying.set()
+        assert answered.wait(10)
+        return Connection.open(chosen, open_socket=lambda *_: wire)
+
+    listener = WebSocketListener(HomeSettings(homeassistant=settings()), sink=ListSink(), connect=connect)
+    thread = threading.Thread(target=listener.run, args=(stop,))
+    thread.start()
+    assert trying.wait(10)
+
+    stop.set()
+    thread.join(5)
+
+    assert not thread.is_alive()
+    answered.set()
+    assert wire.gone.wait(5)
 
 
 class Life:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -49,7 +50,11 @@ class ScriptedSocket:
         self.script: deque[Step] = deque(script)
         self.idle = idle
         self.sent: list[dict[str, Any]] = []
-        self.closed = False
+        self.gone = threading.Event()
+
+    @property
+    def closed(self) -> bool:
+        return self.gone.is_set()
 
     def send(self, payload: bytes) -> int:
         self.sent.append(orjson.loads(payload))
@@ -72,10 +77,10 @@ class ScriptedSocket:
         self.timeout = timeout
 
     def close(self, *, timeout: float) -> None:
-        self.closed = True
+        self.gone.set()
 
     def shutdown(self) -> None:
-        self.closed = True
+        self.gone.set()
 
 
 class ListSink:

@@ -17,6 +17,7 @@ from ingestor.events.redact import redact
 from ingestor.homeassistant.backoff import pause_s
 from ingestor.homeassistant.connection import Connection
 from ingestor.intake.websocket.gaps import Gap, GapLog
+from ingestor.intake.websocket.opening import open_unless_stopped
 from ingestor.intake.websocket.session import Session
 from ingestor.intake.websocket.subscriptions import Subscriptions
 from ingestor.settings import HomeAssistantSettings, HomeSettings
@@ -109,7 +110,10 @@ class WebSocketListener:
                 stop.wait(pause)
 
     def _listen_once(self, stop: threading.Event) -> None:
-        self._connection = connection = self._connect(self._settings)
+        connection = open_unless_stopped(lambda: self._connect(self._settings), stop)
+        if connection is None:
+            return
+        self._connection = connection
         self._counts.connections += 1
         try:
             Session(connection, self._settings, self._subscriptions, self).listen(stop)

@@ -78,7 +78,9 @@ class Merger:
         `current` None: there is nobody to ask, so only the decisions are taken.
         """
         living = {one.registry_id: name for name, one in (current or {}).items()}
-        job = _Merge(version, effective_us, living)
+        last = (entries[-1] for entries in self._entries.values())
+        lived = {entry.registry_id for entry in last if entry.origin == "registry"}
+        job = _Merge(version, effective_us, living, lived)
         for entity_id in sorted(decided):
             self._decide(job, entity_id)
         if current is None:
@@ -138,13 +140,15 @@ class Merger:
         return msgspec.structs.replace(one.place, series=series, device_class=device_class)
 
     def _series_of(self, job: _Merge, entity_id: str, registry_id: str, last: Entry | None) -> str:
-        if registry_id in self._series:
-            return self._series[registry_id]
+        living = job.names.keys() - {registry_id}
+        known = self._series.get(registry_id)
+        if known and (registry_id in job.lived or not self._owners[known] & living):
+            return known
         if not registry_id and last is not None and not last.registry_id:
             return last.place.series
         series, number = entity_id, 1
-        while self._owners.get(series, set()) & job.names.keys():
-            # Somebody else had this name first, was renamed and lives on.
+        while self._owners.get(series, set()) & living:
+            # Somebody else has this series and lives, under another name: two entities must not share one.
             number += 1
             series = f"{entity_id}~{number}"
         return series
@@ -156,21 +160,21 @@ class Merger:
 
     def _remember(self, entry: Entry) -> None:
         self._entries.setdefault(entry.entity_id, []).append(entry)
-        if not entry.registry_id:
-            return
-        self._series.setdefault(entry.registry_id, entry.place.series)
-        self._owners.setdefault(entry.place.series, set()).add(entry.registry_id)
-        if entry.origin != "gone":
-            self._latest[entry.registry_id] = entry
+        registry_id = entry.registry_id
+        if registry_id and entry.origin != "gone":
+            self._series[registry_id] = entry.place.series
+            self._owners.setdefault(entry.place.series, set()).add(registry_id)
+            self._latest[registry_id] = entry
 
 
 @dataclass(frozen=True, slots=True)
 class _Merge:
-    """One call of `merge`: `names` is who lives now, by registry id."""
+    """One call of `merge`: `names` is who lives now, by registry id; `lived` who did before."""
 
     version: int
     effective_us: int
     names: Mapping[str, str]
+    lived: Collection[str]
     entries: list[Entry] = field(default_factory=list)
     diff: Diff = field(default_factory=Diff)
 

@@ -44,6 +44,7 @@ class _Open:
     frames: list[Frame] = field(default_factory=list)
     size: int = 0
     journaled: list[Journaled] = field(default_factory=list)
+    sealed: Sealed | None = None
 
 
 @dataclass(slots=True)
@@ -155,8 +156,7 @@ class Batcher:
 
     def _run(self) -> None:
         while (group := self._next_group()) is not None:
-            if group and self._put(group):
-                self._announce(group)
+            self._put(group)
             self._guarded(self._journal.tidy)
 
     def _next_group(self) -> list[_Open] | None:
@@ -175,22 +175,27 @@ class Batcher:
             return _TIDY_EVERY_S
         return max(0.0, self._open.deadline_s - self._clock())
 
-    def _put(self, group: list[_Open]) -> bool:
-        """Bring a group into the journal, however long its disk is full; False where it was lost for good."""
+    def _put(self, group: list[_Open]) -> None:
+        """Bring a group into the journal, however long its disk is full; at the end of all it is lost, and counted."""
         try:
-            if self._append_until_stopped([self._seal(batch) for batch in group]):
-                return True
+            while group:
+                group = group[self._put_some(group) :]
         except Exception:  # noqa: BLE001 -- no listener can go on without this thread: it outlives what nobody thought of
             _log.exception("journal_group_failed", journal=self._journal.name)
-        self._lose(group)
-        return False
+            self._lose(group)
 
-    def _append_until_stopped(self, sealed: list[Sealed]) -> bool:
-        while not self._append(sealed):
-            if self._stopping.wait(_RETRY_DISK_S):
-                return self._append(sealed)
-            self._journal.tidy()
-        return True
+    def _put_some(self, group: list[_Open]) -> int:
+        """Journal the first batches of a group; return how many. Where there is no space for all, try one."""
+        sealed = [self._seal(batch) for batch in group]
+        for number in (len(group), 1):
+            if self._append(sealed[:number]):
+                self._announce(group[:number])
+                return number
+        if self._stopping.wait(_RETRY_DISK_S):
+            self._lose(group)
+            return len(group)
+        self._journal.tidy()
+        return 0
 
     def _append(self, sealed: list[Sealed]) -> bool:
         try:
@@ -204,7 +209,12 @@ class Batcher:
         return True
 
     def _seal(self, batch: _Open) -> Sealed:
-        """Encode a batch. Its bytes are what `validate` gets, today or after a restart."""
+        """Encode a batch, once. Its bytes are what `validate` gets, today or after a restart."""
+        if batch.sealed is None:
+            batch.sealed = self._encode(batch)
+        return batch.sealed
+
+    def _encode(self, batch: _Open) -> Sealed:
         raw = RawBatch(
             new_batch_id(), self._home, self._source, self._journal.name, batch.frames[0].received_ns, batch.frames
         )

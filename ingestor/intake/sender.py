@@ -120,17 +120,22 @@ class Sender:
         """See to it that the next batch is at hand, if there is one; done ones of earlier runs are passed over."""
         while self._ahead is None:
             given = self._journal.next_unsent()
-            if self._recovering and not (self._journal.recovering and self._journal.unsent):
-                self._recovering = False
-                self._flights.forget_early()
             if given is None:
+                self._end_recovery()
                 return False
             entry, message = given
             flight = self._flights.start(entry)
             # Marks that an earlier run did not live to see: the batch may be done already.
             if not any(self._settle(mark) for mark in self._flights.take_early(entry.batch_id)):
                 self._ahead = (flight, message)
+            if not self._journal.recovering:
+                self._end_recovery()
         return True
+
+    def _end_recovery(self) -> None:
+        if self._recovering:
+            self._recovering = False
+            self._flights.forget_early()
 
     def _may_send(self) -> bool:
         if self._clock() - self._measured_s >= _MEASURE_EVERY_S:

@@ -15,7 +15,8 @@ class Cursor:
     def __init__(self, recovered: Recovered) -> None:
         self._recovered = recovered
         self._recovered_number = recovered.last_number
-        self.number = recovered.segments[0].number if recovered.segments else recovered.last_number + 1
+        # Segments of which all is done need no reading.
+        self.number = next((one.number for one in recovered.segments if one.unread), recovered.last_number + 1)
         self._offset = 0
         self._last_seq = 0
         self._fd: int | None = None

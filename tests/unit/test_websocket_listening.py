@@ -12,7 +12,7 @@ import pytest
 import websocket
 from structlog.testing import capture_logs
 
-from ingestor import errors
+from ingestor import errors, metrics
 from ingestor.homeassistant.connection import Connection
 from ingestor.homeassistant.event_types import OPEN_TO_ALL
 from ingestor.intake.websocket import Gap, WebSocketListener
@@ -243,6 +243,23 @@ def test_a_full_journal_costs_frames_that_are_counted_and_never_the_connection()
     status = stage.listener.status()
     assert (status["frames"], status["dropped_frames"], status["dropped_events"]) == (4, 2, 4)
     assert stage.ups == [True, False]
+
+
+def test_frames_connections_and_losses_are_counted_for_the_metrics() -> None:
+    names = ("frames", "connects", "disconnects", "events_lost")
+    counters = [metrics.counter(f"ingestor_{name}_total", home="home", source="websocket") for name in names]
+    before = [counter._value.get() for counter in counters]
+    stage: Stage
+
+    def fill() -> None:
+        stage.sink.full = True
+
+    kept, dropped = orjson.dumps(event("1")), orjson.dumps([event("2"), event("3")])
+    stage = Stage(heard(kept, CUT), heard(fill, dropped))
+
+    stage.run()
+
+    assert [counter._value.get() - was for counter, was in zip(counters, before, strict=True)] == [2, 2, 1, 2]
 
 
 def test_a_gap_that_is_not_over_shows_in_the_status() -> None:

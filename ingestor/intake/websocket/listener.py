@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from ingestor import errors
+from ingestor import errors, metrics
 from ingestor.events.frame import Frame
 from ingestor.events.redact import redact
 from ingestor.homeassistant.backoff import pause_s
@@ -84,6 +84,11 @@ class WebSocketListener:
         self._gaps = GapLog(last_kept_ns)
         self._gaps.lose_connection("not_running")
         self._counts = _Counts()
+        of = {"home": home.name, "source": "websocket"}
+        self._frames_total = metrics.counter("ingestor_frames_total", **of)
+        self._connects_total = metrics.counter("ingestor_connects_total", **of)
+        self._disconnects_total = metrics.counter("ingestor_disconnects_total", **of)
+        self._lost_total = metrics.counter("ingestor_events_lost_total", **of)
         self._connection: Connection | None = None
         self._up = False
         self._up_since_ns = 0
@@ -115,8 +120,12 @@ class WebSocketListener:
             return
         self._connection = connection
         self._counts.connections += 1
+        self._connects_total.inc()
         try:
             Session(connection, self._settings, self._subscriptions, self).listen(stop)
+        except errors.ConnectionLost:
+            self._disconnects_total.inc()
+            raise
         finally:
             self._connection = None
             self._set_up(up=False)
@@ -154,6 +163,7 @@ class WebSocketListener:
         counts = self._counts
         counts.frames += 1
         counts.bytes += len(payload)
+        self._frames_total.inc()
         try:
             self._sink.add(Frame("websocket", received_ns, redact(payload)))
         except errors.JournalFull:
@@ -169,6 +179,7 @@ class WebSocketListener:
         events = max(1, payload.count(b'"time_fired"'))
         self._counts.dropped_frames += 1
         self._counts.dropped_events += events
+        self._lost_total.inc(events)
         self._gaps.drop(received_ns, events)
 
     def _set_up(self, *, up: bool) -> None:

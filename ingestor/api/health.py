@@ -6,12 +6,11 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from ingestor import bootstrap, errors
+from ingestor import bootstrap
+from ingestor.api.side_by_side import Answer, NotWell, SideBySide
 from ingestor.queue.depths import Depths
 from ingestor.queue.names import PIPELINE
 from ingestor.queue.nodes import answering_nodes
@@ -61,18 +60,11 @@ class Health:
 Check = Callable[[], str]
 
 
-class NotWell(Exception):
-    """A component answers, but does not do its work; the message says what is missing."""
-
-
 class HealthWatch:
-    """Runs the checks side by side, each at most once in two seconds however many ask."""
+    """Runs the checks side by side, at most once in two seconds however many ask."""
 
     def __init__(self, checks: dict[str, Check], *, timeout_s: float = _TIMEOUT_S) -> None:
-        self._checks = checks
-        self._timeout_s = timeout_s
-        self._pool = ThreadPoolExecutor(max_workers=max(1, len(checks)), thread_name_prefix="health")
-        self._pending: dict[str, Future[str]] = {}
+        self._checks = SideBySide(checks, timeout_s=timeout_s)
         self._lock = threading.Lock()
         self._kept: Health | None = None
         self._kept_at = 0.0
@@ -81,38 +73,19 @@ class HealthWatch:
         """Return how all is, as of at most two seconds ago."""
         with self._lock:
             if self._kept is None or time.monotonic() - self._kept_at > _KEPT_FOR_S:
-                self._kept = Health(tuple(self._run_all()))
+                answers = self._checks.ask()
+                self._kept = Health(tuple(_component(name, answer) for name, answer in answers.items()))
                 self._kept_at = time.monotonic()
             return self._kept
 
-    def _run_all(self) -> Iterator[Component]:
-        start = time.monotonic()
-        for name, check in self._checks.items():
-            # One that hangs is not started a second time: threads would pile up.
-            if name not in self._pending:
-                self._pending[name] = self._pool.submit(check)
-        for name in self._checks:
-            yield self._outcome(name, start)
-
-    def _outcome(self, name: str, start: float) -> Component:
-        try:
-            detail = self._pending[name].result(max(0.0, start + self._timeout_s - time.monotonic()))
-            ok = True
-        except FutureTimeoutError:
-            return Component(name, ok=False, detail=f"no answer within {self._timeout_s:g} s")
-        except Exception as error:  # noqa: BLE001 -- whatever a component does, the answer is that it does not work
-            detail, ok = _in_a_line(error), False
-        del self._pending[name]
-        return Component(name, ok, detail, round((time.monotonic() - start) * 1000, 1))
-
     def close(self) -> None:
-        """End the threads that wait; one that hangs ends with the process."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """End the threads."""
+        self._checks.close()
 
 
-def _in_a_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if isinstance(error, errors.IngestorError | NotWell) else f"{type(error).__name__}: {text}"[:300]
+def _component(name: str, answer: Answer) -> Component:
+    ok = answer.error is None
+    return Component(name, ok, answer.value if ok else str(answer.error), answer.took_ms)
 
 
 def checks_for(settings: Settings) -> dict[str, Check]:

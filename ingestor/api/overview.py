@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from ingestor import bootstrap, errors
+from ingestor import bootstrap
 from ingestor.api.lag import Lag, read_lag
+from ingestor.api.side_by_side import SideBySide
 from ingestor.queue.depths import Depths
 from ingestor.settings import Settings
-from ingestor.storage.quarantine import Quarantine
 
 _COUNTS: Final = ("written", "duplicate", "rejected", "filtered", "lost")
-_Part = TypeVar("_Part")
+_TIMEOUT_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,42 +68,37 @@ class Observer:
     """Reads overviews; keeps its connections between readings."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._board = bootstrap.open_status_board(settings)
-        self._depths: Depths = Depths(settings.broker_url)
-        self._quarantine: Quarantine | None = None
+        self._depths = Depths(settings.broker_url)
+        # Kept once it is open: opening looks for tables that are missing.
+        quarantine = functools.cache(lambda: bootstrap.open_quarantine(settings))
+        self._parts = SideBySide(
+            {
+                "board": bootstrap.open_status_board(settings).read,
+                "queues": self._depths.read,
+                "quarantine": lambda: quarantine().count(),
+            },
+            timeout_s=_TIMEOUT_S,
+        )
         self._folder = settings.data_dir / "metrics"
 
     def read(self) -> Overview:
-        """Return how all is; raises nothing."""
-        problems: list[str] = []
-        board = _try(self._board.read, problems)
+        """Return how all is; raises nothing and waits for nobody longer than 3 s."""
+        answers = self._parts.ask()
+        board: dict[str, dict[str, Any]] | None = answers["board"].value
         return Overview(
             time_s=time.time(),
             listeners=None if board is None else [{"name": name, **entry} for name, entry in _of("listener", board)],
             workers=None if board is None else _by_type(entry for _, entry in _of("worker", board)),
-            queues=_try(self._depths.read, problems),
-            quarantine=_try(self._count_quarantine, problems),
+            queues=answers["queues"].value,
+            quarantine=answers["quarantine"].value,
             lag=read_lag(self._folder),
-            problems=problems,
+            problems=[f"{part}: {answer.error}" for part, answer in answers.items() if answer.error],
         )
-
-    def _count_quarantine(self) -> int:
-        # Kept once it is open: opening looks for tables that are missing.
-        self._quarantine = self._quarantine or bootstrap.open_quarantine(self._settings)
-        return self._quarantine.count()
 
     def close(self) -> None:
         """Give connections back."""
+        self._parts.close()
         self._depths.close()
-
-
-def _try(read: Callable[[], _Part], problems: list[str]) -> _Part | None:
-    try:
-        return read()
-    except errors.IngestorError as error:
-        problems.append(str(error))
-        return None
 
 
 def _of(kind: str, board: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingestor import bootstrap, errors
+from ingestor.api.side_by_side import in_a_line
 from ingestor.cli.finding import Finding
 from ingestor.queue.depths import Depths, redis_address
 from ingestor.queue.state import connect_state, state_errors
@@ -147,9 +148,9 @@ def _store(settings: Settings) -> Finding:
     except errors.StoreRefused as error:
         advice = "check the database in HA_INGESTOR_STORAGE__URL and that HA_INGESTOR_STORAGE__TOKEN may write to it"
         return Finding("failed", "store", f"{where} refuses: {error}", advice)
-    except errors.IngestorError as error:
+    except Exception as error:  # noqa: BLE001 -- each store's client has errors of its own
         advice = "start the store, or correct HA_INGESTOR_STORAGE__URL"
-        return Finding("failed", "store", f"{where}: {error}", advice)
+        return Finding("failed", "store", f"{where}: {in_a_line(error)}", advice)
     return Finding("ok", "store", f"{info.product} {info.version} at {where} takes points")
 
 
@@ -159,7 +160,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         pieces = bootstrap.open_quarantine(settings).count()
     except Exception as error:  # noqa: BLE001 -- each database driver has errors of its own
         advice = "start the database, or correct HA_INGESTOR_DATABASE__URL"
-        yield Finding("failed", "database", f"{where}: {' '.join(str(error).split())[:300]}", advice)
+        yield Finding("failed", "database", f"{where}: {in_a_line(error)}", advice)
         return
     yield Finding("ok", "database", f"{where} answers; {pieces} pieces in quarantine")
     hosts = {str(entry["host"]) for entry in bootstrap.open_status_board(settings).all().values() if entry.get("host")}

@@ -102,12 +102,11 @@ class MapHistory:
             if entries:
                 connection.execute(sa.insert(TIMELINE), [_row(home, entry) for entry in entries])
 
-    def restamp(self, home: str, version: int, effective_us: int) -> None:
-        """Give a version that is not out yet a later effective time. Raises StoreUnavailable."""
+    def discard(self, home: str, version: int) -> None:
+        """Forget a version that never came out. Raises StoreUnavailable."""
         with _transaction(self._engine) as connection:
-            for table in (VERSIONS, TIMELINE):
-                chosen = (table.c.home == home) & (table.c.version == version)
-                connection.execute(sa.update(table).where(chosen).values(effective_us=effective_us))
+            for table in (TIMELINE, VERSIONS):
+                connection.execute(sa.delete(table).where((table.c.home == home) & (table.c.version == version)))
 
     def mark_published(self, home: str, version: int, now_us: int) -> None:
         """Note that a version is out: its effective time must not change any more. Raises StoreUnavailable."""

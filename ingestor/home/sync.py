@@ -1,8 +1,8 @@
 """Reads a home's registries, lays them over its history and publishes the new map; one at a time for a home.
 
 The order makes any death harmless: the version is kept in the database as "not out yet", then published, then noted
-as out. Found "not out yet" by the next sync, it gets a new effective time first: a version must never be seen later
-than its effective time, or events in between would be placed by the old one and, sent again, by the new one.
+as out. Found "not out yet" by the next sync, it is made anew, with a later effective time: a version must never be seen
+later than its effective time, or events in between would be placed by the old one and, sent again, by the new one.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def sync_home(
 
 
 class _Sync:
-    """One sync; `diff` adds up over its attempts."""
+    """One sync; `diff` is what its last attempt has changed."""
 
     def __init__(
         self,
@@ -116,9 +116,6 @@ class _Sync:
         record = self._load(out)
         stamped_us = self._clock()
         effective_us = _effective_us(record, stamped_us + ahead_us + delay_us)
-        if record.pending and len(record.versions) > 1:
-            self._history.restamp(self._home, record.versions[-1].version, effective_us)
-            record = self._history.load(self._home)
         version, snapshot = self._advance(record, out, effective_us)
         if version.published_at_us is not None and out.version == version.version and not out.decided:
             return True
@@ -136,12 +133,19 @@ class _Sync:
         return version.published_at_us is None and version.effective_us > ALWAYS_US and self._clock() > until_us
 
     def _load(self, out: Published) -> Record:
-        """Read the history; a version that is out without being noted as such (we died just then) is noted now."""
+        """Read the history. A newest version that is not noted as out either is (we died just then), or never was.
+
+        One that never was out is thrown away and made anew: it knows nothing of what was decided in the meantime.
+        """
         record = self._history.load(self._home)
-        if record.pending and out.version is not None and out.version >= record.versions[-1].version:
-            self._history.mark_published(self._home, record.versions[-1].version, self._clock())
-            record = self._history.load(self._home)
-        return record
+        if not record.pending:
+            return record
+        version = record.versions[-1].version
+        if out.version is not None and out.version >= version:
+            self._history.mark_published(self._home, version, self._clock())
+        else:
+            self._history.discard(self._home, version)
+        return self._history.load(self._home)
 
     def _advance(self, record: Record, out: Published, effective_us: int) -> tuple[Version, Snapshot]:
         """Keep a new version, where anything is new; return the newest one and its map."""
@@ -155,7 +159,7 @@ class _Sync:
             version = Version(number, effective_us, None, mapped)
             self._history.add(self._home, version, entries)
             versions = [*versions, version]
-        self.diff = _sum(self.diff, replace(diff, version=versions[-1].version))
+        self.diff = replace(diff, version=versions[-1].version)
         return versions[-1], Snapshot(self._home, versions[-1].version, mapped_from_us(versions), merger.timelines())
 
 
@@ -164,18 +168,6 @@ def _effective_us(record: Record, wanted_us: int) -> int:
     if not record.versions:
         return ALWAYS_US
     return max(wanted_us, record.versions[-1].effective_us)
-
-
-def _sum(first: Diff, second: Diff) -> Diff:
-    return Diff(
-        version=second.version,
-        added=first.added + second.added,
-        changed=first.changed + second.changed,
-        removed=first.removed + second.removed,
-        renamed=first.renamed + second.renamed,
-        decided=first.decided + second.decided,
-        frozen=second.frozen,
-    )
 
 
 def _read(home: HomeSettings, state: redis.Redis[bytes], connect: Connect) -> Registries:

@@ -7,7 +7,7 @@ import websocket
 
 from ingestor import errors
 from ingestor.homeassistant.address import websocket_url
-from ingestor.homeassistant.backoff import pause_s
+from ingestor.homeassistant.backoff import longest_pause_s, pause_s
 from ingestor.homeassistant.connection import Connection
 from ingestor.settings import HomeAssistantSettings
 from tests.unit.websocket_wire import CLOSE, HANDSHAKE, NoPause, ScriptedSocket, settings
@@ -151,3 +151,13 @@ def test_pauses_double_up_to_the_longest_and_may_be_as_short_as_nothing() -> Non
     assert widest == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert pause_s(9, 60, chance=NoPause()) == 0
     assert all(0 <= pause_s(attempt, 60) <= 60 for attempt in range(1, 50))
+
+
+@pytest.mark.parametrize(
+    ("lost_for_s", "longest_s", "expected"),
+    [(None, 60, 60), (0, 60, 2), (59, 60, 2), (60, 60, 60), (3600, 60, 60), (0, 1, 1)],
+)
+def test_pauses_stay_short_for_a_minute_after_a_good_connection(
+    lost_for_s: float | None, longest_s: float, expected: float
+) -> None:
+    assert longest_pause_s(lost_for_s, longest_s) == expected

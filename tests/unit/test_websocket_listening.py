@@ -45,6 +45,7 @@ class Stage:
         self.registry_changes = 0
         wires[-1].idle = self.stop.set
         waiting = deque(wires)
+        chance = changes.pop("chance", NoPause())
         last_kept_ns, on_up = changes.pop("last_kept_ns", 0), changes.pop("on_up", self.ups.append)
         chosen = settings(**{"event_types": ["state_changed"], **changes})
         self.listener = WebSocketListener(
@@ -55,7 +56,7 @@ class Stage:
             on_registry_change=self._count,
             last_kept_ns=last_kept_ns,
             connect=partial(Connection.open, open_socket=lambda *_: waiting.popleft()),
-            chance=NoPause(),
+            chance=chance,
         )
 
     def _count(self) -> None:
@@ -192,6 +193,31 @@ def test_a_lost_connection_is_made_again_with_its_subscriptions_and_the_gap_is_n
     assert second.sent[2]["event_type"] == "state_changed"
     assert first.closed
     assert stage.listener.status()["gaps"] == [gap.as_dict()]
+
+
+class _Noting(NoPause):
+    """Takes no pause, and notes how long each might have been."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits: list[float] = []
+
+    def uniform(self, a: float, b: float) -> float:
+        self.limits.append(b)
+        return a
+
+
+@pytest.mark.parametrize(("held_s", "limits"), [(0.0, [1, 2, 2, 2, 2, 2]), (10.0, [1, 2, 4, 8, 16, 32])])
+def test_a_home_that_was_heard_for_long_is_looked_for_often_at_first(
+    held_s: float, limits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestor.intake.websocket.listener._HELD_S", held_s)
+    chance = _Noting()
+    away = [ScriptedSocket(ConnectionResetError("reset")) for _ in range(5)]
+
+    Stage(heard(CUT), *away, heard(), chance=chance).run()
+
+    assert chance.limits == limits
 
 
 def test_a_close_that_nobody_asked_for_is_a_gap_too() -> None:

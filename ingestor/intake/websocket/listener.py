@@ -14,7 +14,7 @@ import structlog
 from ingestor import errors, metrics
 from ingestor.events.frame import Frame
 from ingestor.events.redact import redact
-from ingestor.homeassistant.backoff import pause_s
+from ingestor.homeassistant.backoff import longest_pause_s, pause_s
 from ingestor.homeassistant.connection import Connection
 from ingestor.intake.websocket.gaps import Gap, GapLog
 from ingestor.intake.websocket.opening import open_unless_stopped
@@ -93,6 +93,7 @@ class WebSocketListener:
         self._up = False
         self._up_since_ns = 0
         self._ready_at: float | None = None
+        self._lost_at: float | None = None
         self._last_error = ""
 
     def run(self, stop: threading.Event) -> None:
@@ -110,7 +111,7 @@ class WebSocketListener:
                 raise
             except errors.HomeAssistantUnavailable as error:
                 attempt = 1 if self._held() else attempt + 1
-                pause = pause_s(attempt, self._settings.reconnect_max_s, chance=self._chance)
+                pause = self._pause_s(attempt)
                 self._note_failure(error, attempt, pause)
                 stop.wait(pause)
 
@@ -132,7 +133,16 @@ class WebSocketListener:
             connection.close()
 
     def _held(self) -> bool:
-        return self._ready_at is not None and time.monotonic() - self._ready_at >= _HELD_S
+        """Tell whether a good connection was lost just now."""
+        now = time.monotonic()
+        if self._ready_at is None or now - self._ready_at < _HELD_S:
+            return False
+        self._lost_at = now
+        return True
+
+    def _pause_s(self, attempt: int) -> float:
+        lost_for_s = None if self._lost_at is None else time.monotonic() - self._lost_at
+        return pause_s(attempt, longest_pause_s(lost_for_s, self._settings.reconnect_max_s), chance=self._chance)
 
     def _note_failure(self, error: errors.HomeAssistantUnavailable, attempt: int, pause: float) -> None:
         reason = error.reason if isinstance(error, errors.ConnectionLost) else "unreachable"

@@ -140,18 +140,20 @@ class Merger:
         return msgspec.structs.replace(one.place, series=series, device_class=device_class)
 
     def _series_of(self, job: _Merge, entity_id: str, registry_id: str, last: Entry | None) -> str:
-        living = job.names.keys() - {registry_id}
         known = self._series.get(registry_id)
-        if known and (registry_id in job.lived or not self._owners[known] & living):
+        if known and (registry_id in job.lived or not self._is_shared(job, known, registry_id)):
             return known
         if not registry_id and last is not None and not last.registry_id:
             return last.place.series
         series, number = entity_id, 1
-        while self._owners.get(series, set()) & living:
-            # Somebody else has this series and lives, under another name: two entities must not share one.
+        while self._is_shared(job, series, registry_id):
             number += 1
             series = f"{entity_id}~{number}"
         return series
+
+    def _is_shared(self, job: _Merge, series: str, registry_id: str) -> bool:
+        """Tell whether somebody else has this series and lives: two entities must not share one."""
+        return any(owner in job.names for owner in self._owners.get(series, ()) if owner != registry_id)
 
     def _add(self, job: _Merge, entity_id: str, origin: Origin, registry_id: str, place: Place) -> None:
         entry = Entry(entity_id, job.version, job.effective_us, origin, registry_id, place)

@@ -341,6 +341,8 @@ class Settings(Group):
         names = [home.name for home in self.all_homes()]
         if len(set(names)) != len(names):
             raise ValueError(f"two homes have the same name: {', '.join(sorted(names))}")
+        if self.broker.url.startswith("amqp") and not self.state.url:
+            raise ValueError("state.url is not set, and the broker is no Redis: set state.url to one (rule 17)")
         return self
 
     def all_homes(self) -> list[HomeSettings]:

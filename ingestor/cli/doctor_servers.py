@@ -113,12 +113,6 @@ def _text(value: Any) -> str:
 
 def _state(settings: Settings) -> Iterator[Finding]:
     where = hide_in_url(settings.state_url)
-    if not settings.state_url.startswith(("redis", "unix")):
-        advice = (
-            "set HA_INGESTOR_STATE__URL to a Redis: done marks and caches live there also when the broker is RabbitMQ"
-        )
-        yield Finding("failed", "state server", "none is set, and the broker is no Redis", advice)
-        return
     client = bootstrap.open_state(settings)
     try:
         with state_errors():

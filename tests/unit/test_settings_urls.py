@@ -28,7 +28,8 @@ from ingestor.settings import Settings
     ],
 )
 def test_an_address_of_a_known_kind_is_taken(group: str, url: str) -> None:
-    settings = Settings.model_validate({"data_dir": "x", group: {"url": url}})
+    more = {} if group == "state" else {"state": {"url": "redis://host"}}
+    settings = Settings.model_validate({"data_dir": "x", group: {"url": url}, **more})
 
     assert getattr(settings, group).url == url
 
@@ -62,3 +63,12 @@ def test_an_embedded_broker_is_the_state_server_too() -> None:
 
     assert settings.broker_url == "redis+socket:///somewhere/broker/valkey.sock?virtual_host=0"
     assert settings.state_url == "unix:///somewhere/broker/valkey.sock?db=0"
+
+
+def test_rabbitmq_needs_a_redis_beside_it() -> None:
+    broker = {"url": "amqp://guest:guest@127.0.0.1:5672//"}
+
+    with pytest.raises(ValidationError, match=r"state\.url is not set"):
+        Settings.model_validate({"data_dir": "x", "broker": broker})
+    settings = Settings.model_validate({"data_dir": "x", "broker": broker, "state": {"url": "redis://host/1"}})
+    assert settings.state_url == "redis://host/1"

@@ -1,0 +1,173 @@
+"""The API's health and metrics on a real broker, and how its checks behave when servers do not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from fastapi.testclient import TestClient
+
+from ingestor.api.app import create_app
+from ingestor.api.health import HealthWatch
+from ingestor.queue.status_board import StatusBoard
+from ingestor.settings import Settings
+from tests.servers_brokers import RedisServer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, redis_server: RedisServer) -> Settings:
+    url = redis_server.url.removesuffix("/0") + "/7"
+    redis.Redis.from_url(url).flushdb()
+    return Settings.model_validate(
+        {"data_dir": tmp_path, "broker": {"url": url}, "homeassistant": {"url": "http://ha.local", "token": "x"}}
+    )
+
+
+@pytest.fixture
+def board(settings: Settings) -> StatusBoard:
+    return StatusBoard(redis.Redis.from_url(settings.state_url))
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+def put_all(board: StatusBoard) -> None:
+    for kind in ("validate", "enrich", "write"):
+        board.put("worker", f"{kind}@host", {"type": kind, "processes": 2, "tasks": 7})
+    board.put(
+        "listener",
+        "home:websocket",
+        {
+            "home": "home",
+            "kind": "websocket",
+            "connected": True,
+            "intake": {"pending_batches": 3, "bytes_on_disk": 4096, "counts": {"written": 40, "duplicate": 2}},
+        },
+    )
+
+
+def test_health_names_each_component_and_is_well_when_all_are(client: TestClient, board: StatusBoard) -> None:
+    put_all(board)
+
+    answer = client.get("/api/health")
+
+    components = answer.json()["components"]
+    assert list(components) == ["broker", "state", "store", "database", "listeners", "workers"]
+    assert answer.status_code == 200, components
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_listener_that_is_not_connected_is_unhealthy_but_ready(client: TestClient, board: StatusBoard) -> None:
+    put_all(board)
+    board.put("listener", "home:websocket", {"home": "home", "kind": "websocket", "connected": False})
+
+    answer = client.get("/api/health")
+
+    assert answer.status_code == 503
+    assert answer.json()["components"]["listeners"]["detail"] == "not connected: websocket of home"
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_step_without_a_worker_is_neither_healthy_nor_ready(client: TestClient, board: StatusBoard) -> None:
+    put_all(board)
+    board.forget("worker", "enrich@host")
+
+    answer = client.get("/api/health")
+
+    assert answer.status_code == 503
+    assert answer.json()["components"]["workers"]["detail"] == "no worker for enrich"
+    assert client.get("/readyz").status_code == 503
+
+
+def test_without_a_broker_health_says_so_and_the_process_still_lives(tmp_path: Path) -> None:
+    dead = Settings.model_validate({"data_dir": tmp_path, "broker": {"url": "redis://127.0.0.1:1/0"}})
+    with TestClient(create_app(dead)) as client:
+        answer = client.get("/api/health")
+
+        assert answer.status_code == 503
+        assert not answer.json()["components"]["broker"]["ok"]
+        assert answer.json()["components"]["database"]["ok"]
+        assert client.get("/livez").status_code == 200
+        assert client.get("/metrics").status_code == 200
+
+
+def test_a_check_that_hangs_is_cut_off_and_not_started_twice(settings: Settings) -> None:
+    release, starts = threading.Event(), []
+
+    def hang() -> str:
+        starts.append(1)
+        release.wait(20)
+        return "late"
+
+    watch = HealthWatch({"slow": hang, "quick": lambda: "fine"}, timeout_s=0.2)
+    with TestClient(create_app(settings, watch=watch)) as client:
+        first = client.get("/api/health").json()["components"]
+        watch._kept_at = -10.0
+        client.get("/api/health")
+        release.set()
+
+    assert first["slow"] == {"name": "slow", "ok": False, "detail": "no answer within 0.2 s", "took_ms": 200.0}
+    assert first["quick"]["ok"]
+    assert len(starts) == 1
+
+
+def test_checks_are_kept_for_those_who_ask_at_once(settings: Settings) -> None:
+    asked: list[int] = []
+
+    def count() -> str:
+        asked.append(1)
+        return "fine"
+
+    watch = HealthWatch({"counted": count})
+    with TestClient(create_app(settings, watch=watch)) as client:
+        for path in ("/api/health", "/readyz", "/api/health"):
+            client.get(path)
+
+    assert len(asked) == 1
+
+
+def test_metrics_add_up_all_processes_and_tell_queues_and_journals(
+    settings: Settings, client: TestClient, board: StatusBoard
+) -> None:
+    put_all(board)
+    program = (
+        "import sys; from pathlib import Path; from ingestor import metrics; metrics.start(Path(sys.argv[1]));"
+        "metrics.counter('ingestor_events_written_total', home='home', source='websocket').inc(20);"
+        "metrics.histogram('ingestor_lag_seconds').observe(0.03)"
+    )
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", program, str(settings.data_dir / "metrics")], cwd=ROOT, check=True)
+    redis.Redis.from_url(settings.state_url).rpush("write", b"a batch")
+
+    text = client.get("/metrics").text
+
+    assert 'ingestor_events_written_total{home="home",source="websocket"} 40.0' in text
+    assert 'ingestor_lag_seconds_bucket{le="0.05"} 2.0' in text
+    assert 'ingestor_queue_batches{queue="write"} 1.0' in text
+    assert 'ingestor_journal_batches{home="home",listener="websocket"} 3.0' in text
+    assert 'ingestor_worker_processes{type="enrich"} 2.0' in text
+
+
+@pytest.mark.parametrize("path", ["/", "/api/version", "/livez", "/openapi.json"])
+def test_pages_that_need_no_server_answer(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 200
+
+
+def test_the_landing_page_is_json_for_programs_and_html_for_people(client: TestClient) -> None:
+    links: dict[str, Any] = client.get("/").json()["links"]
+
+    page = client.get("/", headers={"accept": "text/html"})
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert all(f'href="{path}"' in page.text for path in links)

@@ -53,10 +53,11 @@ class SlowDisk(Disk):
         self.go = threading.Event()
         self.go.set()
         self.full = False
+        self.largest = 10**9
         self.syncs = 0
 
     def write(self, fd: int, data: memoryview) -> int:
-        if self.full:
+        if self.full or len(data) > self.largest:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return super().write(fd, data)
 
@@ -220,6 +221,20 @@ def test_a_full_disk_keeps_the_frames_until_there_is_space(stage_with: Callable[
     assert not early
     assert [batch.frames for batch in stage.batches()] == [[frame(1)]]
     assert stage.batcher.status().last_error is None
+
+
+def test_where_a_group_does_not_fit_its_first_batches_still_go(stage_with: Callable[..., Stage]) -> None:
+    stage = stage_with(max_frames=1, start=False)
+    stage.disk.largest = 1_000
+    told: list[int] = []
+    for number in range(1, 11):
+        frame_of_noise = Frame("websocket", number, os.urandom(300))
+        stage.batcher.add(frame_of_noise, lambda number=number: told.append(number))
+
+    stage.batcher.start()
+    wait_for(lambda: len(told) == 10)
+
+    assert told == list(range(1, 11))
 
 
 def test_frames_that_a_full_disk_never_took_are_counted_as_lost(stage_with: Callable[..., Stage]) -> None:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from ingestor import errors
 from ingestor.intake.journal.entry import Entry
 from ingestor.intake.journal.journal import Journal
-from ingestor.intake.journal.record import Sealed
-from ingestor.intake.journal.segment import Disk
+from ingestor.intake.journal.record import Record, Sealed
+from ingestor.intake.journal.segment import Disk, Segment
 from ingestor.settings import JournalSettings
 
 SMALL = JournalSettings(max_bytes=1024 * 1024, segment_bytes=64 * 1024)
@@ -201,6 +201,19 @@ def test_damage_in_the_middle_costs_only_the_batches_it_touches(folder: Path) ->
     assert left_in(folder) == [1, 2, 4, 5, 6, 7]
 
 
+@pytest.mark.parametrize("byte", [4, 8, 12, 20])
+def test_a_damaged_head_makes_no_other_record_of_a_whole_body(folder: Path, byte: int) -> None:
+    journal = Journal(folder, SMALL)
+    journal.append([sealed(1), sealed(2)])
+    journal.close()
+    file = segment_files(folder)[0]
+    damaged = bytearray(file.read_bytes())
+    damaged[byte] ^= 2
+    file.write_bytes(damaged)
+
+    assert left_in(folder) == [2]
+
+
 def test_bytes_of_a_payload_cannot_pose_as_a_record(folder: Path, tmp_path: Path) -> None:
     other = Journal(tmp_path / "other", SMALL)
     other.append([sealed(666)])
@@ -295,13 +308,15 @@ def test_at_its_limit_the_journal_has_no_room_until_a_tenth_is_free(journal: Jou
     full_at = journal.status().bytes_on_disk
     given_out = drain(journal)
 
-    journal.forget([entry for entry, _ in given_out[:1]])
+    journal.forget([entry for entry, _ in given_out[:7]])
     journal.tidy()
+    freed = full_at - journal.status().bytes_on_disk
     after_one = journal.has_room(10_200)
     journal.forget([entry for entry, _ in given_out[:50]])
     journal.tidy()
 
     assert 1024 * 1024 - 10_200 < full_at <= 1024 * 1024
+    assert 2 * 10_200 < freed < 100_000
     assert not after_one
     assert journal.has_room(10_200)
 
@@ -404,6 +419,29 @@ def test_what_an_earlier_run_left_done_is_deleted_at_once(folder: Path) -> None:
     assert segment_files(folder) == []
     journal.append([sealed(7)])
     assert ids(drain(journal)) == [7]
+    journal.close()
+
+
+def test_what_is_appended_while_the_reader_looks_at_damage_is_not_taken_for_damaged(folder: Path) -> None:
+    journal = Journal(folder, SMALL)
+    journal.append([sealed(1), sealed(2)])
+    file = segment_files(folder)[0]
+    damaged = bytearray(file.read_bytes())
+    damaged[-1] ^= 1
+    file.write_bytes(damaged)
+    look = journal._cursor.next_record
+
+    def look_slowly(segment: Segment, end: int) -> Record | None:
+        record = look(segment, end)
+        if record is None and journal.unsent == 1:
+            for number in (3, 4, 5):  # meanwhile the other thread fills this segment and begins another
+                journal.append([sealed(number, 40_000)])
+        return record
+
+    journal._cursor.next_record = look_slowly  # type: ignore[method-assign]  # another thread, made to come just then
+
+    assert ids(drain(journal)) == [1, 3, 4, 5]
+    assert journal.status().damaged_batches == 1
     journal.close()
 
 

@@ -350,6 +350,61 @@ def test_a_nearly_full_broker_holds_batches_until_it_has_room(bench: Bench) -> N
     assert bench.sent() == [(1, 1)]
 
 
+def test_large_batches_are_measured_more_often(bench_with: Callable[..., Bench]) -> None:
+    bench = bench_with(high=1000, low=500)
+    bench.journal.append([Sealed(batch_id(n), 1, n, bytes(3_000_000)) for n in range(1, 10)])
+
+    bench.sender.step()
+    first = len(bench.tasks.sent)
+    bench.now_s += 0.1
+    bench.sender.step()
+
+    assert (first, len(bench.tasks.sent)) == (3, 6)
+
+
+def test_a_batch_that_is_still_held_is_not_sent_as_a_second_attempt(bench: Bench) -> None:
+    full = Load({"validate": 10})
+    bench.gauge.load = full
+    bench.append(1)
+    bench.sender.step()
+    loads = [full, EMPTY]  # the queue empties between two measurements of one step
+    bench.gauge.read = lambda: loads.pop(0)  # type: ignore[method-assign]  # what no memory twin can do
+
+    bench.later(20)
+    bench.sender.step()
+
+    assert bench.sent() == [(1, 1)]
+
+
+def test_an_answer_to_the_first_sending_does_not_say_that_the_queue_has_come_to_the_second(bench: Bench) -> None:
+    bench.append(1, 2)
+    bench.sender.step()
+    bench.mark(1, size=2, written=[0])
+    bench.now_s += 15.1
+    bench.sender.step()  # both are sent again: 1 before 2
+    bench.gauge.load = BUSY
+    bench.append(3)
+    bench.later(0.1)
+    bench.mark(2, size=0)
+
+    bench.later(30.1)
+
+    assert bench.sent() == [(1, 1), (2, 1), (1, 2), (2, 2), (3, 1)]
+
+
+def test_slots_of_another_cut_of_the_batch_do_not_add_up(bench: Bench) -> None:
+    bench.append(1)
+    bench.sender.step()
+
+    bench.mark(1, size=3, written=[0, 1])
+    bench.mark(1, size=2, written=[0])
+    before = len(bench.finished)
+    bench.mark(1, size=2, written=[1])
+
+    assert before == 0
+    assert bench.finished[0].counts["written"] == 2
+
+
 def test_after_a_restart_what_is_not_done_is_sent_again_and_what_is_done_is_not(
     bench_with: Callable[..., Bench],
 ) -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from ingestor import bootstrap
+from ingestor.api.overview import types_of
 from ingestor.api.side_by_side import Answer, NotWell, SideBySide
 from ingestor.queue.depths import Depths
 from ingestor.queue.names import PIPELINE
@@ -19,6 +20,8 @@ from ingestor.settings import Settings
 
 _KEPT_FOR_S: Final = 2.0
 _TIMEOUT_S: Final = 3.0
+#: Longer than any task may take (rule 19), so that one long task is not taken for a stop.
+_STUCK_AFTER_S: Final = 60.0
 #: What must work to serve; Home Assistant being away does not make us unready.
 _NEEDED_TO_BE_READY: Final = frozenset({"broker", "state", "store", "database", "workers"})
 
@@ -96,7 +99,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         "store": _store_check(settings),
         "database": _database_check(settings),
         "listeners": _listeners_check(settings),
-        "workers": _workers_check(settings),
+        "workers": WorkersCheck(settings),
     }
 
 
@@ -169,17 +172,47 @@ def _configured(settings: Settings) -> Iterator[tuple[str, str]]:
             yield home.name, "mqtt"
 
 
-def _workers_check(settings: Settings) -> Check:
-    board = bootstrap.open_status_board(settings)
+class WorkersCheck:
+    """Whether every step has a worker that works: one that answers but takes nothing is not well.
 
-    def check() -> str:
-        told = {str(entry.get("type")) for key, entry in board.read().items() if key.startswith("worker:")}
-        # Workers that do not tell (another version, `celery -A workers` by hand) are asked, which takes a second.
-        if not told.issuperset(kind.value for kind in PIPELINE):
-            told |= {str(node["type"]) for node in answering_nodes(settings.broker_url).values()}
-        missing = [kind.value for kind in PIPELINE if kind.value not in told]
+    `celery inspect ping` would call it healthy, and takes a second.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._board = bootstrap.open_status_board(settings)
+        self._depths = Depths(settings.broker_url, [kind.value for kind in PIPELINE])
+        self._clock = clock
+        self._moved: dict[str, tuple[int, float]] = {}
+
+    def __call__(self) -> str:
+        """Return a sentence. Raises NotWell."""
+        tasks = self._tasks()
+        missing = [kind.value for kind in PIPELINE if kind.value not in tasks]
         if missing:
             raise NotWell(f"no worker for {', '.join(missing)}")
+        depths = self._depths.read()
+        stuck = [f"{name} ({depths[name]} batches wait)" for name in depths if self._is_stuck(name, depths, tasks)]
+        if stuck:
+            raise NotWell(f"workers took nothing for {_STUCK_AFTER_S:g} s: {', '.join(stuck)}")
         return "every step has a worker"
 
-    return check
+    def _tasks(self) -> dict[str, int]:
+        """Return the tasks that workers have taken, by type."""
+        found: dict[str, int] = {}
+        for key, entry in self._board.read().items():
+            for kind in types_of(entry) if key.startswith("worker:") else ():
+                found[kind] = found.get(kind, 0) + int(entry.get("tasks", 0))
+        # Workers that do not tell (another version) are asked.
+        if not found.keys() >= {kind.value for kind in PIPELINE}:
+            for node in answering_nodes(self._settings.broker_url).values():
+                found.setdefault(str(node["type"]), int(node["tasks"]))
+        return found
+
+    def _is_stuck(self, name: str, depths: dict[str, int], tasks: dict[str, int]) -> bool:
+        now = self._clock()
+        before, since = self._moved.get(name, (-1, now))
+        if not depths[name] or tasks[name] != before:
+            self._moved[name] = (tasks[name], now)
+            return False
+        return now - since > _STUCK_AFTER_S

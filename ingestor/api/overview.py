@@ -105,11 +105,17 @@ def _of(kind: str, board: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str
     return [(key.partition(":")[2], entry) for key, entry in board.items() if key.partition(":")[0] == kind]
 
 
+def types_of(entry: dict[str, Any]) -> list[str]:
+    """Return the task types that a worker node serves: its queues, else what its name says."""
+    return [str(name) for name in entry.get("queues") or [entry.get("type", "?")]]
+
+
 def _by_type(entries: Iterable[dict[str, Any]]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for entry in entries:
-        total = found.setdefault(str(entry.get("type", "?")), {"nodes": 0, "processes": 0, "tasks": 0})
-        total["nodes"] += 1
-        total["processes"] += int(entry.get("processes", 1))
-        total["tasks"] += int(entry.get("tasks", 0))
+        for kind in types_of(entry):
+            total = found.setdefault(kind, {"nodes": 0, "processes": 0, "tasks": 0})
+            total["nodes"] += 1
+            total["processes"] += int(entry.get("processes", 1))
+            total["tasks"] += int(entry.get("tasks", 0))
     return found

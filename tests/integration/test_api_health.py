@@ -14,7 +14,8 @@ import redis
 from fastapi.testclient import TestClient
 
 from ingestor.api.app import create_app
-from ingestor.api.health import HealthWatch
+from ingestor.api.health import HealthWatch, WorkersCheck
+from ingestor.api.side_by_side import NotWell
 from ingestor.queue.status_board import StatusBoard
 from ingestor.settings import Settings
 from tests.servers_brokers import RedisServer
@@ -88,6 +89,20 @@ def test_a_step_without_a_worker_is_neither_healthy_nor_ready(client: TestClient
     assert answer.status_code == 503
     assert answer.json()["components"]["workers"]["detail"] == "no worker for enrich"
     assert client.get("/readyz").status_code == 503
+
+
+def test_workers_that_answer_but_take_nothing_are_not_well(settings: Settings, board: StatusBoard) -> None:
+    now = [1000.0]
+    check = WorkersCheck(settings, clock=lambda: now[0])
+    put_all(board)
+    redis.Redis.from_url(settings.state_url).rpush("write", b"a batch", b"another")
+
+    assert check() == "every step has a worker"
+    now[0] += 61
+    with pytest.raises(NotWell, match=r"took nothing for 60 s: write \(2 batches wait\)"):
+        check()
+    board.put("worker", "write@host", {"type": "write", "queues": ["write"], "processes": 1, "tasks": 8})
+    assert check() == "every step has a worker"
 
 
 def test_without_a_broker_health_says_so_and_the_process_still_lives(tmp_path: Path) -> None:

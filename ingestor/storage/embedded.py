@@ -1,0 +1,128 @@
+"""The embedded store: SQLite with a write-ahead log, for a home without a database server.
+
+Several processes may read while one writes. States and other events have a table each; points of any other
+measurement share a third.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from ingestor import errors
+from ingestor.events.point import FieldValue, Point, StoredEvent
+from ingestor.storage import embedded_tables as tables
+from ingestor.storage.port import EventQuery, StoreInfo, WriteResult
+from ingestor.storage.schema import event_id
+
+#: How long a write waits for another process's write (s).
+_BUSY_S: Final = 10.0
+_Row = tuple[Any, ...]
+
+
+class EmbeddedStore:
+    """A store in one file. Opens its connection at the first use, so that each forked process has its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._series: dict[tuple[str, tables.Tags], int] = {}
+
+    def write(self, points: Sequence[Point]) -> WriteResult:
+        """Store points in one durable transaction. Raises StoreUnavailable (locked, disk full)."""
+        rejected = [fault for index, point in enumerate(points) if (fault := tables.fault_of(index, point))]
+        refused = {fault.index for fault in rejected}
+        accepted = [point for index, point in enumerate(points) if index not in refused]
+        if accepted:
+            with _sqlite_errors(self._path), self._transaction() as connection:
+                new = self._insert(connection, accepted)
+            # Only now: a number from a transaction that failed may be given out again.
+            self._series.update(new)
+        return WriteResult(len(accepted), rejected)
+
+    def read(self, query: EventQuery) -> Iterator[StoredEvent]:
+        """Yield stored events of our own schema, newest first."""
+        statement, values = tables.selection(query)
+        with _sqlite_errors(self._path):
+            rows = self._open().execute(statement, values).fetchall()
+        yield from (_event(row) for row in rows)
+
+    def check(self, *, write: bool = False) -> StoreInfo:
+        """Say which SQLite answers; with `write`, try to take the write lock."""
+        with _sqlite_errors(self._path):
+            if write:
+                with self._transaction():
+                    pass
+            else:
+                self._open().execute("SELECT 1 FROM series LIMIT 1")
+        return StoreInfo("SQLite", sqlite3.sqlite_version)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A batch leaves the journal when it is written: so written must mean on disk.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA cache_size = -32000")
+            for statement in tables.CREATE:
+                connection.execute(statement)
+            self._connection = connection
+        return self._connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def _insert(self, connection: sqlite3.Connection, points: Sequence[Point]) -> dict[tuple[str, tables.Tags], int]:
+        new: dict[tuple[str, tables.Tags], int] = {}
+        rows: dict[str, list[_Row]] = {}
+        for point in points:
+            key = (point.measurement, point.tags)
+            number = self._series.get(key) or new.get(key)
+            if number is None:
+                number = new[key] = tables.series_number(connection, point)
+            rows.setdefault(tables.table_of(point.measurement), []).append(tables.row_of(number, point))
+        for table, found in rows.items():
+            connection.executemany(tables.UPSERT[table], found)
+        return new
+
+
+@contextmanager
+def _sqlite_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise errors.StoreUnavailable(f"embedded store {path.name}: {error}") from error
+
+
+def _event(row: _Row) -> StoredEvent:
+    kind, time_ns, tags_text, extra, *values = row
+    tags: dict[str, str] = dict(json.loads(tags_text))
+    fields: dict[str, FieldValue] = {
+        name: value for name, value in zip(tables.READ_COLUMNS, values, strict=True) if value is not None
+    }
+    if "available" in fields:
+        fields["available"] = bool(fields["available"])
+    if extra:
+        fields.update(json.loads(extra))
+    series = tags.get("series", "")
+    fields["event_id"] = event_id(tags.get("home", ""), series, time_ns)
+    return StoredEvent(time_ns, kind, tags.get("home", ""), series, tags.get("domain", ""), tags, fields)

@@ -1,0 +1,150 @@
+"""The tables of the embedded store, and the statements on them; opens nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any, Final
+
+from ingestor.events.point import FieldValue, Point, Tags
+from ingestor.storage.port import EventQuery, Rejection
+from ingestor.storage.schema import OTHERS, STATES
+
+__all__ = ["CREATE", "READ_COLUMNS", "UPSERT", "Tags", "fault_of", "row_of", "selection", "series_number", "table_of"]
+
+#: Fields with a column of their own, and their type for ever. `event_id` is made from series and time when read.
+_STATE_COLUMNS: Final[dict[str, type]] = {
+    "value": float,
+    "state": str,
+    "available": bool,
+    "previous_state": str,
+    "unit": str,
+    "entity_id": str,
+    "context_id": str,
+    "source": str,
+    "integration": str,
+}
+_OTHER_COLUMNS: Final[dict[str, type]] = {
+    "event_type": str,
+    "entity_id": str,
+    "context_id": str,
+    "parent_id": str,
+    "user_id": str,
+    "origin": str,
+    "source": str,
+    "data": str,
+}
+_COLUMNS: Final = {"states": _STATE_COLUMNS, "events": _OTHER_COLUMNS, "points": {}}
+_SQL_TYPES: Final = {float: "REAL", str: "TEXT", bool: "INTEGER"}
+_TABLES: Final = {STATES: "states", OTHERS: "events"}
+READ_COLUMNS: Final = tuple(dict.fromkeys([*_STATE_COLUMNS, *_OTHER_COLUMNS]))
+
+
+def table_of(measurement: str) -> str:
+    """Return the table for a measurement."""
+    return _TABLES.get(measurement, "points")
+
+
+def _create(table: str) -> list[str]:
+    columns = "".join(f", {name} {_SQL_TYPES[kind]}" for name, kind in _COLUMNS[table].items())
+    table_statement = (
+        f"CREATE TABLE IF NOT EXISTS {table} (series_id INTEGER NOT NULL, time_ns INTEGER NOT NULL{columns},"
+        " extra TEXT, PRIMARY KEY (series_id, time_ns)) WITHOUT ROWID"
+    )
+    return [table_statement, f"CREATE INDEX IF NOT EXISTS {table}_by_time ON {table} (time_ns)"]
+
+
+def _upsert(table: str) -> str:
+    names = ["series_id", "time_ns", *_COLUMNS[table], "extra"]
+    kept = [f"{name} = coalesce(excluded.{name}, {name})" for name in _COLUMNS[table]]
+    # A point written twice is one point with the fields of both, as in InfluxDB.
+    extra = (
+        "extra = CASE WHEN excluded.extra IS NULL THEN extra ELSE json_patch(coalesce(extra, '{}'), excluded.extra) END"
+    )
+    return (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 -- our own names
+        f" ON CONFLICT (series_id, time_ns) DO UPDATE SET {', '.join([*kept, extra])}"
+    )
+
+
+_CREATE_SERIES: Final = (
+    "CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, measurement TEXT NOT NULL, tags TEXT NOT NULL,"
+    " home TEXT, series TEXT, domain TEXT, UNIQUE (measurement, tags))"
+)
+CREATE: Final = [_CREATE_SERIES, *(statement for table in _COLUMNS for statement in _create(table))]
+UPSERT: Final = {table: _upsert(table) for table in _COLUMNS}
+
+
+def fault_of(index: int, point: Point) -> Rejection | None:
+    """Return why a point cannot be stored: a field of another type than its column has for ever."""
+    for name, kind in _COLUMNS[table_of(point.measurement)].items():
+        value = point.fields.get(name)
+        if value is not None and type(value) is not kind:
+            series = dict(point.tags).get("series", "?")
+            detail = f"{name} of {series} is {value!r:.80}, and {name} is always {kind.__name__}"
+            return Rejection(index, "field_type_conflict", detail)
+    return None
+
+
+def row_of(number: int, point: Point) -> tuple[Any, ...]:
+    """Return the values of a point for the upsert of its table."""
+    columns = _COLUMNS[table_of(point.measurement)]
+    extra = {name: value for name, value in point.fields.items() if name not in columns and name != "event_id"}
+    known = [point.fields.get(name) for name in columns]
+    return number, point.time_ns, *known, json.dumps(extra) if extra else None
+
+
+def series_number(connection: sqlite3.Connection, point: Point) -> int:
+    """Return the number of a point's series; gives it one where it has none."""
+    tags = dict(point.tags)
+    text = json.dumps(sorted(tags.items()), ensure_ascii=False)
+    connection.execute(
+        "INSERT OR IGNORE INTO series (measurement, tags, home, series, domain) VALUES (?, ?, ?, ?, ?)",
+        (point.measurement, text, tags.get("home"), tags.get("series"), tags.get("domain")),
+    )
+    (number,) = connection.execute(
+        "SELECT id FROM series WHERE measurement = ? AND tags = ?", (point.measurement, text)
+    ).fetchone()
+    return int(number)
+
+
+def selection(query: EventQuery) -> tuple[str, list[Any]]:
+    """Return the statement and its values for a query over both kinds of events."""
+    kinds = [("state", "states")] if query.kind == "state" else [("event", "events")] if query.kind == "event" else None
+    parts: list[str] = []
+    values: list[Any] = []
+    for kind, table in kinds or [("state", "states"), ("event", "events")]:
+        where, found = _where(query, table)
+        columns = ", ".join(f"t.{name}" if name in _COLUMNS[table] else f"NULL AS {name}" for name in READ_COLUMNS)
+        parts.append(
+            f"SELECT * FROM (SELECT '{kind}', t.time_ns AS time_ns, s.tags, t.extra, {columns}"  # noqa: S608 -- our own names
+            f" FROM {table} t JOIN series s ON s.id = t.series_id{where} ORDER BY t.time_ns DESC LIMIT ?)"
+        )
+        values += [*found, query.limit]
+    return " UNION ALL ".join(parts) + " ORDER BY time_ns DESC LIMIT ?", [*values, query.limit]
+
+
+def _where(query: EventQuery, table: str) -> tuple[str, list[Any]]:
+    terms: list[str] = []
+    values: list[FieldValue] = []
+    if query.entity is not None:
+        glob = _glob(query.entity)
+        terms.append("(s.series GLOB ? OR t.entity_id GLOB ?)")
+        values += [glob, glob]
+    if query.event_type is not None:
+        terms.append("t.event_type GLOB ?" if table == "events" else "'state_changed' GLOB ?")
+        values.append(_glob(query.event_type))
+    for term, value in (
+        ("s.home = ?", query.home),
+        ("t.time_ns >= ?", query.since_ns),
+        ("t.time_ns < ?", query.until_ns),
+    ):
+        if value is not None:
+            terms.append(term)
+            values.append(value)
+    return (" WHERE " + " AND ".join(terms) if terms else ""), values
+
+
+def _glob(pattern: str) -> str:
+    # SQLite's GLOB also knows sets in brackets; ours are only * and ?.
+    return pattern.replace("[", "[[]")

@@ -1,0 +1,80 @@
+"""The points that Home Assistant's own InfluxDB integration writes, so that dashboards made for it go on working.
+
+Facts: homeassistant/components/influxdb of 2024.3 with its default configuration. Measured against the points that a
+real Home Assistant writes to the same database (tests/system).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Final
+
+from ingestor.events.event import Event
+from ingestor.events.point import FieldValue, Point
+
+#: Text with a number somewhere near its end also becomes a number, of its digits alone.
+_DIGIT_TAIL: Final = re.compile(r"^[^\.]*\d+\.?\d+[^\.]*$")
+_NOT_DIGITS: Final = re.compile(r"[^\d.]+")
+_LEFT_OUT: Final = frozenset({"unknown", "", "unavailable"})
+_WORDS: Final = {
+    "on": 1.0,
+    "locked": 1.0,
+    "above_horizon": 1.0,
+    "open": 1.0,
+    "home": 1.0,
+    "off": 0.0,
+    "unlocked": 0.0,
+    "unknown": 0.0,
+    "below_horizon": 0.0,
+    "closed": 0.0,
+    "not_home": 0.0,
+}
+
+
+def ha_point(event: Event) -> Point | None:
+    """Return the point of a state change; None where Home Assistant writes none. Needs the event's attributes."""
+    if event.kind != "state" or event.state is None or event.state in _LEFT_OUT or event.entity_id is None:
+        return None
+    domain, _, object_id = event.entity_id.partition(".")
+    attributes = event.attributes or {}
+    unit = attributes.get("unit_of_measurement")
+    measurement = str(unit) if unit else event.entity_id
+    fields = _state_fields(event.state)
+    for key, value in attributes.items():
+        if key != "unit_of_measurement" or not unit:
+            _add_attribute(fields, key, value)
+    finite = {key: value for key, value in fields.items() if not isinstance(value, float) or math.isfinite(value)}
+    tags = (("domain", domain), ("entity_id", object_id))
+    time_us = event.time_us if event.time_fired_us is None else event.time_fired_us
+    return Point(measurement, tags, finite, time_us * 1000, event.slot)
+
+
+def _state_fields(state: str) -> dict[str, FieldValue]:
+    try:
+        return {"value": float(state)}
+    except ValueError:
+        fields: dict[str, FieldValue] = {"state": _text(state)}
+        if state in _WORDS:
+            fields["value"] = _WORDS[state]
+        return fields
+
+
+def _add_attribute(fields: dict[str, FieldValue], key: str, value: Any) -> None:
+    """Add an attribute as a number where it can be one, else as text, and then also as the number of its digits."""
+    if key in fields:
+        key = f"{key}_"
+    try:
+        fields[key] = float(value)
+    except (ValueError, TypeError):
+        text = str(value)
+        fields[f"{key}_str"] = _text(text)
+        if _DIGIT_TAIL.match(text):
+            fields[key] = float(_NOT_DIGITS.sub("", text))
+    except OverflowError:
+        return
+
+
+def _text(text: str) -> str:
+    # The client that Home Assistant 2024.3 writes with puts a backslash and an n for a line break.
+    return text.replace("\n", "\\n")

@@ -1,0 +1,182 @@
+"""What the InfluxDB adapters share: cutting a write into requests, finding the lines at fault, reading by InfluxQL."""
+
+from __future__ import annotations
+
+import abc
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import requests
+
+from ingestor import errors
+from ingestor.events.point import FieldValue, Point, StoredEvent
+from ingestor.storage.influx_errors import Answer, read_answer, reason_of
+from ingestor.storage.line_protocol import Encoder
+from ingestor.storage.port import EventQuery, Rejection, StoreInfo, WriteResult
+from ingestor.storage.schema import OTHERS, STATES
+
+#: Lines in a request, as InfluxData advises.
+_MAX_LINES: Final = 5000
+_TAGS: Final = ("home", "series", "domain", "area", "device", "device_class", "floor", "integration")
+_GLOB: Final = {"*": ".*", "?": "."}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an InfluxDB is. `database` is the bucket of a 2.x."""
+
+    base_url: str
+    database: str
+    org: str
+    token: str
+    timeout_s: float
+    gzip: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    index: int
+    text: str
+    series: str
+
+
+class InfluxStore(abc.ABC):
+    """A store that takes line protocol and answers InfluxQL; adapters say how a request is made."""
+
+    product = "InfluxDB"
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._encoder = Encoder()
+        self._session = requests.Session()
+        # Proxies of the environment are for the internet, not for a database beside us.
+        self._session.trust_env = False
+
+    @abc.abstractmethod
+    def _send(self, body: bytes) -> tuple[int, bytes, Mapping[str, str]]:
+        """Write lines; return status, body and headers of the answer. Raises StoreUnavailable."""
+
+    @abc.abstractmethod
+    def _credentials(self) -> Mapping[str, str]:
+        """Return the headers that show who we are."""
+
+    def write(self, points: Sequence[Point]) -> WriteResult:
+        """Store points. Raises StoreUnavailable (try again) or StoreRefused (settings are wrong)."""
+        lines: list[_Line] = []
+        rejected: list[Rejection] = []
+        for index, point in enumerate(points):
+            if text := self._encoder.line(point):
+                lines.append(_Line(index, text, dict(point.tags).get("series", point.measurement)))
+            else:
+                rejected.append(Rejection(index, "no_field", "no field of this point can be stored"))
+        for start in range(0, len(lines), _MAX_LINES):
+            rejected += self._write_lines(lines[start : start + _MAX_LINES])
+        return WriteResult(len(points) - len(rejected), rejected)
+
+    def read(self, query: EventQuery) -> Iterator[StoredEvent]:
+        """Yield stored events of our own schema, newest first."""
+        found: list[StoredEvent] = []
+        for kind, measurement in (("state", STATES), ("event", OTHERS)):
+            if query.kind in (None, kind) and (statement := _select(query, kind, measurement)):
+                found += [_event(kind, row) for row in self.query(statement)]
+        yield from sorted(found, key=lambda event: -event.time_ns)[: query.limit]
+
+    def query(self, statement: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows of an InfluxQL query, times in nanoseconds. Raises as `write` does."""
+        answer = self._request("GET", "/query", params={"db": self._address.database, "epoch": "ns", "q": statement})
+        for result in answer.json().get("results", []):
+            if "error" in result:
+                raise errors.StoreUnavailable(f"query failed: {result['error']}")
+            for series in result.get("series", []):
+                for values in series["values"]:
+                    yield dict(zip(series["columns"], values, strict=True))
+
+    def check(self, *, write: bool = False) -> StoreInfo:
+        """Say which InfluxDB answers; with `write`, also that it takes a write from us."""
+        answer = self._request("GET", "/ping")
+        if write:
+            read_answer(*self._send(b""))
+        return StoreInfo(self.product, answer.headers.get("X-Influxdb-Version", "unknown"))
+
+    def close(self) -> None:
+        """Give back connections."""
+        self._session.close()
+
+    def _request(self, method: str, path: str, **options: Any) -> requests.Response:
+        try:
+            answer = self._session.request(
+                method,
+                self._address.base_url + path,
+                timeout=self._address.timeout_s,
+                headers={**self._credentials(), **options.pop("headers", {})},
+                **options,
+            )
+        except requests.RequestException as error:
+            raise errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {error}") from error
+        if method == "GET":
+            read_answer(answer.status_code, answer.content, answer.headers)
+        return answer
+
+    def _write_lines(self, lines: Sequence[_Line]) -> list[Rejection]:
+        """Write lines; where some are refused, find them. Sending a good line again does no harm."""
+        if not lines:
+            return []
+        answer = read_answer(*self._send("\n".join(line.text for line in lines).encode("utf-8", "replace")))
+        if answer.stored:
+            return []
+        if answer.bad_lines and all(0 <= number < len(lines) for number, _ in answer.bad_lines):
+            return self._without_named(lines, answer)
+        if len(lines) == 1:
+            return [_rejection(lines[0], answer.doubt)]
+        middle = len(lines) // 2
+        return self._write_lines(lines[:middle]) + self._write_lines(lines[middle:])
+
+    def _without_named(self, lines: Sequence[_Line], answer: Answer) -> list[Rejection]:
+        """Put the named lines aside and write the others again: not every server has kept them."""
+        named = dict(answer.bad_lines)
+        rest = [line for number, line in enumerate(lines) if number not in named]
+        return [_rejection(lines[number], message) for number, message in named.items()] + self._write_lines(rest)
+
+
+def _rejection(line: _Line, message: str) -> Rejection:
+    return Rejection(line.index, reason_of(message), f"{line.series}: {message}")
+
+
+def _select(query: EventQuery, kind: str, measurement: str) -> str | None:
+    """Return the InfluxQL for one measurement; None where it cannot hold what is asked for."""
+    terms: list[str] = []
+    if query.event_type is not None:
+        if kind == "state":
+            if not re.fullmatch(_regex(query.event_type), "state_changed"):
+                return None
+        else:
+            terms.append(f'"event_type" =~ /{_regex(query.event_type)}/')
+    if query.entity is not None:
+        pattern = _regex(query.entity)
+        terms.append(f'("series" =~ /{pattern}/ OR "entity_id" =~ /{pattern}/)')
+    if query.home is not None:
+        terms.append('"home" = \'' + query.home.replace("\\", "\\\\").replace("'", "\\'") + "'")
+    if query.since_ns is not None:
+        terms.append(f"time >= {query.since_ns}")
+    if query.until_ns is not None:
+        terms.append(f"time < {query.until_ns}")
+    where = f" WHERE {' AND '.join(terms)}" if terms else ""
+    return f'SELECT * FROM "{measurement}"{where} ORDER BY time DESC LIMIT {int(query.limit)}'  # noqa: S608 -- escaped
+
+
+def _regex(glob: str) -> str:
+    return "^" + "".join(_GLOB.get(sign) or re.escape(sign).replace("/", "\\/") for sign in glob) + "$"
+
+
+def _event(kind: str, row: dict[str, Any]) -> StoredEvent:
+    time_ns = int(row.pop("time"))
+    # A column may be a tag here and a field there ("integration"): our own tags say so by being set.
+    tags = {name: str(row.pop(name)) for name in _TAGS if row.get(name) is not None and name != "integration"}
+    fields: dict[str, FieldValue] = {name: value for name, value in row.items() if value is not None}
+    if isinstance(fields.get("value"), int):
+        fields["value"] = float(fields["value"])
+    return StoredEvent(
+        time_ns, kind, tags.get("home", ""), tags.get("series", ""), tags.get("domain", ""), tags, fields
+    )

@@ -1,0 +1,44 @@
+"""InfluxDB 1.x: `/write` with a database; user and password where it wants them."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Mapping
+
+from ingestor.storage.influx import Address, InfluxStore
+from ingestor.storage.influx_errors import read_answer
+
+_NOT_FOUND = 404
+
+
+class InfluxDB1Store(InfluxStore):
+    """Makes its database when it is not there and we may."""
+
+    product = "InfluxDB 1"
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        self._tried_to_create = False
+
+    def _credentials(self) -> Mapping[str, str]:
+        if not self._address.token:
+            return {}
+        return {"Authorization": "Basic " + base64.b64encode(self._address.token.encode()).decode()}
+
+    def _send(self, body: bytes) -> tuple[int, bytes, Mapping[str, str]]:
+        headers = {"Content-Encoding": "gzip"} if self._address.gzip else {}
+        data = gzip.compress(body, 1) if self._address.gzip else body
+        params = {"db": self._address.database, "precision": "ns"}
+        answer = self._request("POST", "/write", params=params, data=data, headers=headers)
+        if answer.status_code == _NOT_FOUND and b"database not found" in answer.content and not self._tried_to_create:
+            self._tried_to_create = True
+            self.create_database()
+            return self._send(body)
+        return answer.status_code, answer.content, answer.headers
+
+    def create_database(self) -> None:
+        """Make the database. Raises StoreRefused where we may not."""
+        name = self._address.database.replace('"', '\\"')
+        answer = self._request("POST", "/query", params={"q": f'CREATE DATABASE "{name}"'})
+        read_answer(answer.status_code, answer.content, answer.headers)

@@ -37,8 +37,13 @@ class WorkerType(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (up, listen, worker, beat, api, flower, demo):
+    for command in (up, listen, worker, beat, api, flower):
         app.command(rich_help_panel=_PANEL)(command)
+    app.command(
+        rich_help_panel=_PANEL,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+        epilog="Its other options (load, MQTT, misbehaviour) are listed by `python -m ingestor.demo --help`.",
+    )(demo)
 
 
 def up(context: typer.Context) -> None:
@@ -133,14 +138,16 @@ def demo(
     ] = None,
     rate: Annotated[float | None, typer.Option(help="State changes a second [HA_INGESTOR_DEMO__RATE].")] = None,
     seed: Annotated[int | None, typer.Option(help="Which home and which day [HA_INGESTOR_DEMO__SEED].")] = None,
-    token: Annotated[str | None, typer.Option(help="Access token that it takes; default: any.")] = None,
+    entities: Annotated[int | None, typer.Option(help="How many entities [HA_INGESTOR_DEMO__ENTITIES].")] = None,
 ) -> None:
-    """Simulate a home that speaks Home Assistant's WebSocket API."""
+    """Simulate a home that speaks Home Assistant's WebSocket API; prints its address and token as JSON."""
+    given = {"demo.port": port, "demo.rate": rate, "demo.seed": seed, "demo.entities": entities}
+    context.find_root().obj.update({name: value for name, value in given.items() if value is not None})
+    settings = settings_of(context)
+
     from ingestor.cli import demo_home
 
-    given = {"demo.port": port, "demo.rate": rate, "demo.seed": seed}
-    context.find_root().obj.update({name: value for name, value in given.items() if value is not None})
-    demo_home.run(settings_of(context), token)
+    raise typer.Exit(demo_home.run(settings.demo, context.args))
 
 
 def _become(*arguments: str) -> NoReturn:

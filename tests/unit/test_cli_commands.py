@@ -17,11 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor import errors
+from ingestor.cli.demo_home import demo_arguments
 from ingestor.cli.events import as_object, parse_time
 from ingestor.cli.exit_codes import MEANINGS, ExitCode
 from ingestor.cli.flower import flower_environment, flower_password
 from ingestor.cli.main import build_app, exit_code_of, run
 from ingestor.cli.processes import WorkerType, worker_arguments
+from ingestor.demo.__main__ import parser
 from ingestor.events.point import StoredEvent
 from ingestor.queue.names import RARE, TaskType
 from ingestor.settings import Settings
@@ -104,6 +106,15 @@ def test_concurrency_may_be_given_and_rare_types_share_a_node(tmp_path: Path) ->
     assert arguments[arguments.index("-Q") + 1] == ",".join(kind.value for kind in RARE)
     assert arguments[arguments.index("-c") + 1] == "5"
     assert {kind.value for kind in TaskType} < {kind.value for kind in WorkerType}
+
+
+def test_the_demo_home_is_as_set_and_takes_its_own_options_too(tmp_path: Path) -> None:
+    arguments = demo_arguments(settings(tmp_path, demo={"entities": 20}).demo, ["--load", "--count", "9"])
+
+    options = vars(parser().parse_args(arguments))
+
+    assert (options["entities"], options["rate"], options["seed"], options["port"]) == (20, 5.0, 1, 0)
+    assert (options["load"], options["count"]) == (True, 9)
 
 
 def test_flowers_password_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:

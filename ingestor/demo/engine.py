@@ -1,0 +1,104 @@
+"""Runs the demo home's automations, scripts and scenes with Home Assistant's contexts; knows no clients."""
+
+# ruff: noqa: ARG002 - a table calls all of them alike, not each needs all it is given
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Final
+
+from ingestor.demo.bus import Bus
+from ingestor.demo.routines import MODE, Automation, Routines, Step
+from ingestor.demo.services import Services
+from ingestor.demo.wire import Context, Event, iso
+
+#: So many automations may set each other off in one go; a loop ends here.
+_LONGEST_CHAIN: Final = 100
+
+
+class Engine:
+    """Listens for what sets automations off. They run in `settle`, after all have heard of the cause."""
+
+    def __init__(self, bus: Bus, services: Services, routines: Routines) -> None:
+        self._bus = bus
+        self._services = services
+        self._routines = routines
+        self._watching: dict[str, list[Automation]] = {}
+        for automation in routines.automations:
+            self._watching.setdefault(automation.watched, []).append(automation)
+        self._due: deque[tuple[Automation, Context, str | None]] = deque()
+        bus.listen(self._note)
+        services.run_by("scene.turn_on", self._turn_on_scene)
+        services.run_by("script.*", self._run_script)
+        services.run_by("automation.trigger", self._trigger)
+
+    def _note(self, event: Event) -> None:
+        if event.event_type != "state_changed" or event.new is None or event.old is None:
+            return
+        for automation in self._watching.get(event.entity_id, ()):
+            if self._is_met(automation, event):
+                self._due.append((automation, event.context, f"state of {event.entity_id}"))
+
+    def _is_met(self, automation: Automation, event: Event) -> bool:
+        if event.new is None or event.old is None or event.new.state == event.old.state:
+            return False
+        if "unavailable" in (event.new.state, event.old.state):
+            return False
+        return automation.to is None or event.new.state == automation.to
+
+    def settle(self) -> None:
+        """Run what is due, and what that sets off."""
+        for _ in range(_LONGEST_CHAIN):
+            if not self._due:
+                return
+            self._run(*self._due.popleft())
+        self._due.clear()
+
+    def _run(self, automation: Automation, cause: Context, source: str | None) -> None:
+        state = self._bus.states.get(automation.entity_id)
+        if state is None or state.state != "on" or not self._may_run(automation):
+            return
+        context = self._bus.context(cause)
+        data = {"name": automation.alias, "entity_id": automation.entity_id}
+        self._bus.fire("automation_triggered", data | ({"source": source} if source else {}), context)
+        self._show(automation.entity_id, "on", context, current=1, triggered=True)
+        self._do(automation.steps, context)
+        self._show(automation.entity_id, "on", context, current=0)
+
+    def _may_run(self, automation: Automation) -> bool:
+        mode = self._bus.states.get(MODE)
+        return automation.only_in is None or (mode is not None and mode.state == automation.only_in)
+
+    def _do(self, steps: Iterable[Step], context: Context) -> None:
+        for step in steps:
+            target = {"entity_id": [step.entity_id]} if step.entity_id else {}
+            self._services.call(step.service, dict(step.data), context, target)
+
+    def _show(self, entity_id: str, state: str, context: Context, *, current: int, triggered: bool = False) -> None:
+        attributes = {**self._bus.states[entity_id].attributes, "current": current}
+        if triggered:
+            attributes["last_triggered"] = iso(self._bus.now_us())
+        self._bus.set_state(entity_id, state, attributes, context)
+
+    def _trigger(self, name: str, data: dict[str, Any], context: Context) -> None:
+        """Run at once, whatever the conditions; there is no source then."""
+        for automation in self._routines.automations:
+            if automation.entity_id in data.get("entity_id", ()):
+                self._run(automation, context, None)
+
+    def _run_script(self, name: str, data: dict[str, Any], context: Context) -> None:
+        called = data.get("entity_id", ()) if name == "turn_on" else (f"script.{name}",)
+        for script in self._routines.scripts:
+            if script.entity_id in called and script.entity_id in self._bus.states:
+                data = {"name": script.alias, "entity_id": script.entity_id}
+                self._bus.fire("script_started", data, context)
+                self._show(script.entity_id, "on", context, current=1, triggered=True)
+                self._do(script.steps, context)
+                self._show(script.entity_id, "off", context, current=0)
+
+    def _turn_on_scene(self, name: str, data: dict[str, Any], context: Context) -> None:
+        for scene in self._routines.scenes:
+            if scene.entity_id in data.get("entity_id", ()) and scene.entity_id in self._bus.states:
+                self._bus.set_state(scene.entity_id, iso(self._bus.now_us()), None, context)
+                self._do(scene.steps, context)

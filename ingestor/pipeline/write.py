@@ -1,8 +1,9 @@
 """write: enriched events → points → store → done mark. Nothing is called written before the store has said so.
 
-The way of one batch: ask the index which points are there already (rule 6), build and write the others, then
-record them. The record is atomic and returns what was there: where another worker wrote the same event, or another
-event on the same point, in between, that is put right at once (`_settle_races`).
+The way of one batch: claim its points in the index, which tells those that were written already (rule 6), build and
+write the others, then record them. A claim drops nothing: it only keeps another event off the point (rule 5). The
+record is atomic and returns what was there: where another worker wrote the same event from another source in between,
+that is put right at once (`_settle_races`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from ingestor.storage.schema import PointBuilder, point_key, point_time_ns
 from ingestor.storage.written import Mark, WrittenIndex
 
 _DIGITS = 1000
+#: Richness of a point that somebody is about to write: less than that of any source.
+_CLAIM = 0
 
 
 @dataclass(slots=True)
@@ -83,26 +86,18 @@ class Writer:
         return _Job(event, place, time_ns, _mark(batch, event, place, time_ns))
 
     def _drop_known(self, home: str, jobs: list[_Job], tally: _Tally) -> None:
-        """Decide which events are duplicates, and move those whose point belongs to another event."""
+        """Claim each event's point, decide which events are there already, move those whose point is another's."""
         taken: dict[bytes, _Job] = {}
         pending = jobs
         while pending:
-            known = self._index.look(home, [job.mark.key for job in pending])
-            moved = []
-            for job, stored in zip(pending, known, strict=True):
-                first = taken.get(job.mark.key)
-                there = stored or (first.mark if first else None)
-                if there is None:
-                    taken[job.mark.key] = job
-                elif there.identity != job.mark.identity:
-                    _move(home, job)
-                    moved.append(job)
-                elif there.richness >= job.mark.richness:
-                    # Written by this very batch when it was sent before: its own, no duplicate.
-                    own = there.batch == job.mark.batch and first is None
-                    job.outcome = "written" if own else "duplicate"
-                else:
-                    taken[job.mark.key] = job
+            before = self._index.record(home, [_claim(job.mark) for job in pending])
+            moved = [
+                job
+                for job, there in zip(pending, before, strict=True)
+                if not _take(taken, job, there or _claim(job.mark))
+            ]
+            for job in moved:
+                _move(home, job)
             tally.moved += len(moved)
             pending = moved
 
@@ -135,10 +130,10 @@ class Writer:
             again: list[_Job] = []
             corrections: list[Point] = []
             for job, there in zip(pending, before, strict=True):
-                if there is None:
+                if there is None or there.richness == _CLAIM:
                     continue
                 if there.identity != job.mark.identity:
-                    # Another event took this very point between our look and our record: go to the next free one.
+                    # Only where the index has forgotten a claim: go to the next free point.
                     _move(batch.home, job)
                     tally.moved += 1
                     again.append(job)
@@ -162,6 +157,28 @@ class Writer:
             for point in points
             if "source" in point.fields
         ]
+
+
+def _take(taken: dict[bytes, _Job], job: _Job, there: Mark) -> bool:
+    """Settle one event against what holds its point; False where that is another event."""
+    if there.identity != job.mark.identity:
+        return False
+    first = taken.get(job.mark.key)
+    if first is not None:
+        poorer, richer = sorted((job, first), key=lambda twin: (twin.mark.richness, twin is first))
+        poorer.outcome = "duplicate"
+        taken[job.mark.key] = richer
+    elif there.richness < job.mark.richness:
+        taken[job.mark.key] = job
+    else:
+        # Written by this very batch when it was sent before: its own, no duplicate.
+        job.outcome = "written" if there.batch == job.mark.batch else "duplicate"
+    return True
+
+
+def _claim(mark: Mark) -> Mark:
+    """Return a mark that only keeps other events off the point: it makes no event a duplicate."""
+    return Mark(mark.key, mark.identity, _CLAIM, mark.batch)
 
 
 def _mark(batch: EventBatch, event: Event, place: Place, time_ns: int) -> Mark:

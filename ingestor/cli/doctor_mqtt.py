@@ -30,7 +30,7 @@ _PORTS: Final = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 _REFUSED: Final = frozenset({"Bad user name or password", "Not authorized", "Bad authentication method", "Banned"})
 _KEEPS_ALL: Final = (
     "in mosquitto.conf set max_queued_messages 0, max_inflight_messages 0, persistence true, autosave_interval 1 "
-    "and autosave_on_changes true (see docs/how-to/connect-mqtt.md)"
+    "and autosave_on_changes true (see docs/how-to/use-mqtt.md)"
 )
 _Message = tuple[str, bool]
 

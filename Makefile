@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
+# A dozen processes start at once: what is compiled before need not be compiled by each of them.
+COMPILE := $(BIN)/python -m compileall -q ingestor tasks workers celeryconfig.py
 .PHONY: help run install test servers check format bench chaos docs constraints clean
 
 help: ## List the commands
@@ -10,6 +12,7 @@ help: ## List the commands
 
 run: .venv/.installed ## Run everything: broker, listeners, workers, API (the demo home, if no Home Assistant is set)
 	@mkdir -p data && touch data/.ha-ingestor
+	@$(COMPILE)
 	@HA_INGESTOR_DATA_DIR="$$(pwd)/data" exec $(BIN)/ha-ingestor up
 
 install: .venv/.installed ## Make .venv with the pinned dependencies, start nothing
@@ -35,6 +38,7 @@ format: .venv/.installed-dev ## Put the code into its form
 	$(BIN)/ruff format .
 
 bench: .venv/.installed-dev servers ## Measure rate, latency, CPU and memory on this machine
+	@$(COMPILE)
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 
 chaos: .venv/.installed-dev servers ## Kill processes and servers under load, and count that nothing is lost

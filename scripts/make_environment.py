@@ -56,7 +56,8 @@ def find_uv() -> str | None:
 def install(what: list[str]) -> bool:
     """Install the project with uv, or with pip where uv is not there or cannot."""
     if uv := find_uv():
-        if run(uv, "pip", "install", "--quiet", "--python", PYTHON, *CONSTRAINTS, *what):
+        # Compiled once here, not by a dozen processes at each start.
+        if run(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", PYTHON, *CONSTRAINTS, *what):
             return True
         print("uv could not install it: trying pip.", flush=True)
     # Dependency groups came with pip 25.1, which is newer than what Python 3.11 carries.

@@ -1,0 +1,118 @@
+"""Decoders of what devices say: zigbee2mqtt, Tasmota, topics announced by discovery or mapped by the user; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ingestor import errors
+from ingestor.events import decoding, mqtt_models
+from ingestor.events.event import Event
+from ingestor.events.frame import Frame
+from ingestor.events.mqtt_reading import (
+    checked,
+    checked_model,
+    entity_name,
+    flatten,
+    payload_text,
+    reading,
+    readings,
+    require_kept,
+    state_text,
+    text_of,
+)
+from ingestor.events.mqtt_templates import evaluate
+
+_TEMPERATURES: Final = frozenset({"Temperature", "DewPoint"})
+#: What a Tasmota payload says about itself, not about the device.
+_ABOUT_ITSELF: Final = frozenset({"Time", "TempUnit", "PressureUnit"})
+#: Answers to `Status` repeat what `tele/…/SENSOR` and `STATE` say, one level deeper.
+_WRAPPERS: Final = frozenset({"StatusSNS", "StatusSTS"})
+
+
+def decode_zigbee2mqtt(frame: Frame, first_slot: int, _carries: frozenset[str]) -> list[Event | errors.Rejected]:
+    """Return an event for each value in a device's payload, or the one of its availability.
+
+    An entity is named by the whole topic and the key: `mqtt.zigbee2mqtt-kitchen-temperature`.
+    """
+    require_kept(frame)
+    path = tuple(frame.topic.split("/"))
+    if path[-1] in ("availability", "state") and not frame.payload.lstrip().startswith((b"{", b"[")):
+        return readings(frame, first_slot, [(entity_name(*path), text_of(frame.payload), None)])
+    value = _json_or_text(frame.payload)
+    if path[-1] == "availability":
+        value = checked_model(mqtt_models.Zigbee2MqttAvailability, value).state
+    if path[-2:] == ("bridge", "state") and isinstance(value, dict):
+        value = value.get("state")
+    return readings(frame, first_slot, ((entity_name(*path, *inner), found, None) for inner, found in flatten(value)))
+
+
+def decode_tasmota(frame: Frame, first_slot: int, _carries: frozenset[str]) -> list[Event | errors.Rejected]:
+    """Return an event for each value that a Tasmota device tells: `mqtt.tasmota-plug-ENERGY-Power`."""
+    require_kept(frame)
+    _, *device, subject = frame.topic.split("/")
+    if subject == "LWT" or subject.startswith("POWER"):
+        return readings(frame, first_slot, [(entity_name("tasmota", *device, subject), text_of(frame.payload), None)])
+    body = checked(mqtt_models.DEVICE, decoding.loads(frame.payload))
+    return readings(frame, first_slot, _tasmota_values(body, device))
+
+
+def _tasmota_values(body: dict[str, Any], device: list[str]) -> Iterator[tuple[str, Any, str | None]]:
+    inner = next((body[name] for name in _WRAPPERS if isinstance(body.get(name), dict)), body)
+    temperature = f"°{inner['TempUnit']}" if inner.get("TempUnit") in ("C", "F") else None
+    for path, value in flatten(inner):
+        if path and path[-1] not in _ABOUT_ITSELF:
+            yield entity_name("tasmota", *device, *path), value, temperature if path[-1] in _TEMPERATURES else None
+
+
+def decode_topic(frame: Frame, first_slot: int, _carries: frozenset[str]) -> list[Event | errors.Rejected]:
+    """Return the event of a topic that the user's settings map to an entity."""
+    require_kept(frame)
+    found = checked_model(mqtt_models.TopicReading, decoding.loads(frame.payload))
+    text = payload_text(found.raw, found.raw_base64)
+    state = state_text(_at(decoding.loads(text.encode()), found.value_path)) if found.value_path else text
+    return [reading(frame, first_slot, found.entity_id, state, unit=found.unit, device_class=found.device_class)]
+
+
+def decode_discovery(frame: Frame, first_slot: int, _carries: frozenset[str]) -> list[Event | errors.Rejected]:
+    """Return an element for each entity that discovery announced for this topic, read as Home Assistant would."""
+    require_kept(frame)
+    found = checked_model(mqtt_models.DiscoveryReading, decoding.loads(frame.payload))
+    text = payload_text(found.raw, found.raw_base64)
+    elements: list[Event | errors.Rejected] = []
+    for entity in found.entities:
+        try:
+            elements.append(_discovered(frame, first_slot + len(elements), entity, text))
+        except errors.Rejected as error:
+            error.raw = frame.payload
+            elements.append(error)
+    return elements
+
+
+def _discovered(frame: Frame, slot: int, entity: mqtt_models.DiscoveredEntity, text: str) -> Event:
+    value = text if entity.value_template is None else evaluate(entity.value_template, text)
+    state = entity.payloads.get(value, value)
+    name = entity.entity_id or entity_name("discovery", entity.component, entity.unique_id or entity.object_id)
+    return reading(frame, slot, name, state, unit=entity.unit, device_class=entity.device_class)
+
+
+def _json_or_text(payload: bytes) -> Any:
+    """Return JSON, or the text that a plain value is."""
+    try:
+        return decoding.loads(payload)
+    except errors.UndecodableFrame:
+        if payload.lstrip().startswith((b"{", b"[")):
+            raise
+        return text_of(payload)
+
+
+def _at(value: Any, path: str) -> Any:
+    """Return what a dotted path leads to. Raises InvalidEvent("no_value") where there is nothing."""
+    for part in path.split("."):
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            raise errors.InvalidEvent("no_value", f"the payload has nothing at {path!r}")
+    return value

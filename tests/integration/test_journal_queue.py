@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import redis
-from kombu import Connection
+from kombu import Connection, Message
 
 from ingestor import errors
 from ingestor.events.event import Settled
@@ -81,7 +81,7 @@ class Worker:
             if taken is None:
                 self._stop.wait(0.005)
                 continue
-            if not hasattr(taken, "payload"):
+            if not isinstance(taken, Message):  # RabbitMQ: not kombu's own yet
                 taken = channel.message_to_python(taken)
             taken.accept = {"application/x-msgpack"}
             args, kwargs, _ = taken.payload

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 import structlog
 
+from ingestor.settings import LogSettings
+
 if TYPE_CHECKING:
     from structlog.typing import Processor
-
-    from ingestor.settings import LogSettings
 
 #: Libraries that say more than an operator wants to read.
 _QUIET: Final = ("urllib3", "kombu", "amqp", "celery.redirected", "httpx", "asyncio", "watchfiles")
@@ -27,7 +27,8 @@ def set_up(settings: LogSettings, *, stream: TextIO | None = None) -> None:
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
+        # A line a batch is logged, so a cache gains nothing; and a process may set up its logs a second time.
+        cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(
@@ -41,6 +42,12 @@ def set_up(settings: LogSettings, *, stream: TextIO | None = None) -> None:
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def set_up_quietly(settings: LogSettings) -> None:
+    """Set up for a command that prints data: warnings on standard error, unless a level was asked for."""
+    asked = settings.level != LogSettings.model_fields["level"].default
+    set_up(settings if asked else settings.model_copy(update={"level": "warning"}))
 
 
 def _shared_processors(*, human: bool) -> list[Processor]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ingestor import errors
+from ingestor import errors, logs
 from ingestor.settings import HomeSettings, Settings
 from ingestor.settings_sources import CONFIG_VARIABLE, Loaded, load_settings
 from ingestor.settings_variables import as_variables
@@ -82,8 +82,10 @@ def loaded(context: typer.Context) -> Loaded:
 
 
 def settings_of(context: typer.Context) -> Settings:
-    """Return the settings as this command line changes them. Raises InvalidSettings."""
-    return loaded(context).settings
+    """Return the settings as this command line changes them, with logs on standard error. Raises InvalidSettings."""
+    settings = loaded(context).settings
+    logs.set_up_quietly(settings.log)
+    return settings
 
 
 def overrides_of(context: typer.Context) -> dict[str, Any]:

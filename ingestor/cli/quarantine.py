@@ -38,6 +38,9 @@ def list_pieces(
         for piece in pieces:
             print_json_line(_as_json(piece))
         return
+    if not pieces:
+        say("the quarantine is empty")
+        return
     columns = ["received", "home", "source", "kind", "reason", "detail", "raw"]
     print_table(columns, [_row(piece) for piece in pieces])
     say(f"{len(pieces)} of {quarantine.count()} pieces")

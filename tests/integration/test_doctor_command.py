@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+import structlog
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingestor.cli.main import run
 from tests.conftest import StartServer
 from tests.integration.websocket_listener_home import ScriptedHome
 from tests.servers_brokers import Mosquitto, RedisServer
+
+
+@pytest.fixture(autouse=True)
+def logging_stays_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers))
+    yield
+    structlog.reset_defaults()
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
 
 
 @pytest.fixture(autouse=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import typer
 import typer.main
 from hypothesis import given
@@ -29,6 +32,16 @@ from ingestor.queue.names import RARE, TaskType
 from ingestor.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def logging_stays_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers))
+    yield
+    structlog.reset_defaults()
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
 
 
 def settings(tmp_path: Path, **groups: Any) -> Settings:

@@ -13,8 +13,16 @@ from ingestor.settings import LogSettings
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
-#: Libraries that say more than an operator wants to read.
-_QUIET: Final = ("urllib3", "kombu", "amqp", "celery.redirected", "httpx", "asyncio", "watchfiles")
+#: Libraries that say more than an operator wants to read: Celery two lines a batch, where ours is one.
+_QUIET: Final = (
+    "urllib3",
+    "kombu",
+    "amqp",
+    "celery.redirected",
+    "celery.app.trace",
+    "celery.worker.strategy",
+    "asyncio",
+)
 
 
 def set_up(settings: LogSettings, *, stream: TextIO | None = None) -> None:

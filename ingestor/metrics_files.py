@@ -22,6 +22,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from ingestor.metrics import PREFIX
+
 _POINTER: Final = "archive"
 _CONTENTS: Final = "folded.json"
 _KINDS: Final = ("counter", "histogram")
@@ -46,7 +48,8 @@ class FolderCollector:
             merged: Iterable[Metric] = MultiProcessCollector.merge(  # type: ignore[no-untyped-call]  # it has no types
                 [str(path) for path in (*dead, *living)]
             )
-            return merged
+            # A library in one of our processes (Flower) may count into these files too; that is not ours to tell.
+            return [metric for metric in merged if metric.name.startswith(PREFIX)]
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: what there is depends on the files."""

@@ -160,6 +160,22 @@ if child:
     assert not list(tmp_path.glob("*.alive"))
 
 
+def test_what_a_library_counts_in_our_processes_is_not_told_as_ours(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from prometheus_client import Counter
+from ingestor import metrics
+metrics.start(Path(sys.argv[1]))
+metrics.counter("ingestor_tie_breaks_total").inc()
+Counter("flower_events_total", "A library's.").inc()
+"""
+
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+
+    assert set(totals(tmp_path)) == {"ingestor_tie_breaks_total"}
+
+
 def test_an_undeclared_metric_a_wrong_kind_and_wrong_labels_raise() -> None:
     uses: list[tuple[str, dict[str, str]]] = [
         ("ingestor_nobody_declared_total", {}),

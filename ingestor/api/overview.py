@@ -48,11 +48,9 @@ class Overview:
         told = [str(entry["last_error"]) for entry in self.listeners or () if entry.get("last_error")]
         return next(iter([*told, *self.problems]), "")
 
-    def rate_since(self, before: Overview | None) -> float | None:
-        """Return events written a second since an earlier reading."""
-        if before is None or self.time_s <= before.time_s:
-            return None
-        return max(0.0, (self.counts()["written"] - before.counts()["written"]) / (self.time_s - before.time_s))
+    def written_per_s(self) -> float:
+        """Return events written a second, over the last ten seconds."""
+        return sum(float((entry.get("intake") or {}).get("written_per_s", 0.0)) for entry in self.listeners or ())
 
 
 def _count(entry: dict[str, Any], name: str) -> int:

@@ -41,43 +41,39 @@ def status(
         if watch and not as_json:
             _watch(observer)
         else:
-            before = observer.read()
-            time.sleep(_BETWEEN_S)  # a rate needs two readings
-            _print(observer.read(), before, as_json=as_json)
+            _print(observer.read(), as_json=as_json)
     finally:
         observer.close()
 
 
-def _print(now: Overview, before: Overview, *, as_json: bool) -> None:
+def _print(now: Overview, *, as_json: bool) -> None:
     if as_json:
-        print_json(as_object(now, before))
+        print_json(as_object(now))
         return
     from rich.console import Console
 
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(_page(now, before))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(_page(now))
 
 
 def _watch(observer: Observer) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    before = observer.read()
+    first = observer.read()
     with Live(console=Console(file=sys.stdout), screen=False, auto_refresh=False) as live:
         try:
             while True:
+                live.update(_page(observer.read(), first), refresh=True)
                 time.sleep(_BETWEEN_S)
-                now = observer.read()
-                live.update(_page(now, before), refresh=True)
-                before = now
         except KeyboardInterrupt:
             return
 
 
-def as_object(now: Overview, before: Overview | None) -> dict[str, Any]:
+def as_object(now: Overview) -> dict[str, Any]:
     """Return what `--json` prints."""
     return {
         "listeners": now.listeners,
-        "rate_written_per_s": now.rate_since(before),
+        "written_per_s": now.written_per_s(),
         "counts": now.counts(),
         "queues": now.queues,
         "workers": now.workers,
@@ -89,13 +85,13 @@ def as_object(now: Overview, before: Overview | None) -> dict[str, Any]:
     }
 
 
-def _page(now: Overview, before: Overview) -> RenderableType:
+def _page(now: Overview, first: Overview | None = None) -> RenderableType:
     from rich.console import Group
 
     return Group(
         make_table(["listener", "connected", "frames", "waiting", "last error"], _listener_rows(now)),
         make_table(["queue", "batches", "worker nodes", "processes"], _queue_rows(now)),
-        make_table(["", ""], _summary(now, before)),
+        make_table(["", ""], _summary(now, first)),
     )
 
 
@@ -120,13 +116,12 @@ def _queue_rows(now: Overview) -> Iterator[list[str]]:
         yield [name, "", str(workers[name]["nodes"]), str(workers[name]["processes"])]
 
 
-def _summary(now: Overview, before: Overview) -> Iterator[_Row]:
+def _summary(now: Overview, first: Overview | None) -> Iterator[_Row]:
     counts, journal = now.counts(), now.journal()
-    rate = now.rate_since(before)
-    recent = now.lag.since(before.lag)
+    recent = now.lag.since(first.lag) if first else now.lag
     lag = recent if recent.count else now.lag
     yield "events", " · ".join(f"{name} {number:,}" for name, number in counts.items())
-    yield "rate", "" if rate is None else f"{rate:,.1f} events/s stored"
+    yield "rate", f"{now.written_per_s():,.1f} events/s stored"
     yield "lag", f"p50 {_ms(lag.percentile_ms(0.5))} · p95 {_ms(lag.percentile_ms(0.95))}"
     yield "journal", f"{journal['pending_batches']:,} batches · {journal['bytes_on_disk']:,} bytes"
     yield "quarantine", "unknown" if now.quarantine is None else f"{now.quarantine:,} pieces"

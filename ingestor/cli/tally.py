@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from ingestor import metrics
 from ingestor.intake.flights import DoneBatch
 
 _RECENT: Final = 1000
+#: The rate is told over so many readings, one a second: a batch now and then is no 0 in between.
+_READINGS: Final = 11
 
 
 class Tally:
     """Is told of each batch that is done (`add`, from the journal's thread), and asked from the heartbeat's."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
+        self._clock = clock
+        self._readings: deque[tuple[float, int]] = deque([(clock(), 0)], maxlen=_READINGS)
         self._counts: dict[str, int] = dict.fromkeys(("written", "duplicate", "rejected", "filtered", "lost"), 0)
         self._lags_ms: deque[float] = deque(maxlen=_RECENT)
 
@@ -33,10 +39,21 @@ class Tally:
                 self._lags_ms.append(batch.lag_ns / 1e6)
 
     def read(self) -> dict[str, Any]:
-        """Return the counts, and the lag of the last thousand batches."""
+        """Return the counts, events written a second since the tenth reading back, and the lag of recent batches."""
         with self._lock:
             lags = sorted(self._lags_ms)
-            return {"counts": dict(self._counts), "lag_ms": _share(lags, 0.5), "lag_p95_ms": _share(lags, 0.95)}
+            return {
+                "counts": dict(self._counts),
+                "written_per_s": self._rate(),
+                "lag_ms": _share(lags, 0.5),
+                "lag_p95_ms": _share(lags, 0.95),
+            }
+
+    def _rate(self) -> float:
+        now, written = self._clock(), self._counts["written"]
+        self._readings.append((now, written))
+        then, before = self._readings[0]
+        return round((written - before) / (now - then), 1) if now > then else 0.0
 
 
 def _share(ordered: list[float], share: float) -> float:

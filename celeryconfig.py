@@ -21,12 +21,14 @@ task_routes = {
     "tasks.upkeep.*": {"queue": "upkeep"},
 }
 task_default_queue_type = "quorum"  # RabbitMQ: replicated, and poison is counted; Redis knows no queue types
+task_create_missing_queue_type = "quorum"  # the same for the queues of the task types
 worker_detect_quorum_queues = True
 
 # Losing nothing. The journal is the guarantee; these make it be needed seldom.
 task_acks_late = True  # a message goes when its task is done; costs 3%
 task_reject_on_worker_lost = False  # True sends a batch that kills its worker round for ever
-task_acks_on_failure_or_timeout = True  # the journal sends it again, with its own limits
+task_acks_on_failure = True  # the journal sends it again, with its own limits
+task_acks_on_timeout = True
 worker_prefetch_multiplier = 2  # one in work, one in hand: bounds what is redelivered after a kill
 worker_cancel_long_running_tasks_on_connection_loss = False  # everything may run twice; cancelling gains nothing
 

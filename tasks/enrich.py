@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from celery import Task, shared_task
-from ingestor.pipeline.enrich import enrich
 
 from ingestor import errors
+from ingestor.pipeline.enrich import enrich
 from ingestor.queue import message, names
 from tasks.envelope import envelope, hand_on, patiently
 from tasks.resources import resources

@@ -82,7 +82,11 @@ def put_back(task: Task[..., None], step: names.TaskType, body: bytes) -> None:
     """Put a batch back to the end of its queue, so that the worker can end this task in its time."""
     request = task.request
     current_app.send_task(
-        task.name, args=[body], kwargs=dict(request.kwargs or {}), queue=step.value, argsrepr=getattr(request, "argsrepr", None)
+        task.name,
+        args=[body],
+        kwargs=dict(request.kwargs or {}),
+        queue=step.value,
+        argsrepr=getattr(request, "argsrepr", None),
     )
 
 

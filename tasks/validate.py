@@ -15,9 +15,12 @@ from ingestor.storage.quarantine import Quarantined
 from tasks.envelope import envelope, hand_on, patiently
 from tasks.resources import resources
 
+#: A task's id begins with the id of its batch, a ULID.
+BATCH_ID_LENGTH = 26
+
 
 @shared_task(name=names.VALIDATE_BATCH, bind=True)
-def validate_batch(self: Task[..., None], body: bytes, attempt: int = 1) -> None:
+def validate_batch(self: Task[..., None], body: bytes, attempt: int = 1, journal: str = "") -> None:
     """Decode and check a raw batch, put aside what cannot be used, hand the rest on to `enrich`."""
     with envelope(self, names.TaskType.VALIDATE, body) as line:
         held = resources()
@@ -25,6 +28,10 @@ def validate_batch(self: Task[..., None], body: bytes, attempt: int = 1) -> None
             raw = message.decode_raw(body)
         except errors.UnreadableMessage as error:
             put_aside_unreadable(self, body, error)
+            if journal:
+                # Its slots are not known; it has ended all the same, and need not come again.
+                ended = DoneMark(str(self.request.id)[:BATCH_ID_LENGTH], "store", 0, [])
+                patiently(lambda: held.done.put(journal, ended))
             return
         line.update(batch=raw.batch_id, source=raw.source, home=raw.home, frames=len(raw.frames), attempt=attempt)
         found = validate(raw, held.carries)
@@ -39,7 +46,7 @@ def validate_batch(self: Task[..., None], body: bytes, attempt: int = 1) -> None
 def put_aside_unreadable(task: Task[..., None], body: bytes, error: errors.UnreadableMessage) -> None:
     """Keep a queue message that is none of ours, or of another version, in the quarantine."""
     piece = Quarantined(
-        batch_id=str(task.request.id)[:26],
+        batch_id=str(task.request.id)[:BATCH_ID_LENGTH],
         slot=-1,
         home="-",
         source="queue",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ingestor.settings import HomeSettings, Settings
@@ -75,7 +75,9 @@ def _listeners(settings: Settings, *, demo: bool) -> list[Spec]:
 
 
 def _listener(home: HomeSettings, kind: str) -> Spec:
-    return _own(f"listen-{kind}-{home.name}", "listen", kind, "--home", home.name, stop_order=0)
+    spec = _own(f"listen-{kind}-{home.name}", "listen", kind, "--home", home.name, stop_order=0)
+    # One memory arena for all threads: with glibc's eight a listener keeps 5 MB more and comes near its 80 MB.
+    return replace(spec, env={"MALLOC_ARENA_MAX": "1"})
 
 
 def _own(name: str, *words: str, stop_order: int) -> Spec:

@@ -199,7 +199,7 @@ class Sender:
             message,
             task_id=f"{entry.batch_id}-{flight.attempt}",
             shown=f"batch {entry.batch_id}, {entry.frames} frames, {self._shown}, attempt {flight.attempt}",
-            kwargs={"attempt": flight.attempt},
+            kwargs={"attempt": flight.attempt, "journal": self._journal.name},
         )
         self._gate.sent(len(message))
 

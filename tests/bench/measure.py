@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,6 @@ STAGES = (
     ("flower", "flower"),
     ("ingestor api", "api"),
 )
-
-
-@dataclass
-class Usage:
-    """CPU seconds and peak memory (MB, unique to the process) by stage."""
-
-    cpu_s: dict[str, float] = field(default_factory=dict)
-    memory_mb: dict[str, float] = field(default_factory=dict)
 
 
 def processes(roots: list[int]) -> list[tuple[str, psutil.Process]]:
@@ -88,16 +81,32 @@ class Latency:
     events: int
 
 
-def latencies(log_dir: Path) -> Latency:
-    """Read the write worker's lines `batch_written`: each event counts with the lag of its batch's oldest."""
-    pairs: list[tuple[float, int]] = []
-    for path in sorted(log_dir.glob("worker-write.log*")):
+@dataclass(frozen=True)
+class WrittenLine:
+    """One `batch_written` line of the write worker: when, how many events, how old the oldest was."""
+
+    at: float
+    events: int
+    lag_ms: float
+
+
+def written_lines(log_dir: Path) -> list[WrittenLine]:
+    """Read the write worker's lines, oldest first."""
+    found = []
+    for path in log_dir.glob("worker-write.log*"):
         for line in path.read_text(errors="replace").splitlines():
-            if '"batch_written"' not in line:
-                continue
-            entry: dict[str, Any] = json.loads(line)
-            pairs.append((float(entry["lag_ms"]), int(entry["events"])))
-    return Latency(*(round(quantile(pairs, share), 1) for share in (0.5, 0.95, 0.99)), sum(n for _, n in pairs))
+            if '"batch_written"' in line:
+                entry: dict[str, Any] = json.loads(line)
+                at = datetime.fromisoformat(entry["time"]).timestamp()
+                found.append(WrittenLine(at, int(entry["points"]), float(entry["lag_ms"])))
+    return sorted(found, key=lambda line: line.at)
+
+
+def latency_of(lines: list[WrittenLine]) -> Latency:
+    """Return percentiles: each event counts with the lag of its batch's oldest, so the truth is a little better."""
+    pairs = [(line.lag_ms, line.events) for line in lines]
+    shares = [round(quantile(pairs, share), 1) for share in (0.5, 0.95, 0.99)]
+    return Latency(shares[0], shares[1], shares[2], sum(line.events for line in lines))
 
 
 def quantile(pairs: list[tuple[float, int]], share: float) -> float:

@@ -1,0 +1,89 @@
+"""`make bench`: sustained rate, latency, CPU and memory of the real stack, with every event checked in the store.
+
+Each case starts InfluxDB 1.6 (or the embedded store), Mosquitto where it is by MQTT, `ha-ingestor up`, and a load
+source in a process of its own; the state of event number n is n, so a count and a sum tell that all are there once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.bench.case import Case, run_case
+from tests.bench.measure import machine
+
+RESULTS = Path("bench-results")
+LATENCY_S = 20
+
+
+def cases(seconds: int) -> list[Case]:
+    """Return what is measured: rates first, then latencies at a given rate, then what the road can do at most."""
+    return [
+        Case("websocket", "influxdb", 10_000, seconds),
+        Case("websocket", "sqlite", 10_000, seconds),
+        Case("eventstream", "influxdb", 5_000, seconds),
+        Case("statestream", "influxdb", 1_500, seconds),
+        Case("websocket", "influxdb", 1_000, LATENCY_S),
+        Case("websocket", "influxdb", 5_000, LATENCY_S),
+        Case("websocket", "influxdb", 15_000, seconds),
+    ]
+
+
+def main() -> int:
+    """Run the cases; exit 1 where an event is missing or stored twice."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=60, help="length of a rate run (60)")
+    parser.add_argument(
+        "--only", default="", help="run only cases whose name has this text, such as websocket-influxdb"
+    )
+    parser.add_argument("--rate", type=int, default=0, help="run at this rate instead (events/s)")
+    options = parser.parse_args()
+    results = []
+    for case in cases(options.seconds):
+        if options.only not in case.name:
+            continue
+        if options.rate:
+            case = Case(case.road, case.store, options.rate, options.seconds)  # noqa: PLW2901 -- as asked for
+        result = run_case(case)
+        results.append(result)
+        print_result(result)
+        if options.rate:
+            break
+    save({"machine": machine(), "results": results})
+    return 0 if all(result["exactly_once"] for result in results) else 1
+
+
+def print_result(result: dict[str, Any]) -> None:
+    """Print one case as a person reads it."""
+    lag = result["lag_ms"]
+    print(f"\n{result['case']}: {'every event stored once' if result['exactly_once'] else 'EVENTS MISSING'}")
+    print(
+        f"  sustained {result['sustained_per_s']:,.0f} events/s of {result['offered_per_s']:,} offered,"
+        f" {result['sent']:,} sent, {result['stored']:,} stored, drained {result['drain_s']:.1f} s after the end"
+    )
+    print(f"  receipt to acknowledged write: p50 {lag['p50']:.0f} ms, p95 {lag['p95']:.0f} ms, p99 {lag['p99']:.0f} ms")
+    costs = "  ".join(f"{stage} {cost:.1f}" for stage, cost in result["cpu_us_per_event"].items())
+    print(f"  CPU us/event: {costs}  (sum {sum(result['cpu_us_per_event'].values()):.0f})")
+    print(
+        "  memory MB: "
+        + "  ".join(f"{stage} {'+'.join(map(str, sizes))}" for stage, sizes in result["memory_mb"].items())
+    )
+    print(f"  a line: {result['line']}")
+    if result["broker_bytes_per_waiting_event"]:
+        print(f"  broker bytes per waiting event: {result['broker_bytes_per_waiting_event']:.0f}")
+
+
+def save(report: dict[str, Any]) -> None:
+    """Save the figures as JSON."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / time.strftime("bench-%Y%m%d-%H%M%S.json")
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"\nsaved {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -274,7 +274,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "unsubscribe_events": Command(_unsubscribe, {"subscription": int}),
     "get_states": Command(_states),
     "get_config": Command(_answer(lambda home, _: home.config())),
-    "get_services": Command(_answer(lambda *_: services.describe())),
+    "get_services": Command(_answer(lambda home, _: services.describe(modern=home.modern))),
     "config/area_registry/list": Command(_listed("areas")),
     "config/floor_registry/list": Command(_listed("floors")),
     "config/label_registry/list": Command(_listed("labels")),

@@ -23,6 +23,8 @@ from ingestor.demo.world import LATITUDE, LONGITUDE, World
 _MINUTE_US: Final = 60 * SECOND_US
 #: The state of the whole home goes on after a pause longer than this as if there had been none.
 _PAUSE_US: Final = 60 * SECOND_US
+#: About so many readings differ from the one before; the others make no event.
+_SHARE_THAT_CHANGES: Final = 0.63
 _DROP_OUT_EVERY_S: Final = 420.0
 _USER_ACTS_EVERY_S: Final = 150.0
 
@@ -51,7 +53,7 @@ class Life:
     def _speed(self, rate: float) -> float:
         """Return how much more often than naturally things are read to come to this many changes a second."""
         natural = sum(1 / thing.kind.every_s for thing in self._built.things.values() if thing.kind.every_s)
-        return rate / natural if natural else 1.0
+        return rate / (natural * _SHARE_THAT_CHANGES) if natural else 1.0
 
     def begin(self) -> None:
         """Set every state, and plan what comes next."""

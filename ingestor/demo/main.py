@@ -21,7 +21,7 @@ from ingestor.demo.server import DEMO_TOKEN, DemoServer
 
 #: Above this many events a second no home lives: load is made from prebuilt frames.
 FASTEST_LIFE: Final = 1000.0
-_TICK_S: Final = 0.004
+_TICK_S: Final = 0.01
 #: So many events go into a frame at most; Home Assistant was seen to send 800.
 _FRAME: Final = 500
 

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -134,26 +135,30 @@ class Connection:
 class _Statestream:
     """Turns an event into Home Assistant's topics: state, last_updated, last_changed, then each attribute."""
 
-    def __init__(self, home: DemoHome, source: LoadSource, base: str, qos: int) -> None:
+    def __init__(self, home: DemoHome, source: LoadSource, base: str, *, qos: int, together: int) -> None:
         self._source = source
-        self._encoder = PublishEncoder(qos=qos, retain=True)
+        self._encode = PublishEncoder(qos=qos, retain=True).encode
+        self._together = min(together, len(source.entity_ids))
         self._topics = [_topics(base, entity_id) for entity_id in source.entity_ids]
         self._attributes = [_attributes(base, home, entity_id) for entity_id in source.entity_ids]
 
     def packets(self, count: int, now_us: int) -> list[bytes]:
-        """Return the packets of so many events, one event after the other."""
+        """Return the packets of so many events; those that happen together take turns, as Home Assistant's tasks do."""
         first, start_us = self._source.claim(count, now_us)
         second = iso(start_us - start_us % SECOND_US)[:19].encode() + b"."
-        micros = start_us % SECOND_US
-        encode, entities = self._encoder.encode, len(self._topics)
+        micros = start_us % SECOND_US - first
         found: list[bytes] = []
-        for number in range(first, first + count):
-            index = number % entities
-            state, updated, changed = self._topics[index]
-            time_ = b"%b%06d+00:00" % (second, micros + number - first)
-            found += (encode(state, b"%d" % number), encode(updated, time_), encode(changed, time_))
-            found += [encode(topic, payload) for topic, payload in self._attributes[index]]
+        for number in range(first, first + count, self._together):
+            numbers = range(number, min(number + self._together, first + count))
+            events = [self._messages(one, b"%b%06d+00:00" % (second, micros + one)) for one in numbers]
+            turns = zip_longest(*events)
+            found += [self._encode(*message) for turn in turns for message in turn if message is not None]
         return found
+
+    def _messages(self, number: int, time: bytes) -> list[tuple[bytes, bytes]]:
+        index = number % len(self._topics)
+        state, updated, changed = self._topics[index]
+        return [(state, b"%d" % number), (updated, time), (changed, time), *self._attributes[index]]
 
 
 class _Eventstream:
@@ -194,6 +199,7 @@ def publish(
     seconds: float = 0.0,
     qos: int = 1,
     window: int = 4000,
+    together: int = 4,
     base_topic: str = "homeassistant",
     event_topic: str = "events",
     client_id: str = "ha-ingestor-demo-load",
@@ -201,13 +207,14 @@ def publish(
 ) -> LoadResult:
     """Publish until so many events were sent or so many seconds have passed, and all is confirmed.
 
+    Of statestream so many events as `together` says happen at once: their messages mix, never those of one entity.
     `rate` is in events a second; 0 is as fast as the broker takes them. Raises BrokerUnavailable.
     """
     pace = Pace(rate, count, seconds)
     source = LoadSource(home, compact=False)
     maker: _Statestream | _Eventstream = _Eventstream(source, event_topic, qos)
     if form == "statestream":
-        maker = _Statestream(home, source, base_topic, qos)
+        maker = _Statestream(home, source, base_topic, qos=qos, together=together)
     connection = Connection(url, client_id, window=window)
     begun = time.monotonic()
     messages = 0

@@ -34,12 +34,13 @@ SERVICES: Final[dict[str, tuple[str, ...]]] = {
 Call = Callable[[str, dict[str, Any], Context], None]
 
 
-def describe() -> dict[str, dict[str, Any]]:
-    """Return what `get_services` answers."""
-    return {
-        domain: {name: {"name": _title(name), "description": f"{_title(name)}.", "fields": {}} for name in names}
-        for domain, names in SERVICES.items()
-    }
+def describe(*, modern: bool) -> dict[str, dict[str, Any]]:
+    """Return what `get_services` answers; later versions keep names for the translations."""
+    return {domain: {name: _described(name, modern=modern) for name in names} for domain, names in SERVICES.items()}
+
+
+def _described(name: str, *, modern: bool) -> dict[str, Any]:
+    return {"fields": {}} if modern else {"name": _title(name), "description": f"{_title(name)}.", "fields": {}}
 
 
 def _title(name: str) -> str:

@@ -12,7 +12,7 @@ import structlog
 from ingestor import errors
 from ingestor.events.event import Place
 from ingestor.home.model import Snapshot, bare_place
-from ingestor.home.publication import Decision, Published, RedisMaps, not_published
+from ingestor.home.publication import MAX_DECIDED, Decision, Published, RedisMaps, not_published
 from ingestor.home.requests import request_sync
 
 #: A map is looked at for a newer version no more often than this. It must be well below the time after which a
@@ -52,11 +52,12 @@ class RedisHomeMap(_LocalMaps):
         state: redis.Redis[bytes],
         *,
         check_every_s: float = CHECK_EVERY_S,
+        max_decided: int = MAX_DECIDED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self._state = state
-        self._maps = RedisMaps(state)
+        self._maps = RedisMaps(state, max_decided=max_decided)
         self._check_every_s = check_every_s
         self._clock = clock
         self._homes: set[str] = set()
@@ -128,7 +129,7 @@ class RedisHomeMap(_LocalMaps):
             return
         self._asked_at[home] = now
         try:
-            request_sync(self._state, home)
+            request_sync(self._state, home, settle=False)
         except errors.StateUnavailable as error:
             # Asking is a courtesy: who needs the answer finds out by itself that Redis is away.
             _log.warning("sync_not_requested", home=home, error=str(error))

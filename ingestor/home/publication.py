@@ -75,8 +75,9 @@ class Publisher(Protocol):
 class RedisMaps:
     """The maps of all homes in one Redis."""
 
-    def __init__(self, state: redis.Redis[bytes]) -> None:
+    def __init__(self, state: redis.Redis[bytes], *, max_decided: int = MAX_DECIDED) -> None:
         self._state = state
+        self._max_decided = max_decided
         self._publish: Callable[..., Any] = state.register_script(_PUBLISH)
         self._decide: Callable[..., Any] = state.register_script(_DECIDE)
 
@@ -121,7 +122,7 @@ class RedisMaps:
         """Decide that an entity is a series of its own name, if `version` is still the newest."""
         keys = [_version_key(home), _decided_key(home)]
         with state_errors():
-            return Decision(self._decide(keys=keys, args=[version, entity_id, MAX_DECIDED]))
+            return Decision(self._decide(keys=keys, args=[version, entity_id, self._max_decided]))
 
 
 def pack(snapshot: Snapshot) -> bytes:

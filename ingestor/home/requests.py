@@ -23,13 +23,20 @@ _REFUSED_S: Final = 86_400
 Clock = Callable[[], float]
 
 
-def request_sync(state: redis.Redis[bytes], home: str, *, clock: Clock = time.time) -> None:
-    """Ask for a sync of a home, soon. Cheap; may be called for every event. Raises StateUnavailable."""
-    now = clock()
+def request_sync(state: redis.Redis[bytes], home: str, *, settle: bool = True, clock: Clock = time.time) -> None:
+    """Ask for a sync of a home, soon. Cheap; may be called for every event. Raises StateUnavailable.
+
+    With `settle` the quiet time begins anew: more changes may follow this one. Who only waits for an answer asks
+    without it, and so does not put it off.
+    """
+    now = str(clock())
     with state_errors():
         pipe = state.pipeline(transaction=False)
-        pipe.hsetnx(_wanted_key(home), "first", str(now))
-        pipe.hset(_wanted_key(home), "last", str(now))
+        pipe.hsetnx(_wanted_key(home), "first", now)
+        if settle:
+            pipe.hset(_wanted_key(home), "last", now)
+        else:
+            pipe.hsetnx(_wanted_key(home), "last", now)
         pipe.expire(_wanted_key(home), _EXPIRE_S)
         pipe.execute()
 

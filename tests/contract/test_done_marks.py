@@ -13,6 +13,7 @@ from ingestor.queue.done import DoneMark, DoneMarks, MemoryDoneMarks
 from ingestor.queue.done_redis import RedisDoneMarks
 from ingestor.queue.state import connect_state
 from tests.servers import free_port
+from tests.servers_brokers import RedisServer
 
 
 @pytest.fixture(params=["memory", "valkey_server", "redis_server"])
@@ -82,8 +83,6 @@ def test_a_redis_that_is_away_is_a_transient_error(journal: str) -> None:
 
 
 def test_a_full_redis_is_a_transient_error(start_server: Any, journal: str) -> None:
-    from tests.servers_brokers import RedisServer  # noqa: PLC0415 - only this test starts one of its own
-
     server = start_server(RedisServer, extra=("--maxmemory-policy", "noeviction"))
     state = connect_state(server.url)
     marks = RedisDoneMarks(state)
@@ -92,3 +91,23 @@ def test_a_full_redis_is_a_transient_error(start_server: Any, journal: str) -> N
 
     with pytest.raises(errors.StateUnavailable):
         marks.put(journal, done(1))
+
+
+def test_a_redis_that_refuses_our_password_is_fatal(start_server: Any, journal: str) -> None:
+    server = start_server(RedisServer)
+    connect_state(server.url).config_set("requirepass", "secret")
+
+    RedisDoneMarks(connect_state(server.url.replace("//", "//:secret@"))).put(journal, done(1))
+
+    with pytest.raises(errors.AuthenticationRefused, match="credentials"):
+        RedisDoneMarks(connect_state(server.url)).put(journal, done(1))
+
+
+def test_a_redis_that_was_restarted_is_found_again_by_the_same_client(start_server: Any, journal: str) -> None:
+    server = start_server(RedisServer)
+    marks = RedisDoneMarks(connect_state(server.url))
+    marks.put(journal, done(1))
+
+    server.restart()
+
+    assert marks.take(journal) == [done(1)]

@@ -11,12 +11,13 @@ import pytest
 
 from ingestor import errors
 from ingestor.events.event import Place
-from ingestor.home.cache import MemoryHomeMap, RedisHomeMap
+from ingestor.home.cache import CHECK_EVERY_S, MemoryHomeMap, RedisHomeMap
 from ingestor.home.model import NEVER_US, Snapshot, Timeline
 from ingestor.home.port import HomeMap
 from ingestor.home.publication import Publisher, RedisMaps
 from ingestor.home.requests import sync_due
 from ingestor.queue.state import connect_state
+from ingestor.settings import RegistrySettings
 from tests.servers import free_port
 
 HALL = Place("sensor.a", "sensor", area="Hall", labels=("x", "ä"))
@@ -234,6 +235,19 @@ def test_an_unknown_entity_asks_for_a_sync_but_an_event_that_does_not_wait_does_
     assert (before, sync_due(state, bench.home, 0)) == (False, True)
 
 
+def test_beyond_the_most_decisions_a_name_gets_the_same_place_but_is_not_kept(state: Any) -> None:
+    bench = redis_bench(state)
+    bench.publish(1, {})
+    places = RedisHomeMap(state, max_decided=2)
+    places.ready(bench.home)
+
+    decided = [places.decide_unknown(bench.home, f"sensor.x{number}", 0) for number in range(3)]
+
+    assert [place.series for place in decided] == ["sensor.x0", "sensor.x1", "sensor.x2"]
+    assert bench.publisher.published(bench.home).decided == {"sensor.x0", "sensor.x1"}
+    assert places.place_of(bench.home, "sensor.x2", 0) == decided[2]
+
+
 def test_a_snapshot_that_cannot_be_read_counts_as_none(state: Any) -> None:
     bench = redis_bench(state)
     bench.publish(1, {})
@@ -241,6 +255,10 @@ def test_a_snapshot_that_cannot_be_read_counts_as_none(state: Any) -> None:
 
     assert not bench.open_map().ready(bench.home)
     assert sync_due(state, bench.home, 0)
+
+
+def test_workers_see_a_version_well_before_it_takes_effect() -> None:
+    assert RegistrySettings().effective_after_s / 2 >= CHECK_EVERY_S
 
 
 def test_a_redis_that_is_away_is_a_transient_error() -> None:

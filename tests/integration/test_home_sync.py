@@ -447,6 +447,13 @@ def test_a_request_is_due_after_a_quiet_time_or_when_it_has_waited_long_enough(b
     assert restless == [False] * 6 + [True]
 
 
+def test_who_only_waits_for_a_sync_does_not_put_it_off(bench: Bench) -> None:
+    requests.request_sync(bench.state, bench.name, settle=False, clock=lambda: 1000.0)
+    requests.request_sync(bench.state, bench.name, settle=False, clock=lambda: 1000.9)
+
+    assert requests.sync_due(bench.state, bench.name, 1.0, clock=lambda: 1001.0)
+
+
 def test_without_registries_no_lists_are_invented(bench: Bench) -> None:
     bench.answers.rows = {name: [] for name in bench.answers.rows}
 

@@ -97,7 +97,10 @@ def overrides_of(context: typer.Context) -> dict[str, Any]:
 def hand_down(context: typer.Context) -> Settings:
     """Put what the command line says into the environment, for the processes that this one starts or becomes."""
     settings = settings_of(context)
-    os.environ.update(as_variables({**overrides_of(context), "data_dir": settings.data_dir}))
+    variables = as_variables({**overrides_of(context), "data_dir": settings.data_dir})
+    for name in variables:
+        os.environ.pop(f"{name}_FILE", None)  # a value and its file together would be a fault
+    os.environ.update(variables)
     return settings
 
 

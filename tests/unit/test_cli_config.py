@@ -16,6 +16,7 @@ import structlog
 from ingestor.cli.main import run
 from ingestor.cli.shown_settings import mask
 from ingestor.settings_keys import all_keys
+from ingestor.settings_sources import load_settings
 
 _SECRETS = {
     "HA_INGESTOR_HOMEASSISTANT__TOKEN": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.wxyz",
@@ -142,6 +143,26 @@ def test_every_command_refuses_bad_settings_with_all_faults_and_code_2(
     assert "api.port = 'abc'" in printed.err
     assert "batch.max_frames = '0'" in printed.err
     assert not printed.out
+
+
+def test_what_the_command_line_says_reaches_the_processes_that_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text("from a file")
+    monkeypatch.setenv("HA_INGESTOR_STORAGE__TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("HA_INGESTOR_STORAGE__TOKEN", "")
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, arguments: started.append(arguments))
+
+    run(["--data-dir", "here", "--set", "storage.token=typed", "--set", "workers.enrich=3", "worker", "enrich"])
+
+    handed_down = load_settings(cwd=tmp_path).settings
+    assert started[0][1:5] == ["-m", "celery", "-A", "workers"]
+    assert started[0][started[0].index("-c") + 1] == "3"
+    assert handed_down.data_dir == tmp_path / "here"
+    assert handed_down.workers.enrich == 3
+    assert handed_down.storage.token is not None
+    assert handed_down.storage.token.get_secret_value() == "typed"
 
 
 def test_a_wrong_argument_is_code_2_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,180 @@
+"""`events`, `status` and `quarantine list`: what was stored and what runs, as table and as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import structlog
+
+from ingestor import bootstrap
+from ingestor.cli.main import run
+from ingestor.events.event import Event, Place
+from ingestor.queue.status_board import StatusBoard
+from ingestor.settings import Settings
+from ingestor.settings_sources import load_settings
+from ingestor.storage.quarantine import Quarantined
+from ingestor.storage.schema import PointBuilder, point_time_ns
+from tests.servers_brokers import RedisServer
+
+NOW_US = time.time_ns() // 1000
+
+
+@pytest.fixture(autouse=True)
+def logging_stays_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers))
+    yield
+    structlog.reset_defaults()
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_server: RedisServer) -> Settings:
+    monkeypatch.chdir(tmp_path)
+    url = redis_server.url.removesuffix("/0") + "/8"
+    redis.Redis.from_url(url).flushdb()
+    monkeypatch.setenv("HA_INGESTOR_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("HA_INGESTOR_BROKER__URL", url)
+    (tmp_path / "data").mkdir()
+    return load_settings().settings
+
+
+def store_events(settings: Settings) -> None:
+    store = bootstrap.open_store(settings)
+    builder = PointBuilder(settings.storage)
+    kitchen = Place("sensor.kitchen", "sensor", area="Kitchen [north]", device="Thermometer")
+    points = [
+        point
+        for age_s, state in ((7200, "18"), (60, "19.5"), (30, "20"))
+        for event in (state_change(age_s, state),)
+        for point in builder.points(event, kitchen, "home", point_time_ns(event))
+    ]
+    assert store.write(points).rejected == []
+    store.close()
+
+
+def state_change(age_s: int, state: str) -> Event:
+    return Event(
+        slot=0,
+        kind="state",
+        event_type="state_changed",
+        subject="sensor.kitchen",
+        entity_id="sensor.kitchen",
+        time_us=NOW_US - age_s * 1_000_000,
+        received_ns=NOW_US * 1000,
+        source="websocket",
+        identity=1,
+        state=state,
+        value=float(state),
+        unit="°C",
+        place=0,
+    )
+
+
+def printed_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_events_are_printed_newest_first_one_object_a_line(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_events(settings)
+
+    assert run(["events", "--json"]) == 0
+    everything = printed_lines(capsys)
+    assert run(["events", "--json", "--entity", "sensor.k*", "--since", "1h", "--limit", "1"]) == 0
+    newest = printed_lines(capsys)
+    assert run(["events", "--json", "--entity", "light.*"]) == 0
+    none = printed_lines(capsys)
+
+    assert [event["fields"]["value"] for event in everything] == [20.0, 19.5, 18.0]
+    assert newest == everything[:1]
+    assert newest[0]["tags"]["area"] == "Kitchen [north]"
+    assert none == []
+
+
+def test_the_table_of_events_shows_state_with_unit_and_names_as_they_are(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_events(settings)
+
+    assert run(["events"]) == 0
+
+    printed = capsys.readouterr().out
+    for expected in ("sensor.kitchen", "19.5 °C", "Kitchen [north]", "Thermometer", "websocket"):
+        assert expected in printed
+
+
+def test_an_empty_store_is_no_failure(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["events"]) == 0
+    assert capsys.readouterr() == ("", "no events match\n")
+
+
+def test_status_tells_listeners_queues_workers_journal_and_rates(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = redis.Redis.from_url(settings.state_url)
+    board = StatusBoard(state)
+    intake = {
+        "pending_batches": 3,
+        "bytes_on_disk": 4096,
+        "counts": {"written": 40, "duplicate": 2},
+        "written_per_s": 7.5,
+    }
+    board.put(
+        "listener", "home:websocket", {"connected": True, "last_error": "cut once", "frames": 9, "intake": intake}
+    )
+    board.put("worker", "rare@host", {"type": "rare", "queues": ["registry", "upkeep"], "processes": 1, "tasks": 2})
+    state.rpush("enrich", b"a batch")
+
+    assert run(["status", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert run(["status"]) == 0
+    table = capsys.readouterr().out
+
+    assert told["counts"] == {"received": 42, "written": 40, "duplicate": 2, "rejected": 0, "filtered": 0, "lost": 0}
+    assert told["written_per_s"] == 7.5
+    assert told["queues"]["enrich"] == 1
+    assert told["workers"]["registry"] == {"nodes": 1, "processes": 1, "tasks": 2}
+    assert told["journal"] == {"pending_batches": 3, "bytes_on_disk": 4096}
+    assert told["quarantine"] == 0
+    assert told["last_error"] == "cut once"
+    for expected in ("home:websocket", "7.5 events/s stored", "enrich", "3 batches", "cut once"):
+        assert expected in table
+
+
+def test_status_without_any_server_says_what_it_could_not_read(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HA_INGESTOR_BROKER__URL", "redis://127.0.0.1:1/0")
+
+    assert run(["status", "--json"]) == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert told["queues"] is None
+    assert told["quarantine"] == 0
+    assert {problem.partition(":")[0] for problem in told["problems"]} == {"board", "queues"}
+
+
+def test_quarantined_pieces_are_listed_with_reason_and_bytes(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    piece = Quarantined("b1", 0, "home", "mqtt", "bad_json", "ends too early", b'{"a": \xff', 1_700_000_000_000_000_000)
+    bootstrap.open_quarantine(settings).put([piece])
+
+    assert run(["quarantine", "list", "--json"]) == 0
+    (told,) = printed_lines(capsys)
+    assert run(["quarantine", "list"]) == 0
+    table = capsys.readouterr().out
+
+    assert (told["reason"], told["detail"], told["raw"]) == ("bad_json", "ends too early", '{"a": \\xff')
+    assert told["received"] == "2023-11-14T22:13:20+00:00"
+    assert "bad_json" in table

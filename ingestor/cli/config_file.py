@@ -45,7 +45,7 @@ def _groups() -> Iterator[tuple[str, type[Group]]]:
 
 
 def _entry(key: Key) -> str:
-    shown = '""' if key.default is None else as_toml(key.default)
+    shown = '"data"' if key.name == "data_dir" else '""' if key.default is None else as_toml(key.default)
     return f"{_comment(key)}# {key.path[-1]} = {shown}\n"
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from ingestor.demo.home import NEWEST, DemoHome
+from ingestor.demo.load import LoadSource
 from ingestor.demo.misbehaviour import Misbehaviour
 from ingestor.demo.server import DEMO_TOKEN, USER_TOKEN, DemoServer
 from ingestor.demo.wire import Event
@@ -68,6 +69,14 @@ class Control:
     def subscriptions(self) -> int:
         """Return how many subscriptions all clients have together."""
         return self.call(lambda _home: sum(len(client.subscriptions) for client in self._server.clients))
+
+    def pending(self) -> int:
+        """Return how many messages wait to be sent to all clients."""
+        return self.call(lambda _home: sum(client.pending for client in self._server.clients))
+
+    def send_load(self, source: LoadSource, count: int) -> None:
+        """Send so many prebuilt events to all who subscribed to state changes."""
+        self.call(lambda home: self._server.send_bodies("state_changed", source.bodies(count, home.clock.now_us())))
 
     def cut(self) -> int:
         """Break all connections without a close frame; return how many there were."""

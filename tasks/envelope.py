@@ -25,6 +25,13 @@ _log = structlog.get_logger("tasks")
 
 def patiently(call: Callable[[], T], *, limit_s: float = PATIENCE_S) -> T:
     """Call until it succeeds, with jittered back-off while a peer is away; after the limit raise its error."""
+    try:
+        return call()
+    except (errors.Transient, errors.StoreRefused):
+        return _with_patience(call, limit_s)
+
+
+def _with_patience(call: Callable[[], T], limit_s: float) -> T:
     retrying = Retrying(
         retry=retry_if_exception_type((errors.Transient, errors.StoreRefused)),
         wait=wait_random_exponential(multiplier=0.1, max=2.0),

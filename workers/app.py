@@ -27,6 +27,7 @@ def build() -> Celery:
     settings = bootstrap.settings()
     app = make_app(settings.broker_url)
     app.conf.include = _TASK_MODULES
+    app.events_cls = "workers.task_events:SampledEvents"
     app.conf.redbeat_redis_url = settings.state_url
     app.conf.beat_schedule["sync-registries"]["schedule"] = settings.registry.sync_every_s
     metrics.start(settings.data_dir / "metrics")

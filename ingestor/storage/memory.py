@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import fnmatch
+import math
+import re
 from collections.abc import Iterator, Sequence
 
 from ingestor import errors
@@ -28,10 +29,13 @@ class MemoryStore:
         self.writes += 1
         rejected = []
         for index, point in enumerate(points):
-            if fault := self._fault(point):
+            fields = {name: value for name, value in point.fields.items() if _is_finite(value)}
+            if not fields:
+                rejected.append(Rejection(index, "no_field", "no field of this point can be stored"))
+            elif fault := self._fault(point):
                 rejected.append(Rejection(index, "field_type_conflict", fault))
-                continue
-            self.points.setdefault((point.measurement, point.tags, point.time_ns), {}).update(point.fields)
+            else:
+                self.points.setdefault((point.measurement, point.tags, point.time_ns), {}).update(fields)
         return WriteResult(len(points) - len(rejected), rejected)
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
@@ -55,28 +59,39 @@ class MemoryStore:
 
     def _fault(self, point: Point) -> str:
         for name, value in point.fields.items():
-            known = self._types.setdefault((point.measurement, name), type(value))
+            known = self._types.get((point.measurement, name), type(value))
             if known is not type(value):
-                return f"{name} is {type(value).__name__} here, and {known.__name__} in {point.measurement}"
+                series = dict(point.tags).get("series", "?")
+                return f"{series}: {name} is {type(value).__name__} here, and {known.__name__} in {point.measurement}"
+        self._types.update({(point.measurement, name): type(value) for name, value in point.fields.items()})
         return ""
 
     def _events(self) -> Iterator[StoredEvent]:
         for (measurement, pairs, time_ns), fields in self.points.items():
             if measurement in _KINDS:
                 tags = dict(pairs)
-                yield StoredEvent(
-                    time_ns, _KINDS[measurement], tags["home"], tags["series"], tags["domain"], tags, dict(fields)
-                )
+                home, series, domain = (tags.get(name, "") for name in ("home", "series", "domain"))
+                yield StoredEvent(time_ns, _KINDS[measurement], home, series, domain, tags, dict(fields))
 
 
 def _matches(event: StoredEvent, query: EventQuery) -> bool:
     names = (event.series, str(event.fields.get("entity_id", "")))
     event_type = str(event.fields.get("event_type", "state_changed"))
     return (
-        (query.entity is None or any(fnmatch.fnmatchcase(name, query.entity) for name in names))
-        and (query.event_type is None or fnmatch.fnmatchcase(event_type, query.event_type))
+        (query.entity is None or any(_fits(name, query.entity) for name in names))
+        and (query.event_type is None or _fits(event_type, query.event_type))
         and query.kind in (None, event.kind)
         and query.home in (None, event.home)
         and (query.since_ns is None or event.time_ns >= query.since_ns)
         and (query.until_ns is None or event.time_ns < query.until_ns)
     )
+
+
+def _fits(name: str, glob: str) -> bool:
+    """Tell whether a name fits a glob of * and ? alone; `fnmatch` would take brackets for sets."""
+    pattern = "".join({"*": ".*", "?": "."}.get(sign) or re.escape(sign) for sign in glob)
+    return re.fullmatch(pattern, name, re.DOTALL) is not None
+
+
+def _is_finite(value: FieldValue) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)

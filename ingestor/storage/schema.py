@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -23,6 +24,34 @@ TIE_BREAKS: Final = 1000
 #: InfluxDB takes no longer string field (64 KiB, less what its own format needs).
 MAX_TEXT_BYTES: Final = 65_000
 _MAX_CACHED: Final = 50_000
+#: Names that an attribute cannot have as a field: they mean something else.
+_TAKEN: Final = frozenset(
+    {
+        "time",
+        "home",
+        "series",
+        "domain",
+        "area",
+        "device",
+        "device_class",
+        "floor",
+        "integration",
+        "value",
+        "state",
+        "available",
+        "previous_state",
+        "unit",
+        "entity_id",
+        "event_id",
+        "event_type",
+        "context_id",
+        "parent_id",
+        "user_id",
+        "origin",
+        "source",
+        "data",
+    }
+)
 _SEPARATOR: Final = "~"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -32,6 +61,12 @@ def point_time_ns(event: Event) -> int:
     return event.time_us * TIE_BREAKS + event.identity % TIE_BREAKS
 
 
+def tag_text(text: str) -> str:
+    """Return text as every store can keep it in a tag: without line breaks and without a backslash at its end."""
+    text = text.replace("\r", " ").replace("\n", " ") if "\n" in text or "\r" in text else text
+    return f"{text}_" if text.endswith("\\") else text or UNKNOWN
+
+
 def point_key(home: str, series: str, kind: str, time_ns: int) -> bytes:
     """Return 8 bytes that stand for a point in the index of written points."""
     return hashlib.blake2b(
@@ -39,7 +74,7 @@ def point_key(home: str, series: str, kind: str, time_ns: int) -> bytes:
     ).digest()
 
 
-def event_id(home: str, series: str, time_ns: int) -> str:
+def event_id(home: str, series: str, time_ns: int | str) -> str:
     """Return the id of an event: it says where any store finds it (rule 4)."""
     return f"{home}{_SEPARATOR}{series}{_SEPARATOR}{time_ns}"
 
@@ -48,9 +83,18 @@ def parse_event_id(text: str) -> tuple[str, str, int]:
     """Return (home, series, time in nanoseconds) of an event id. Raises Rejected("invalid_event_id")."""
     home, _, rest = text.partition(_SEPARATOR)
     series, _, time_ns = rest.rpartition(_SEPARATOR)
-    if not (home and series and time_ns.isdecimal()):
+    if not (home and series and time_ns.isascii() and time_ns.isdecimal()):
         raise errors.Rejected("invalid_event_id", f"{text!r:.100} is not home~series~nanoseconds")
     return home, series, int(time_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """What is the same for every point of a series, made once."""
+
+    tags: Tags
+    id_start: str
+    integration: str | None
 
 
 class PointBuilder:
@@ -60,8 +104,8 @@ class PointBuilder:
         self._native = settings.schema_ in ("native", "both")
         self._as_home_assistant = settings.schema_ in ("home-assistant", "both")
         self._extra_tags = settings.extra_tags
-        self._extra_fields = [(name, _extra_field(name)) for name in settings.extra_fields]
-        self._tags: dict[tuple[str, Place], Tags] = {}
+        self._extra_fields = _extra_fields(settings)
+        self._series: dict[tuple[str, Place], _Series] = {}
 
     def points(self, event: Event, place: Place, home: str, time_ns: int) -> list[Point]:
         """Return the event's points. Raises Rejected("field_too_long") where no store could keep it."""
@@ -73,27 +117,28 @@ class PointBuilder:
         return found
 
     def _native_point(self, event: Event, place: Place, home: str, time_ns: int) -> Point:
-        identity = event_id(home, place.series, time_ns)
+        series = self._series.get((home, place)) or self._make_series(home, place)
+        identity = f"{series.id_start}{time_ns}"
         if event.kind == "state":
-            measurement, fields = STATES, _state_fields(event, place, identity)
+            measurement, fields = STATES, _state_fields(event, series.integration, identity)
         else:
             measurement, fields = OTHERS, _other_fields(event, identity)
         for name, read in self._extra_fields:
             if (value := read(event, place)) is not None:
-                fields[name.removeprefix("attribute:")] = value
+                fields[name] = value
         _check_lengths(fields)
-        return Point(measurement, self._tags_of(home, place), fields, time_ns, event.slot)
+        return Point(measurement, series.tags, fields, time_ns, event.slot)
 
-    def _tags_of(self, home: str, place: Place) -> Tags:
-        key = (home, place)
-        tags = self._tags.get(key)
-        if tags is None:
-            if len(self._tags) >= _MAX_CACHED:
-                self._tags.clear()
-            tags = self._tags[key] = self._make_tags(home, place)
-        return tags
+    def _make_series(self, home: str, place: Place) -> _Series:
+        if len(self._series) >= _MAX_CACHED:
+            self._series.clear()
+        # InfluxDB 3 takes no field that is called as a tag.
+        integration = None if "integration" in self._extra_tags else place.integration or None
+        made = _Series(self._tags(home, place), event_id(home, tag_text(place.series), ""), integration)
+        self._series[home, place] = made
+        return made
 
-    def _make_tags(self, home: str, place: Place) -> Tags:
+    def _tags(self, home: str, place: Place) -> Tags:
         values: dict[str, str] = {
             "home": home,
             "series": place.series,
@@ -103,10 +148,21 @@ class PointBuilder:
             "device_class": place.device_class,
             **{name: getattr(place, name) for name in self._extra_tags},
         }
-        return tuple(sorted((name, value or UNKNOWN) for name, value in values.items()))
+        return tuple(sorted((name, tag_text(value)) for name, value in values.items()))
 
 
 Reader = Callable[[Event, Place], FieldValue | None]
+
+
+def _extra_fields(settings: StorageSettings) -> list[tuple[str, Reader]]:
+    """Return the extra fields' names in the store and how each is read from an event. Raises InvalidSettings."""
+    found: dict[str, Reader] = {}
+    for setting in settings.extra_fields:
+        name = setting.removeprefix("attribute:")
+        if name in found or (name != setting and (name in _TAKEN or name in _EXTRA)):
+            raise errors.InvalidSettings(f"storage.extra_fields: the name {name!r} of {setting!r} is taken")
+        found[name] = _extra_field(setting)
+    return list(found.items())
 
 
 def _extra_field(name: str) -> Reader:
@@ -150,22 +206,26 @@ _EXTRA: Final[dict[str, Reader]] = {
 }
 
 
-def _state_fields(event: Event, place: Place, identity: str) -> dict[str, FieldValue]:
+def _state_fields(event: Event, integration: str | None, identity: str) -> dict[str, FieldValue]:
+    # One `if` a field: a loop over them costs twice as much, and this is done for every event.
     fields: dict[str, FieldValue] = {
         "available": event.available,
         "event_id": identity,
         "source": event.source,
         "entity_id": event.entity_id or event.subject,
     }
-    optional: tuple[tuple[str, FieldValue | None], ...] = (
-        ("value", event.value),
-        ("state", event.state),
-        ("previous_state", event.previous_state),
-        ("unit", event.unit),
-        ("context_id", event.context_id),
-        ("integration", place.integration or None),
-    )
-    fields.update((name, value) for name, value in optional if value is not None)
+    if (value := event.value) is not None:
+        fields["value"] = value
+    if (text := event.state) is not None:
+        fields["state"] = text
+    if (text := event.previous_state) is not None:
+        fields["previous_state"] = text
+    if (text := event.unit) is not None:
+        fields["unit"] = text
+    if (text := event.context_id) is not None:
+        fields["context_id"] = text
+    if integration is not None:
+        fields["integration"] = integration
     return fields
 
 
@@ -186,5 +246,7 @@ def _other_fields(event: Event, identity: str) -> dict[str, FieldValue]:
 
 def _check_lengths(fields: dict[str, FieldValue]) -> None:
     for name, value in fields.items():
-        if isinstance(value, str) and len(value) > MAX_TEXT_BYTES // 4 and len(value.encode()) > MAX_TEXT_BYTES:
-            raise errors.Rejected("field_too_long", f"{name} has {len(value.encode())} bytes, more than a store takes")
+        if type(value) is str and len(value) > MAX_TEXT_BYTES // 4:
+            size = len(value.encode("utf-8", "replace"))
+            if size > MAX_TEXT_BYTES:
+                raise errors.Rejected("field_too_long", f"{name} has {size} bytes, more than a store takes")

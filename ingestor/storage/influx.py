@@ -12,13 +12,15 @@ import requests
 
 from ingestor import errors
 from ingestor.events.point import FieldValue, Point, StoredEvent
-from ingestor.storage.influx_errors import Answer, read_answer, reason_of
+from ingestor.storage.influx_errors import Answer, read_answer, read_ping, read_results, reason_of
 from ingestor.storage.line_protocol import Encoder
 from ingestor.storage.port import EventQuery, Rejection, StoreInfo, WriteResult
 from ingestor.storage.schema import OTHERS, STATES
 
-#: Lines in a request, as InfluxData advises.
+#: Lines and bytes in a request: what InfluxData advises, and well below what a server refuses (1.x 25 MB, 3.x 10 MB).
+#: A server that refuses may cut the line while we still send, and that looks like one that is away.
 _MAX_LINES: Final = 5000
+_MAX_BYTES: Final = 4_000_000
 _TAGS: Final = ("home", "series", "domain", "area", "device", "device_class", "floor", "integration")
 _GLOB: Final = {"*": ".*", "?": "."}
 
@@ -37,9 +39,9 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
+    point: Point
     index: int
-    text: str
-    series: str
+    text: bytes
 
 
 class InfluxStore(abc.ABC):
@@ -68,11 +70,11 @@ class InfluxStore(abc.ABC):
         rejected: list[Rejection] = []
         for index, point in enumerate(points):
             if text := self._encoder.line(point):
-                lines.append(_Line(index, text, dict(point.tags).get("series", point.measurement)))
+                lines.append(_Line(point, index, text.encode("utf-8", "replace")))
             else:
                 rejected.append(Rejection(index, "no_field", "no field of this point can be stored"))
-        for start in range(0, len(lines), _MAX_LINES):
-            rejected += self._write_lines(lines[start : start + _MAX_LINES])
+        for request in _requests(lines):
+            rejected += self._write_lines(request)
         return WriteResult(len(points) - len(rejected), rejected)
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
@@ -85,10 +87,9 @@ class InfluxStore(abc.ABC):
 
     def query(self, statement: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of an InfluxQL query, times in nanoseconds. Raises as `write` does."""
-        answer = self._request("GET", "/query", params={"db": self._address.database, "epoch": "ns", "q": statement})
-        for result in answer.json().get("results", []):
-            if "error" in result:
-                raise errors.StoreUnavailable(f"query failed: {result['error']}")
+        params = {"db": self._address.database, "epoch": "ns", "q": statement}
+        answer = self._request("GET", "/query", params=params)
+        for result in read_results(answer.status_code, answer.content, answer.headers):
             for series in result.get("series", []):
                 for values in series["values"]:
                     yield dict(zip(series["columns"], values, strict=True))
@@ -96,6 +97,7 @@ class InfluxStore(abc.ABC):
     def check(self, *, write: bool = False) -> StoreInfo:
         """Say which InfluxDB answers; with `write`, also that it takes a write from us."""
         answer = self._request("GET", "/ping")
+        read_ping(answer.status_code, answer.content, answer.headers)
         if write:
             read_answer(*self._send(b""))
         return StoreInfo(self.product, answer.headers.get("X-Influxdb-Version", "unknown"))
@@ -106,24 +108,23 @@ class InfluxStore(abc.ABC):
 
     def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         try:
-            answer = self._session.request(
+            return self._session.request(
                 method,
                 self._address.base_url + path,
                 timeout=self._address.timeout_s,
                 headers={**self._credentials(), **options.pop("headers", {})},
+                # A redirected POST becomes a GET, and its 200 would pass for a yes.
+                allow_redirects=False,
                 **options,
             )
         except requests.RequestException as error:
             raise errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {error}") from error
-        if method == "GET":
-            read_answer(answer.status_code, answer.content, answer.headers)
-        return answer
 
     def _write_lines(self, lines: Sequence[_Line]) -> list[Rejection]:
         """Write lines; where some are refused, find them. Sending a good line again does no harm."""
         if not lines:
             return []
-        answer = read_answer(*self._send("\n".join(line.text for line in lines).encode("utf-8", "replace")))
+        answer = read_answer(*self._send(b"\n".join(line.text for line in lines)))
         if answer.stored:
             return []
         if answer.bad_lines and all(0 <= number < len(lines) for number, _ in answer.bad_lines):
@@ -140,8 +141,22 @@ class InfluxStore(abc.ABC):
         return [_rejection(lines[number], message) for number, message in named.items()] + self._write_lines(rest)
 
 
+def _requests(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
+    request: list[_Line] = []
+    size = 0
+    for line in lines:
+        if request and (len(request) >= _MAX_LINES or size + len(line.text) > _MAX_BYTES):
+            yield request
+            request, size = [], 0
+        request.append(line)
+        size += len(line.text) + 1
+    if request:
+        yield request
+
+
 def _rejection(line: _Line, message: str) -> Rejection:
-    return Rejection(line.index, reason_of(message), f"{line.series}: {message}")
+    series = dict(line.point.tags).get("series", line.point.measurement)
+    return Rejection(line.index, reason_of(message), f"{series}: {message}")
 
 
 def _select(query: EventQuery, kind: str, measurement: str) -> str | None:

@@ -1,7 +1,8 @@
 """What InfluxDB 1, 2 and 3 mean by their answers to a write, as one outcome; sends nothing.
 
-The recipe: 2xx is stored; 400 and 422 blame lines, all of them named (3.x), the first (2.x) or none that can be
-trusted (1.x); 413 is too much at once; 401, 403, 404 are settings; anything else may succeed later.
+The recipe: 204 is stored, and nothing else is; 400 and 422 blame lines, all of them named (3.x), the first (2.x) or
+none that can be trusted (1.x); 413 is too much at once; another 2xx, 3xx, 401, 403, 404 are settings; anything else may
+succeed later.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ _SETTINGS_ANSWERS: Final = {
     404: "the database or bucket does not exist, or the address is no InfluxDB (storage.url)",
 }
 _BAD_LINES: Final = frozenset({400, 422})
+_STORED: Final = 204
 _TOO_LARGE: Final = 413
+#: A server says this to a query for what was never written.
+_NOTHING_YET: Final = ("database not found", "measurement not found", "table not found")
 #: Words in an answer → a short stable name to group by.
 _REASONS: Final = (
     ("field type conflict", "field_type_conflict"),
@@ -46,16 +50,49 @@ class Answer:
 
 def read_answer(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
     """Return what an answer means. Raises StoreUnavailable or StoreRefused where it is about more than lines."""
-    if 200 <= status < 300:  # noqa: PLR2004 -- the class of success
+    if status == _STORED:
         return Answer(stored=True)
     message = _message(body)
     if status == _TOO_LARGE:
         return Answer(stored=False, too_large=True, doubt=message)
     if status in _BAD_LINES:
         return Answer(stored=False, doubt=message or f"HTTP {status}", bad_lines=_named_lines(body))
+    raise _refusal(status, message, headers)
+
+
+def read_ping(status: int, body: bytes, headers: Mapping[str, str]) -> None:
+    """Return where a ping is answered as InfluxDB does (3.x says 200). Raises StoreUnavailable or StoreRefused."""
+    if status not in (200, _STORED):
+        raise _refusal(status, _message(body), headers)
+
+
+def read_results(status: int, body: bytes, headers: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the results of an InfluxQL query; none where the database is not made yet.
+
+    Raises StoreUnavailable, also for an answer that is none: "nothing stored" must not be read into it.
+    """
+    parsed = _parsed(body)
+    if status != 200 or not isinstance(parsed, dict) or not isinstance(parsed.get("results"), list):  # noqa: PLR2004 -- the only yes
+        message = _message(body)
+        if any(words in message for words in _NOTHING_YET):
+            return []
+        raise _refusal(status, f"query failed: {message}", headers)
+    results: list[dict[str, Any]] = parsed["results"]
+    for result in results:
+        message = str(result.get("error", ""))
+        if message and not any(words in message for words in _NOTHING_YET):
+            raise errors.StoreUnavailable(f"query failed: {message}"[:_MAX_DETAIL])
+    return results
+
+
+def _refusal(status: int, message: str, headers: Mapping[str, str]) -> errors.StoreRefused | errors.StoreUnavailable:
     if status in _SETTINGS_ANSWERS:
-        raise errors.StoreRefused(f"{_SETTINGS_ANSWERS[status]}: {message}"[:_MAX_DETAIL])
-    raise errors.StoreUnavailable(f"HTTP {status}: {message}"[:_MAX_DETAIL], retry_after_s=_retry_after(headers))
+        return errors.StoreRefused(f"{_SETTINGS_ANSWERS[status]}: {message}"[:_MAX_DETAIL])
+    if 200 <= status < 400:  # noqa: PLR2004 -- success that is no InfluxDB's, and redirects
+        where = next((f" (it sends us to {text})" for name, text in headers.items() if name.lower() == "location"), "")
+        detail = f"HTTP {status}: the address is no InfluxDB (storage.url){where}: {message}"
+        return errors.StoreRefused(detail[:_MAX_DETAIL])
+    return errors.StoreUnavailable(f"HTTP {status}: {message}"[:_MAX_DETAIL], retry_after_s=_retry_after(headers))
 
 
 def reason_of(message: str) -> str:
@@ -78,11 +115,14 @@ def _parsed(body: bytes) -> Any:
 
 def _message(body: bytes) -> str:
     parsed = _parsed(body)
+    text = body.decode("utf-8", "replace").strip()
     if isinstance(parsed, dict):
-        for name in ("error", "message"):
-            if isinstance(parsed.get(name), str):
-                return str(parsed[name])[:_MAX_DETAIL]
-    return body.decode("utf-8", "replace").strip()[:_MAX_DETAIL]
+        text = next((parsed[name] for name in ("error", "message") if isinstance(parsed.get(name), str)), text)
+    if len(text) <= _MAX_DETAIL:
+        return text
+    # It repeats the whole line first, and says what is wrong last.
+    half = _MAX_DETAIL // 2 - 2
+    return f"{text[:half]} … {text[-half:]}"
 
 
 def _named_lines(body: bytes) -> list[tuple[int, str]]:

@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Mapping
 
 from ingestor.storage.influx import Address, InfluxStore
-from ingestor.storage.influx_errors import read_answer
+from ingestor.storage.influx_errors import read_results
 
 _NOT_FOUND = 404
 
@@ -39,6 +39,6 @@ class InfluxDB1Store(InfluxStore):
 
     def create_database(self) -> None:
         """Make the database. Raises StoreRefused where we may not."""
-        name = self._address.database.replace('"', '\\"')
+        name = self._address.database.replace("\\", "\\\\").replace('"', '\\"')
         answer = self._request("POST", "/query", params={"q": f'CREATE DATABASE "{name}"'})
-        read_answer(answer.status_code, answer.content, answer.headers)
+        read_results(answer.status_code, answer.content, answer.headers)

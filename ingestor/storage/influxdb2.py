@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from influxdb_client import InfluxDBClient, WritePrecision
-from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client import InfluxDBClient, WritePrecision, WriteService
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
@@ -33,23 +32,23 @@ class InfluxDB2Store(InfluxStore):
             enable_gzip=address.gzip,
             retries=False,  # ours: it must know what failed
         )
-        self._writer: Any = self._client.write_api(write_options=SYNCHRONOUS)
+        # The service below its `WriteApi`: that one says of a write that it raised nothing, not what was answered.
+        self._writer: Any = WriteService(self._client.api_client)
 
     def _credentials(self) -> Mapping[str, str]:
         return {"Authorization": f"Token {self._address.token}"} if self._address.token else {}
 
     def _send(self, body: bytes) -> tuple[int, bytes, Mapping[str, str]]:
         try:
-            # One str is one record to the client, and bytes go as they are.
-            self._writer.write(
-                bucket=self._address.database, org=self._address.org, record=body, write_precision=WritePrecision.NS
+            _, status, headers = self._writer.post_write_with_http_info(
+                org=self._address.org, bucket=self._address.database, body=body, precision=WritePrecision.NS
             )
         except ApiException as error:
             text = error.body if isinstance(error.body, bytes) else str(error.body or "").encode()
             return int(error.status or 0), text, dict(error.headers or {})
         except (HTTPError, OSError) as error:
             raise errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {error}") from error
-        return 204, b"", {}
+        return int(status), b"", dict(headers)
 
     def close(self) -> None:
         """Give back connections."""

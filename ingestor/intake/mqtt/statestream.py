@@ -1,0 +1,254 @@
+"""Joins the topics of mqtt_statestream back into one payload for each event; no I/O, and the caller brings the clock.
+
+One event comes as `state`, `last_updated`, `last_changed`, then its attributes, a message each, with nothing that
+says which belong together; messages of several events of one entity may be mixed. What is true is that each event's
+n-th message comes before the n-th message of the entity's next event: so the first in is served first (rule 10).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from ingestor import errors
+from ingestor.events import decoding
+
+Delivery = tuple[int, int]
+
+_TIMES: Final = ("last_updated", "last_changed")
+_MAX_OPEN: Final = 20_000
+_MAX_TOPICS: Final = 500_000
+#: Shapes kept for an entity: an entity with more words for its state than this is one of free text.
+_MAX_SHAPES: Final = 12
+#: After so many events in a row without a topic it is expected no longer.
+_FORGET_AFTER: Final = 5
+_NUMBER_STARTS: Final = b"+-.0123456789"
+
+
+class Joined(NamedTuple):
+    """A whole event. `received_ns` is the receipt of its last message; `topic` the one of its state."""
+
+    payload: bytes
+    received_ns: int
+    topic: str
+    deliveries: tuple[Delivery, ...]
+    uncertain: bool
+
+
+@dataclass(slots=True)
+class _Shape:
+    """Which topics an event had, the last time that its entity was in such a state."""
+
+    topics: set[str]
+    missing: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """An event whose messages are coming in."""
+
+    entity: _Entity
+    state: bytes
+    touched_s: float
+    received_ns: int
+    deliveries: list[Delivery]
+    parts: dict[str, bytes] = field(default_factory=dict)
+    uncertain: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Entity:
+    """An entity: its open events, oldest first, and what its events looked like."""
+
+    entity_id: str
+    topic: str
+    open: list[_Open] = field(default_factory=list)
+    shapes: dict[bytes, _Shape] = field(default_factory=dict)
+    seed: set[str] = field(default_factory=set)
+    last_key: bytes = b""
+
+
+class StatestreamJoin:
+    """Joins what comes on one connection.
+
+    `orphans` counts messages that belong to no open event (an attribute that nobody knew of, after its event was
+    complete); they are not kept.
+    """
+
+    def __init__(self, base: str, quiet_s: float) -> None:
+        self._skip = len(base) + 1
+        self._quiet_s = quiet_s
+        self._topics: dict[str, tuple[_Entity, str] | None] = {}
+        self._entities: dict[str, _Entity] = {}
+        self._open: OrderedDict[_Open, None] = OrderedDict()
+        self.orphans = 0
+
+    def take(
+        self, topic: str, payload: bytes, received_ns: int, now_s: float, delivery: Delivery | None
+    ) -> tuple[bool, Joined | None]:
+        """Take in a message of the base topic.
+
+        Returns whether it was kept (else it may be acknowledged at once), and the event that it completed.
+        """
+        found = self._topics[topic] if topic in self._topics else self._learn_topic(topic)
+        if found is None:
+            self.orphans += 1
+            return False, None
+        entity, leaf = found
+        if leaf == "state":
+            one = _Open(entity, payload, now_s, received_ns, [] if delivery is None else [delivery])
+            entity.open.append(one)
+            self._open[one] = None
+            oldest = self._close(next(iter(self._open))) if len(self._open) > _MAX_OPEN else None
+            return True, oldest
+        waiting = self._waiting_for(entity, leaf)
+        if waiting is None:
+            self._note_orphan(entity, leaf)
+            return False, None
+        waiting.parts[leaf] = payload
+        waiting.touched_s, waiting.received_ns = now_s, received_ns
+        if delivery is not None:
+            waiting.deliveries.append(delivery)
+        if self._is_complete(waiting):
+            return True, self._close(waiting)
+        self._open.move_to_end(waiting)
+        return True, None
+
+    def seed(self, topic: str) -> None:
+        """Learn from a retained replay that there is such a topic."""
+        found = self._topics[topic] if topic in self._topics else self._learn_topic(topic)
+        if found is not None and found[1] != "state":
+            found[0].seed.add(found[1])
+
+    def expire(self, now_s: float) -> list[Joined]:
+        """Return the events that have been quiet for long enough."""
+        closed: list[Joined] = []
+        while self._open:
+            oldest = next(iter(self._open))
+            if now_s - oldest.touched_s < self._quiet_s:
+                break
+            self._learn_shape(oldest)
+            closed.append(self._close(oldest))
+        return closed
+
+    def next_deadline_s(self) -> float | None:
+        """Return when `expire` will have something to return at the earliest."""
+        return next(iter(self._open)).touched_s + self._quiet_s if self._open else None
+
+    def flush(self) -> list[Joined]:
+        """Return all that is open, complete or not."""
+        return [self._close(one) for one in list(self._open)]
+
+    def forget(self) -> None:
+        """Drop all that is open: the broker will send it again, on a new connection."""
+        for one in self._open:
+            one.entity.open.clear()
+        self._open.clear()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _learn_topic(self, topic: str) -> tuple[_Entity, str] | None:
+        parts = topic[self._skip :].split("/", 2)
+        if len(self._topics) >= _MAX_TOPICS:
+            self._topics.clear()
+        if len(parts) < 3 or not all(parts) or "." in parts[0] or "." in parts[1]:  # noqa: PLR2004 - domain, object, leaf
+            self._topics[topic] = None
+            return None
+        entity_id = f"{parts[0]}.{parts[1]}"
+        entity = self._entities.get(entity_id)
+        if entity is None:
+            state_topic = f"{topic[: self._skip]}{parts[0]}/{parts[1]}/state"
+            entity = self._entities[entity_id] = _Entity(entity_id, state_topic)
+        self._topics[topic] = found = (entity, parts[2])
+        return found
+
+    def _waiting_for(self, entity: _Entity, leaf: str) -> _Open | None:
+        """Return the oldest open event without such a message, rather one that is known to have such an attribute.
+
+        Where a younger one could be meant as well, it is marked.
+        """
+        lacking = [one for one in entity.open if leaf not in one.parts]
+        if len(lacking) <= 1 or leaf in _TIMES:
+            return lacking[0] if lacking else None
+        expecting = next((one for one in lacking if _expects(one, leaf)), lacking[0])
+        expecting.uncertain = True
+        return expecting
+
+    def _is_complete(self, one: _Open) -> bool:
+        shape = one.entity.shapes.get(_key(one.state))
+        expected = one.entity.seed if shape is None else shape.topics
+        return bool(expected) and len(one.parts) >= len(expected) and expected <= one.parts.keys()
+
+    def _learn_shape(self, one: _Open) -> None:
+        """Note of an event that went quiet which topics it had."""
+        key, shapes = _key(one.state), one.entity.shapes
+        shape = shapes.get(key)
+        if shape is None:
+            if len(shapes) < _MAX_SHAPES:
+                shapes[key] = _Shape(set(one.parts))
+            return
+        shape.missing += 1
+        shape.topics |= one.parts.keys()
+        if shape.missing >= _FORGET_AFTER:
+            shapes[key] = _Shape(set(one.parts))
+
+    def _note_orphan(self, entity: _Entity, leaf: str) -> None:
+        self.orphans += 1
+        shape = entity.shapes.get(entity.last_key)
+        if shape is not None:
+            shape.topics.add(leaf)
+        elif entity.seed:
+            entity.seed.add(leaf)
+
+    def _close(self, one: _Open) -> Joined:
+        entity = one.entity
+        self._open.pop(one, None)
+        entity.open.remove(one)
+        entity.last_key = _key(one.state)
+        return Joined(_payload(one), one.received_ns, entity.topic, tuple(one.deliveries), one.uncertain)
+
+
+def _expects(one: _Open, leaf: str) -> bool:
+    shape = one.entity.shapes.get(_key(one.state))
+    return shape is None or leaf in shape.topics
+
+
+def _key(state: bytes) -> bytes:
+    """Return what kind of state it is: the word, or a number."""
+    return b"0" if state[:1] in _NUMBER_STARTS else state[:64]
+
+
+def _payload(one: _Open) -> bytes:
+    """Return the JSON of an event; attribute values as they came, if they are JSON."""
+    parts = one.parts
+    head: dict[str, Any] = {"entity_id": one.entity.entity_id, "state": _text(one.state)}
+    for name in _TIMES:
+        if name in parts:
+            head[name] = _text(parts[name])
+    attributes = [
+        orjson.dumps(_printable(leaf)) + b":" + _json(raw) for leaf, raw in parts.items() if leaf not in _TIMES
+    ]
+    return orjson.dumps(head)[:-1] + b',"attributes":{' + b",".join(attributes) + b"}}"
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _printable(leaf: str) -> str:
+    return leaf.encode("utf-8", "replace").decode()
+
+
+def _json(raw: bytes) -> bytes:
+    """Return an attribute as it came; as a text where it is no JSON, so that it cannot break out of its place."""
+    try:
+        decoding.loads(raw)
+    except errors.UndecodableFrame:
+        return orjson.dumps(_text(raw))
+    return raw

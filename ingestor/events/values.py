@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from datetime import UTC, datetime
 from typing import Final
@@ -32,6 +33,18 @@ def time_us(text: str) -> int:
 
     Raises InvalidEvent("invalid_time") where it is none, or one that no store can hold.
     """
+    # Home Assistant writes every time as 2026-11-21T02:47:24.000001+00:00, and many in the same second.
+    if text[26:] == "+00:00" and text[19:20] == "." and text.isascii() and text[20:26].isdecimal():
+        return _second_us(text[:19]) + int(text[20:26])
+    return _any_time_us(text)
+
+
+@functools.lru_cache(maxsize=1024)
+def _second_us(text: str) -> int:
+    return _any_time_us(text)
+
+
+def _any_time_us(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except (ValueError, TypeError) as error:

@@ -78,13 +78,21 @@ def _messages(payload: bytes) -> tuple[list[Any], errors.Rejected | None]:
 
 def _decode_one(message: Any, slot: int, frame: Frame, carries: frozenset[str]) -> Event | errors.Rejected:
     try:
-        event = message.get("event") if isinstance(message, dict) and message.get("type") == "event" else None
-        if not isinstance(event, dict):
-            raise errors.InvalidEvent("unknown_message", "neither an event nor an answer of Home Assistant")
-        return event_from_message(event, slot=slot, received_ns=frame.received_ns, source=frame.kind, carries=carries)
-    except errors.Rejected as error:
-        error.raw = decoding.dumps(message)
-        return error
+        if message["type"] == "event":
+            return event_from_message(
+                message["event"], slot=slot, received_ns=frame.received_ns, source=frame.kind, carries=carries
+            )
+        error: errors.Rejected = _unknown_message()
+    except errors.Rejected as rejected:
+        error = rejected
+    except (TypeError, KeyError, AttributeError):
+        error = _unknown_message()
+    error.raw = decoding.dumps(message)
+    return error
+
+
+def _unknown_message() -> errors.Rejected:
+    return errors.InvalidEvent("unknown_message", "neither an event nor an answer of Home Assistant")
 
 
 def _state_event(

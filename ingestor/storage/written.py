@@ -7,12 +7,10 @@ It is asked before a write and told after the store's yes, never the other way r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """What is remembered of one written point.
 
     `key` is 8 bytes made from series and time in nanoseconds; `identity` tells apart different events that would

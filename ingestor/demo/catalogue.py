@@ -268,16 +268,18 @@ LABELS: Final = (
     ("comfort", "Comfort", "#4caf50"),
 )
 
-_FULL: Final = (MOTION, LIGHT, CLIMATE_SENSOR, CONTACT, PLUG, THERMOSTAT, SMOKE)
+_BASE: Final = (MOTION, LIGHT, CLIMATE_SENSOR)
+_MORE: Final = (CONTACT, PLUG, THERMOSTAT, SMOKE)
+_FULL: Final = (*_BASE, *_MORE)
 #: The rooms: area id, name, floor, and what is in each, the most telling first.
 ROOMS: Final = (
     ("hallway", "Hallway", "ground_floor", (MOTION, LIGHT, SMOKE, CONTACT)),
-    ("living_room", "Living room", "ground_floor", (*_FULL, AIR, MEDIA, COVER)),
+    ("living_room", "Living room", "ground_floor", (*_BASE, MEDIA, COVER, *_MORE, AIR)),
     ("kitchen", "Kitchen", "ground_floor", (*_FULL, AIR, LEAK)),
     ("dining_room", "Dining room", "ground_floor", (MOTION, LIGHT, CLIMATE_SENSOR, CONTACT, PLUG)),
     ("utility_room", "Utility room", "ground_floor", (MOTION, LIGHT, APPLIANCE, LEAK, PLUG)),
     ("garage", "Garage", "ground_floor", (MOTION, LIGHT, CONTACT, PLUG)),
-    ("bedroom", "Bedroom", "first_floor", (*_FULL, AIR, COVER)),
+    ("bedroom", "Bedroom", "first_floor", (*_BASE, COVER, *_MORE, AIR)),
     ("nursery", "Nursery", "first_floor", (*_FULL, AIR)),
     ("bathroom", "Bathroom", "first_floor", (MOTION, LIGHT, CLIMATE_SENSOR, LEAK, THERMOSTAT)),
     ("office", "Office", "first_floor", (*_FULL, AIR)),

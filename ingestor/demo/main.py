@@ -109,8 +109,10 @@ async def _serve(server: DemoServer, token: str, out: TextIO, extras: _Extras) -
     with contextlib.suppress(NotImplementedError, RuntimeError):  # not on Windows, not outside the main thread
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-    publisher = _publisher(server.home, extras)
     await server.start()
+    publisher = _publisher(server.home, extras)
+    if publisher:
+        server.spawn(publisher.publish_all())
     _say(out, {"url": server.url, "token": token})
     load = loop.create_task(_make_load(server, extras.pace, out, wait=extras.wait)) if extras.pace else None
     await stop.wait()
@@ -122,7 +124,9 @@ async def _serve(server: DemoServer, token: str, out: TextIO, extras: _Extras) -
 
 
 def _publisher(home: DemoHome, extras: _Extras) -> MqttPublisher | None:
-    return MqttPublisher(home, extras.mqtt_url, event_topic=extras.event_topic) if extras.mqtt_url else None
+    if not extras.mqtt_url:
+        return None
+    return MqttPublisher(home, extras.mqtt_url, event_topic=extras.event_topic)
 
 
 async def _make_load(server: DemoServer, pace: Pace, out: TextIO, *, wait: bool) -> None:

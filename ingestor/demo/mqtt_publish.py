@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any, Final
@@ -16,6 +17,8 @@ from ingestor.demo.home import DemoHome
 from ingestor.demo.wire import Event, State, iso
 
 _PORT: Final = 1883
+#: So many states are published before something else may happen.
+_AT_A_TIME: Final = 20
 _CLIENT_ID: Final = "ha-ingestor-demo"
 
 
@@ -48,10 +51,13 @@ class MqttPublisher:
             raise errors.BrokerUnavailable(f"cannot connect to {parts.hostname}:{parts.port or _PORT}") from error
         self._client.loop_start()
 
-    def publish_all(self) -> None:
-        """Publish the state that every entity has now, as happens at a start."""
-        for state in list(self._home.bus.states.values()):
-            self._publish_state(state)
+    async def publish_all(self) -> None:
+        """Publish the state that every entity has now, as happens at a start; live changes go on in between."""
+        for number, entity_id in enumerate(list(self._home.bus.states)):
+            if state := self._home.bus.states.get(entity_id):
+                self._publish_state(state)
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
 
     def _publish(self, event: Event) -> None:
         if self._event_topic and event.origin == "LOCAL":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -50,11 +51,69 @@ class ReadAhead:
         return getattr(self._sock, name)
 
 
+class Message(NamedTuple):
+    """A PUBLISH packet. `dup`: it was sent before; `retain`: it was there before we subscribed."""
+
+    topic: str
+    payload: bytes
+    packet_id: int = 0
+    qos: int = 0
+    dup: bool = False
+    retain: bool = False
+
+
 class Client(mqtt.Client):
-    """paho's client, reading ahead: three system calls fewer for each message."""
+    """paho's client with a shorter way for what comes ten thousand times a second.
+
+    It reads ahead (three system calls fewer for each message), and takes a PUBLISH apart itself: paho builds the
+    27 tables of an MQTT 5 property set for each (30 microseconds), of which we need none.
+    """
+
+    on_publish_packet: Callable[[Message], None]
 
     def _create_socket(self) -> Any:
         return ReadAhead(super()._create_socket())
+
+    def _handle_publish(self) -> MQTTErrorCode:
+        flags = self._in_packet["command"]
+        message = parse_publish(flags, bytes(self._in_packet["packet"]), has_properties=self._protocol == mqtt.MQTTv5)
+        if message is None:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        self.on_publish_packet(message)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+
+def parse_publish(flags: int, body: bytes, *, has_properties: bool) -> Message | None:
+    """Return the message of a PUBLISH packet (first byte, and what follows its length); None for rubbish.
+
+    Properties (MQTT 5) are passed over: none of them changes what a payload means here. A topic that is no UTF-8
+    gets replacement characters.
+    """
+    qos = flags >> 1 & 3
+    at = 2 + (body[0] << 8 | body[1]) if len(body) > 1 else 0
+    topic = body[2:at].decode("utf-8", "replace")
+    packet_id = 0
+    if qos:
+        packet_id = int.from_bytes(body[at : at + 2])
+        at += 2
+    if has_properties:
+        at = _behind_properties(body, at)
+    if qos > 1 or not 1 < at <= len(body) or (qos and not packet_id):
+        return None
+    return Message(topic, body[at:], packet_id, qos, bool(flags & 8), bool(flags & 1))
+
+
+def _behind_properties(body: bytes, at: int) -> int:
+    """Return where the properties end: their length comes first, seven bits a byte."""
+    length, shift = 0, 0
+    while at < len(body):
+        digit = body[at]
+        at += 1
+        length |= (digit & 127) << shift
+        shift += 7
+        if digit < 128:  # noqa: PLR2004 - the eighth bit says that more follow
+            return at + length
+    return len(body) + 1
 
 
 def make_client(home: HomeSettings, listener_name: str) -> Client:

@@ -15,7 +15,14 @@ from paho.mqtt.client import MQTT_ERR_SUCCESS
 
 from ingestor import errors, metrics
 from ingestor.homeassistant.backoff import longest_pause_s, pause_s
-from ingestor.intake.mqtt.connection import ReadAhead, birth_topic_of, client_id_of, make_client, open_connection
+from ingestor.intake.mqtt.connection import (
+    Message,
+    ReadAhead,
+    birth_topic_of,
+    client_id_of,
+    make_client,
+    open_connection,
+)
 from ingestor.intake.mqtt.deliveries import Deliveries, Delivery
 from ingestor.intake.mqtt.discovery import EntityOf
 from ingestor.intake.mqtt.receiver import Receiver, Sink
@@ -72,7 +79,7 @@ class MqttListener:
         self._client = make_client(home, listener_name)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
-        self._client.on_message = self._on_message
+        self._client.on_publish_packet = self._on_message
         self._client.on_subscribe = self._on_subscribe
         self._answer: Any = None
         self._lost: str | None = None
@@ -297,7 +304,7 @@ class MqttListener:
         hint = "; another client uses our client id" if code.value == _STOLEN else ""
         self._lost = f"{code}{hint}"
 
-    def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
+    def _on_message(self, message: Message) -> None:
         self._receiver.take(message, time.time_ns(), time.monotonic())
 
     def _subscribe(self) -> None:

@@ -16,6 +16,7 @@ from ingestor import errors
 from ingestor.events.frame import Frame, FrameKind
 from ingestor.events.mqtt_models import OVERSIZE_MARK, DiscoveredEntity
 from ingestor.events.redact import redact
+from ingestor.intake.mqtt.connection import Message
 from ingestor.intake.mqtt.deliveries import Deliveries, Delivery, delivery_of
 from ingestor.intake.mqtt.discovery import Discovery, EntityOf, frame_payload, raw_part
 from ingestor.intake.mqtt.routes import Route, Routes
@@ -31,21 +32,6 @@ class Sink(Protocol):
 
     def add(self, frame: Frame, on_journaled: Callable[[], None] | None = None) -> None:
         """Take a frame without waiting for long; raise JournalFull at the limit."""
-        ...
-
-
-class Message(Protocol):
-    """What paho hands on."""
-
-    mid: int
-    qos: int
-    dup: bool
-    retain: bool
-    payload: bytes
-
-    @property
-    def topic(self) -> str:
-        """The topic; raises UnicodeDecodeError for one that is no UTF-8."""
         ...
 
 
@@ -94,11 +80,8 @@ class Receiver:
         counts, payload = self.counts, message.payload
         counts.messages += 1
         counts.bytes += len(payload)
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = "�"
-        delivery = delivery_of(message.mid, topic, payload) if message.qos else None
+        topic = message.topic
+        delivery = delivery_of(message.packet_id, topic, payload) if message.qos else None
         if delivery is not None and self._was_here(delivery, again=message.dup):
             return
         try:

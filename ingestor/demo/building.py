@@ -142,12 +142,8 @@ class Builder:
             scene_shown = {**parts, "friendly_name": scene.name}
             self._registered(scene.entity_id, "unknown", scene_shown, "homeassistant", unique_id=scene.item_id)
         for script in found.scripts:
-            script_shown: dict[str, Any] = {
-                "last_triggered": None,
-                "mode": "single",
-                "current": 0,
-                "friendly_name": script.alias,
-            }
+            run: dict[str, Any] = {"last_triggered": None, "mode": "single", "current": 0}
+            script_shown = {**run, "friendly_name": script.alias}
             self._registered(script.entity_id, "off", script_shown, "script", unique_id=script.object_id)
         for one in found.automations:
             parts = {"id": one.item_id, "last_triggered": None, "mode": one.mode, "current": 0}

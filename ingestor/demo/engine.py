@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from ingestor.demo.bus import Bus
-from ingestor.demo.routines import MODE, Automation, Routines, Step
+from ingestor.demo.routines import Automation, Routines, Step
 from ingestor.demo.services import Services
 from ingestor.demo.wire import Context, Event, iso
 
@@ -67,8 +67,11 @@ class Engine:
         self._show(automation.entity_id, "on", context, current=0)
 
     def _may_run(self, automation: Automation) -> bool:
-        mode = self._bus.states.get(MODE)
-        return automation.only_in is None or (mode is not None and mode.state == automation.only_in)
+        if automation.condition is None:
+            return True
+        entity_id, wanted = automation.condition
+        state = self._bus.states.get(entity_id)
+        return state is not None and state.state == wanted
 
     def _do(self, steps: Iterable[Step], context: Context) -> None:
         for step in steps:

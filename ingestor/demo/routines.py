@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ingestor.demo.registry import slug
@@ -13,6 +13,8 @@ MODES: Final = ("Home", "Away", "Night")
 GUESTS: Final = "input_boolean.guest_mode"
 BEDTIME: Final = "input_button.good_night"
 RUNS: Final = "counter.motion_lights"
+#: Rooms in which the light is needed by day too.
+_WITHOUT_DAYLIGHT: Final = frozenset(("hallway", "bathroom", "utility_room", "garage", "attic"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Automation:
-    """Runs its steps when an entity changes to a state (None: to any)."""
+    """Runs its steps when an entity changes to a state (None: to any) and its condition, (entity, state), holds."""
 
     item_id: str
     alias: str
     watched: str
     to: str | None
     steps: tuple[Step, ...]
-    only_in: str | None = None
+    condition: tuple[str, str] | None = None
     mode: str = "single"
 
     @property
@@ -51,11 +53,15 @@ class Automation:
         """Return what the command `automation/config` answers."""
         to = {"to": self.to} if self.to is not None else {}
         trigger = {"trigger" if modern else "platform": "state", "entity_id": self.watched, **to}
-        condition = [{"condition": "state", "entity_id": MODE, "state": self.only_in}] if self.only_in else []
+        condition = [_as_condition(*self.condition)] if self.condition else []
         names = ("triggers", "conditions", "actions") if modern else ("trigger", "condition", "action")
         steps = [step.as_config(modern) for step in self.steps]
         parts = dict(zip(names, ([trigger], condition, steps), strict=True))
         return {"id": self.item_id, "alias": self.alias, "description": "", **parts, "mode": self.mode}
+
+
+def _as_condition(entity_id: str, state: str) -> dict[str, str]:
+    return {"condition": "state", "entity_id": entity_id, "state": state}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +117,9 @@ def routines(exists: Callable[[str], bool], rooms: list[tuple[str, str]]) -> Rou
         Script("good_night", "Good night", (*_existing(exists, _NIGHT), _set_mode("Night"))),
     )
     numbers = iter(range(1_700_000_000_001, 1_700_000_999_999))
-    house = [replace_id(one, str(next(numbers))) for one in _HOUSE]
+    house = [replace(one, item_id=str(next(numbers))) for one in _HOUSE]
     lights = [one for room in rooms for one in _motion_light(*room, exists, numbers)]
     return Routines((*house, *lights), scripts, scenes)
-
-
-def replace_id(automation: Automation, item_id: str) -> Automation:
-    """Return the automation under another id."""
-    parts = (automation.alias, automation.watched, automation.to, automation.steps, automation.only_in, automation.mode)
-    return Automation(item_id, *parts)
 
 
 def _motion_light(
@@ -129,7 +129,8 @@ def _motion_light(
     if exists(motion) and exists(light):
         on = (Step("light.turn_on", light, {"brightness": 180}), Step("counter.increment", RUNS))
         off = (Step("light.turn_off", light),)
-        yield Automation(str(next(numbers)), f"{name} light on", motion, "on", on, mode="restart")
+        dark = None if area_id in _WITHOUT_DAYLIGHT else ("sun.sun", "below_horizon")
+        yield Automation(str(next(numbers)), f"{name} light on", motion, "on", on, dark, mode="restart")
         yield Automation(str(next(numbers)), f"{name} light off", motion, "off", off, mode="restart")
 
 

@@ -7,7 +7,10 @@ measurement share a third.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,15 +24,21 @@ from ingestor.storage.schema import event_id
 
 #: How long a write waits for another process's write (s).
 _BUSY_S: Final = 10.0
+_MAX_CACHED: Final = 100_000
+#: What no waiting cures.
+_REFUSED: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
 _Row = tuple[Any, ...]
 
 
 class EmbeddedStore:
-    """A store in one file. Opens its connection at the first use, so that each forked process has its own."""
+    """A store in one file. Opens its connection at the first use, and again in a forked process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._owner = 0
+        # Threads of one process share the connection, and a transaction must not be another's too.
+        self._lock = threading.Lock()
         self._series: dict[tuple[str, tables.Tags], int] = {}
 
     def write(self, points: Sequence[Point]) -> WriteResult:
@@ -38,22 +47,25 @@ class EmbeddedStore:
         refused = {fault.index for fault in rejected}
         accepted = [point for index, point in enumerate(points) if index not in refused]
         if accepted:
-            with _sqlite_errors(self._path), self._transaction() as connection:
-                new = self._insert(connection, accepted)
-            # Only now: a number from a transaction that failed may be given out again.
-            self._series.update(new)
+            with _sqlite_errors(self._path), self._lock:
+                with self._transaction() as connection:
+                    new = self._insert(connection, accepted)
+                # Only now: a number from a transaction that failed may be given out again.
+                if len(self._series) + len(new) > _MAX_CACHED:
+                    self._series.clear()
+                self._series.update(new)
         return WriteResult(len(accepted), rejected)
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
         """Yield stored events of our own schema, newest first."""
         statement, values = tables.selection(query)
-        with _sqlite_errors(self._path):
+        with _sqlite_errors(self._path), self._lock:
             rows = self._open().execute(statement, values).fetchall()
         yield from (_event(row) for row in rows)
 
     def check(self, *, write: bool = False) -> StoreInfo:
         """Say which SQLite answers; with `write`, try to take the write lock."""
-        with _sqlite_errors(self._path):
+        with _sqlite_errors(self._path), self._lock:
             if write:
                 with self._transaction():
                     pass
@@ -63,21 +75,22 @@ class EmbeddedStore:
 
     def close(self) -> None:
         """Close the file."""
-        if self._connection is not None:
+        if self._connection is not None and self._owner == os.getpid():
             self._connection.close()
-            self._connection = None
+        self._connection = None
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
+        if self._connection is None or self._owner != os.getpid():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL")
-            # A batch leaves the journal when it is written: so written must mean on disk.
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA cache_size = -32000")
-            for statement in tables.CREATE:
-                connection.execute(statement)
-            self._connection = connection
+            try:
+                _prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection, self._owner = connection, os.getpid()
+            # Another file may be there now, with other numbers.
+            self._series.clear()
         return self._connection
 
     @contextmanager
@@ -86,10 +99,12 @@ class EmbeddedStore:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            # After some errors SQLite has rolled back by itself.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")
 
     def _insert(self, connection: sqlite3.Connection, points: Sequence[Point]) -> dict[tuple[str, tables.Tags], int]:
         new: dict[tuple[str, tables.Tags], int] = {}
@@ -101,16 +116,50 @@ class EmbeddedStore:
                 number = new[key] = tables.series_number(connection, point)
             rows.setdefault(tables.table_of(point.measurement), []).append(tables.row_of(number, point))
         for table, found in rows.items():
-            connection.executemany(tables.UPSERT[table], found)
+            try:
+                connection.executemany(tables.UPSERT[table], found)
+            except UnicodeEncodeError:
+                connection.executemany(tables.UPSERT[table], [tables.clean_row(row) for row in found])
         return new
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Set a new connection up, and make the tables where they are not there."""
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        _switch_to_wal(connection)
+    # A batch leaves the journal when it is written: so written must mean on disk.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA cache_size = -32000")
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in tables.CREATE:
+            connection.execute(statement)
+        connection.execute("COMMIT")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Take the write-ahead log; SQLite does not wait by itself where another process does so at the same moment."""
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 @contextmanager
 def _sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        raise errors.StoreUnavailable(f"embedded store {path.name}: {error}") from error
+    except sqlite3.Error as error:
+        kind = errors.StoreRefused if getattr(error, "sqlite_errorcode", 0) in _REFUSED else errors.StoreUnavailable
+        raise kind(f"embedded store {path}: {error}") from error
+    except OSError as error:
+        raise errors.StoreUnavailable(f"embedded store {path}: {error}") from error
 
 
 def _event(row: _Row) -> StoredEvent:

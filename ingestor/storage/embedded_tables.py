@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from math import isfinite
 from typing import Any, Final
 
 from ingestor.events.point import FieldValue, Point, Tags
 from ingestor.storage.port import EventQuery, Rejection
 from ingestor.storage.schema import OTHERS, STATES
 
-__all__ = ["CREATE", "READ_COLUMNS", "UPSERT", "Tags", "fault_of", "row_of", "selection", "series_number", "table_of"]
+__all__ = [
+    "CREATE",
+    "READ_COLUMNS",
+    "UPSERT",
+    "Tags",
+    "clean_row",
+    "fault_of",
+    "is_finite",
+    "row_of",
+    "selection",
+    "series_number",
+    "table_of",
+]
 
 #: Fields with a column of their own, and their type for ever. `event_id` is made from series and time when read.
 _STATE_COLUMNS: Final[dict[str, type]] = {
@@ -37,6 +50,10 @@ _OTHER_COLUMNS: Final[dict[str, type]] = {
 _COLUMNS: Final = {"states": _STATE_COLUMNS, "events": _OTHER_COLUMNS, "points": {}}
 _SQL_TYPES: Final = {float: "REAL", str: "TEXT", bool: "INTEGER"}
 _TABLES: Final = {STATES: "states", OTHERS: "events"}
+#: Fields that need no thought: a column each, and `event_id`, which is made when it is read.
+_PLAIN: Final = {table: frozenset([*columns, "event_id"]) for table, columns in _COLUMNS.items()}
+#: The last nanosecond of 64 bits, as InfluxDB counts (in 2262).
+_LAST_NS: Final = 2**63 - 2
 READ_COLUMNS: Final = tuple(dict.fromkeys([*_STATE_COLUMNS, *_OTHER_COLUMNS]))
 
 
@@ -76,27 +93,59 @@ UPSERT: Final = {table: _upsert(table) for table in _COLUMNS}
 
 
 def fault_of(index: int, point: Point) -> Rejection | None:
-    """Return why a point cannot be stored: a field of another type than its column has for ever."""
-    for name, kind in _COLUMNS[table_of(point.measurement)].items():
-        value = point.fields.get(name)
-        if value is not None and type(value) is not kind:
-            series = dict(point.tags).get("series", "?")
-            detail = f"{name} of {series} is {value!r:.80}, and {name} is always {kind.__name__}"
+    """Return why a point cannot be stored: a time of more than 64 bits, a field of another type than its column."""
+    if not -_LAST_NS <= point.time_ns <= _LAST_NS:
+        detail = f"{_series_of(point)}: {point.time_ns} ns is beyond what a store can hold"
+        return Rejection(index, "time_out_of_range", detail)
+    columns = _COLUMNS[table_of(point.measurement)]
+    stored = False
+    for name, value in point.fields.items():
+        kind = columns.get(name)
+        if kind is not None and type(value) is not kind:
+            detail = f"{_series_of(point)}: {name} is {value!r:.80}, and {name} is always {kind.__name__}"
             return Rejection(index, "field_type_conflict", detail)
-    return None
+        stored = stored or is_finite(value)
+    return None if stored else Rejection(index, "no_field", "no field of this point can be stored")
+
+
+def _series_of(point: Point) -> str:
+    return dict(point.tags).get("series", point.measurement)
+
+
+def is_finite(value: FieldValue) -> bool:
+    """Tell whether a store can hold a value: a number that is not finite is left out everywhere."""
+    return type(value) is not float or isfinite(value)
 
 
 def row_of(number: int, point: Point) -> tuple[Any, ...]:
     """Return the values of a point for the upsert of its table."""
+    fields = point.fields
     columns = _COLUMNS[table_of(point.measurement)]
-    extra = {name: value for name, value in point.fields.items() if name not in columns and name != "event_id"}
-    known = [point.fields.get(name) for name in columns]
-    return number, point.time_ns, *known, json.dumps(extra) if extra else None
+    # SQLite keeps what is not a number as NULL; the infinite it would keep.
+    known = [fields.get(name) for name in columns]
+    if fields.keys() <= _PLAIN[table_of(point.measurement)] and is_finite(fields.get("value", 0.0)):
+        return number, point.time_ns, *known, None
+    extra = {
+        name: _clean(value)
+        for name, value in fields.items()
+        if name not in columns and name != "event_id" and is_finite(value)
+    }
+    known = [_clean(value) if value is not None and is_finite(value) else None for value in known]
+    return number, point.time_ns, *known, json.dumps(extra, ensure_ascii=False) if extra else None
+
+
+def clean_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a row whose text is UTF-8: half of a surrogate pair, which JSON can bring, is no text to SQLite."""
+    return tuple(_clean(value) for value in row)
+
+
+def _clean(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def series_number(connection: sqlite3.Connection, point: Point) -> int:
     """Return the number of a point's series; gives it one where it has none."""
-    tags = dict(point.tags)
+    tags = {name: _clean(value) for name, value in point.tags}
     text = json.dumps(sorted(tags.items()), ensure_ascii=False)
     connection.execute(
         "INSERT OR IGNORE INTO series (measurement, tags, home, series, domain) VALUES (?, ?, ?, ?, ?)",

@@ -75,7 +75,8 @@ class SampledDispatcher(EventDispatcher):
         if is_task and not self._sample.wants(type, str(fields.get("uuid"))):
             return None
         sent = super().send(type, *args, **fields)
-        if self.buffer_group and (not is_task or time.monotonic() - self._written_at >= _FLUSH_EVERY_S):
+        gathers = bool(self.buffer_group)  # type: ignore[attr-defined]  # celery-types does not list it
+        if gathers and (not is_task or time.monotonic() - self._written_at >= _FLUSH_EVERY_S):
             # A heartbeat every two seconds takes along what the last task left.
             self._written_at = time.monotonic()
             if self._write_soon is not None:

@@ -34,6 +34,8 @@ TARGETS: Final = ("store",)
 _MAX_DELIVERIES: Final = 30_000
 _MAX_FRAMES_LOOKED_AT: Final = 100_000
 _MARKS_EVERY_S: Final = 0.1
+#: Batches under way when all is well: 40 a second for 0.1 s, and as long again until their marks are read.
+_BUSY_BATCHES: Final = 16
 _STATE_AWAY_S: Final = 1.0
 _LAST_SENDING_S: Final = 2.0
 _STOP_S: Final = 6.0
@@ -50,7 +52,10 @@ class Intake:
         self._sending = Loop("sender", sender.step)
         self._settling = Loop("done-marks", self._take_marks)
         self._state_error: str | None = None
-        self.sink = Batcher(home, source, journal, settings.batch, on_group=self._sending.wake)
+        self.sink = Batcher(home, source, journal, settings.batch, on_group=self._sending.wake, is_busy=self._is_busy)
+
+    def _is_busy(self) -> bool:
+        return self._sender.under_way > _BUSY_BATCHES
 
     def start(self) -> None:
         """Begin; first take the marks that were left for an earlier run, so that what is done is not sent again."""

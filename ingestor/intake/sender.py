@@ -241,6 +241,11 @@ class Sender:
         return True
 
     @property
+    def under_way(self) -> int:
+        """Batches that were sent and are not done."""
+        return len(self._flights)
+
+    @property
     def waiting(self) -> int:
         """Batches that were never sent in this run."""
         return self._journal.unsent + (self._ahead is not None)

@@ -30,7 +30,10 @@ class Stage:
         self.disk = SlowDisk()
         self.journal = Journal(folder, LIMITS, disk=self.disk)
         self.groups = 0
-        self.batcher = Batcher("home", "websocket", self.journal, batch, on_group=self._group)
+        self.busy = False
+        self.batcher = Batcher(
+            "home", "websocket", self.journal, batch, on_group=self._group, is_busy=lambda: self.busy
+        )
 
     def _group(self) -> None:
         self.groups += 1
@@ -300,3 +303,18 @@ def test_many_threads_may_add_and_nothing_is_missing(stage_with: Callable[..., S
     for start in range(0, 1000, 250):
         own = [number for number in received if start <= number < start + 250]
         assert own == sorted(own)
+
+
+def test_a_batch_stays_open_longer_while_others_wait_to_be_written(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "home-busy", BatchSettings(flush_after_s=0.001, busy_flush_after_s=NEVER))
+    stage.batcher.start()
+
+    stage.batcher.add(frame(1))
+    wait_for(lambda: stage.batcher.status().journaled == 1)
+    stage.busy = True
+    stage.batcher.add(frame(2))
+    stage.batcher.add(frame(3))
+    stage.close()
+
+    assert stage.batcher.status().batches == 2
+    assert stage.batcher.status().journaled == 3

@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import structlog
+
 from ingestor.demo import main
 from ingestor.demo.home import NEWEST
 from ingestor.demo.misbehaviour import Misbehaviour
@@ -41,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the demo home with these arguments."""
+    if not structlog.is_configured():  # standard output is for programs: a line of JSON where it is, one for its load
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     options = vars(parser().parse_args(arguments))
     wrong = Misbehaviour(
         refuse_token=options.pop("refuse_token"),

@@ -20,6 +20,8 @@ MOST_PENDING: Final = 4096
 #: Above this many for `PEAK_FOR_S` a client is cut as well.
 PEAK_PENDING: Final = 1024
 PEAK_FOR_S: Final = 10.0
+#: In 2024.3.
+SHORT_PEAK_FOR_S: Final = 5.0
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -41,6 +43,7 @@ class Client:
         self._sent_all = asyncio.Event()
         self._sent_all.set()
         self._modern = modern
+        self._peak_for_s = PEAK_FOR_S if modern else SHORT_PEAK_FOR_S
         self._queue: deque[tuple[int, bytes]] = deque()
         self._pending = 0
         self._wake = asyncio.Event()
@@ -78,8 +81,8 @@ class Client:
         now = asyncio.get_running_loop().time()
         if self._over_peak_since is None:
             self._over_peak_since = now
-        elif now - self._over_peak_since > PEAK_FOR_S:
-            self._cut_slow(f"stayed over {PEAK_PENDING} pending messages for {PEAK_FOR_S:g} s")
+        elif now - self._over_peak_since > self._peak_for_s:
+            self._cut_slow(f"stayed over {PEAK_PENDING} pending messages for {self._peak_for_s:g} s")
 
     def send_result(self, number: int, result: Any = None) -> None:
         """Answer a command."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import structlog
+
 from ingestor.demo import services
 from ingestor.demo.client import Client
 from ingestor.demo.clock import SECOND_US
@@ -21,6 +23,13 @@ Message = dict[str, Any]
 Handler = Callable[[DemoHome, Client, Message], None]
 
 _FOREVER_US: Final = 2**62
+_RELATED_SINCE_2024: Final = (
+    *("area", "automation", "automation_blueprint", "config_entry", "device", "entity", "group", "person"),
+    *("scene", "script", "script_blueprint"),
+)
+_RELATED_LATER: Final = ("floor", "integration", "label")
+
+_log: Final = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,9 @@ def handle(home: DemoHome, client: Client, message: Any) -> None:
         command.handler(home, client, message)
     except RefusedError as refusal:
         client.send_error(number, refusal.code, str(refusal))
+    except Exception:  # noqa: BLE001 - as Home Assistant does: whatever went wrong, the connection lives
+        _log.exception("demo_command_failed", command=kind)
+        client.send_error(number, "unknown_error", "Unknown error")
     client.last_id = number
 
 
@@ -227,7 +239,12 @@ def _is_entity_id(text: Any) -> bool:
 
 
 def _related(home: DemoHome, client: Client, message: Message) -> None:
-    client.send_result(message["id"], home.registry.related(message["item_type"], message["item_id"]))
+    kind = message["item_type"]
+    known = sorted((*_RELATED_SINCE_2024, *(_RELATED_LATER if home.modern else ())))
+    if kind not in known:
+        text = f"value must be one of {known} for dictionary value @ data['item_type']. Got {kind!r}"
+        raise RefusedError("invalid_format", text)
+    client.send_result(message["id"], home.registry.related(kind, message["item_id"]))
 
 
 def _routine_config(kind: str) -> Handler:

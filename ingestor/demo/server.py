@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, Final
@@ -32,6 +33,13 @@ _TICK_S: Final = 0.02
 _WRITE_LIMIT: Final = 2**20
 
 _log: Final = structlog.get_logger(__name__)
+
+
+def _quiet() -> logging.Logger:
+    """Return a logger for `websockets` that does not report each client that came and went without a handshake."""
+    logger = logging.getLogger("ingestor.demo.websockets")
+    logger.setLevel(logging.CRITICAL)
+    return logger
 
 
 class DemoServer:
@@ -88,6 +96,7 @@ class DemoServer:
             close_timeout=0.3,
             write_limit=_WRITE_LIMIT,
             server_header="",
+            logger=_quiet(),
         )
         if self._alive:
             self.spawn(self._live())
@@ -143,6 +152,8 @@ class DemoServer:
         writer = asyncio.get_running_loop().create_task(client.write())
         try:
             await self._converse(client)
+        except Exception:  # noqa: BLE001 - a fault of the demo's own is shown, and ends this one connection alone
+            _log.exception("demo_client_failed")
         finally:
             self.clients.discard(client)
             client.close()

@@ -255,6 +255,11 @@ def test_ping_is_answered_by_pong_alone(peer: Peer) -> None:
         ({"id": 4, "type": "unsubscribe_events", "subscription": 99}, "not_found", "Subscription not found."),
         ({"id": 4, "type": "config/entity_registry/get", "entity_id": "light.none"}, "not_found", "Entity not found"),
         ({"id": 4, "type": "automation/config", "entity_id": "automation.none"}, "not_found", "Entity not found"),
+        (
+            {"id": 4, "type": "search/related", "item_type": "moon", "item_id": "x"},
+            "invalid_format",
+            "value must be one of",
+        ),
     ],
 )
 def test_errors_have_these_codes_and_words(peer: Peer, message: Any, code: str, words: str) -> None:

@@ -50,7 +50,8 @@ def decode_zigbee2mqtt(frame: Frame, first_slot: int, _carries: frozenset[str]) 
 def decode_tasmota(frame: Frame, first_slot: int, _carries: frozenset[str]) -> list[Event | errors.Rejected]:
     """Return an event for each value that a Tasmota device tells: `mqtt.tasmota-plug-ENERGY-Power`."""
     require_kept(frame)
-    _, *device, subject = frame.topic.split("/")
+    _, _, path = frame.topic.partition("/")
+    *device, subject = path.split("/")
     if subject == "LWT" or subject.startswith("POWER"):
         return readings(frame, first_slot, [(entity_name("tasmota", *device, subject), text_of(frame.payload), None)])
     body = checked(mqtt_models.DEVICE, decoding.loads(frame.payload))

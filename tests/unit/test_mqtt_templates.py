@@ -1,0 +1,146 @@
+"""Value templates as zigbee2mqtt, Tasmota and others publish them; the expected states are what HA 2024.3.3 gave."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ingestor import errors
+from ingestor.events import mqtt_jinja
+from ingestor.events.mqtt_templates import evaluate, parse_plain
+
+PUBLISHED = [
+    # zigbee2mqtt: one key
+    ("{{ value_json.temperature }}", '{"temperature":21.5,"humidity":48}', "21.5"),
+    ("{{ value_json['temperature'] }}", '{"temperature":21.0}', "21.0"),
+    ("{{ value_json.linkquality }}", '{"linkquality":255}', "255"),
+    ("{{ value_json.battery }}", '{"battery":null}', "unknown"),
+    ("{{ value_json.contact }}", '{"contact":true}', "True"),
+    ("{{ value_json.occupancy }}", '{"occupancy":false}', "False"),
+    ("{{ value_json.action }}", '{"action":"single"}', "single"),
+    ("{{ value_json.action }}", '{"action":""}', ""),
+    ("{{ value_json.state }}", '{"state":"ON","brightness":254}', "ON"),
+    ("{{ value_json['state_left'] }}", '{"state_left":"OFF"}', "OFF"),
+    ("{{ value_json['update']['state'] }}", '{"update":{"state":"idle","installed_version":16}}', "idle"),
+    ("{{ value_json['update']['installed_version'] }}", '{"update":{"installed_version":16777216}}', "16777216"),
+    ("{{ value_json.color_temp_startup }}", '{"color_temp_startup":"previous"}', "previous"),
+    ("{{ value_json.color }}", '{"color":{"x":0.3,"y":0.4}}', "{'x': 0.3, 'y': 0.4}"),
+    ("{{ value_json.missing }}", '{"temperature":1}', ""),
+    ("{{ value_json.last_seen }}", '{"last_seen":"2024-03-01T10:00:00+01:00"}', "2024-03-01T10:00:00+01:00"),
+    # zigbee2mqtt: with logic
+    ('{% if value_json.state == "OPEN" %}open{% else %}closed{% endif %}', '{"state":"OPEN"}', "open"),
+    ('{{ value_json.state if value_json.state is defined else "unknown" }}', "{}", "unknown"),
+    ("{{ value_json.position | int }}", '{"position":"57"}', "57"),
+    (
+        "{% if value_json.lock_state == 'locked' %}LOCK{% else %}UNLOCK{% endif %}",
+        '{"lock_state":"locked"}',
+        "LOCK",
+    ),
+    (
+        "{% set values = {'idle':'off','heat':'heating','cool':'cooling','fan_only':'fan'} %}"
+        "{{ values[value_json.running_state] }}",
+        '{"running_state":"heat"}',
+        "heating",
+    ),
+    ('{"{{ value_json.state }}"}', '{"state":"x"}', '{"x"}'),
+    ("{{ value_json.state }}", '{"state":"online"}', "online"),
+    # Tasmota (its native discovery, and the older one of version 9)
+    ("{{value_json.POWER}}", '{"Time":"2024-03-01T10:00:00","POWER":"ON"}', "ON"),
+    ("{{value_json['ENERGY'].Power}}", '{"ENERGY":{"Total":1.5,"Power":42}}', "42"),
+    ("{{value_json['ENERGY'].Total}}", '{"ENERGY":{"Total":0.001}}', "0.001"),
+    ("{{value_json['AM2301'].Temperature}}", '{"AM2301":{"Temperature":19.8,"Humidity":60.1}}', "19.8"),
+    ("{{value_json['DS18B20-1'].Temperature}}", '{"DS18B20-1":{"Id":"0316","Temperature":23.1}}', "23.1"),
+    ("{{value_json.Wifi.RSSI}}", '{"Wifi":{"AP":1,"RSSI":82}}', "82"),
+    ("{{value_json['Wifi']['Signal']}}", '{"Wifi":{"Signal":-59}}', "-59"),
+    ("{{ value_json.StatusSNS.ENERGY.Voltage | default(0) }}", '{"StatusSNS":{"ENERGY":{}}}', "0"),
+    ("{{ value_json.ENERGY.Power[0] }}", '{"ENERGY":{"Power":[12,34]}}', "12"),
+    ("{{ value_json['COUNTER'].C1 | float / 1000 }}", '{"COUNTER":{"C1":1234}}', "1.234"),
+    ("{{ value_json.UptimeSec }}", '{"UptimeSec":86400}', "86400"),
+    ("{{ value }}", "ON", "ON"),
+    ("{{ value | upper }}", "online", "ONLINE"),
+    # Others: ESPHome, rtl_433, OpenMQTTGateway, people's own
+    ("{{ value|float }}", "21", "21.0"),
+    ("{{ value | float | round(1) }}", "21.46", "21.5"),
+    ("{{ value_json.temperature_C | round(1) }}", '{"temperature_C":21.46}', "21.5"),
+    ("{{ float(value|int) * 0.01 }}", "2150", "21.5"),
+    ("{{ float(value_json.battery_ok) * 99 + 1 }}", '{"battery_ok":1}', "100.0"),
+    ("{{ (float(value|float) * 1.8) + 32 }}", "10", "50.0"),
+    ("{{ ((float(value_json.wind_avg_km_h) / 3.6) | round(2)) }}", '{"wind_avg_km_h":36}', "10.0"),
+    ("{{ value_json.tempc | is_defined }}", '{"tempc":5.25}', "5.25"),
+    ("{{ value_json.rssi | int(-100) }}", '{"rssi":"bad"}', "-100"),
+    ("{{ value | round }}", "20.5", "20"),
+    ("{{ value_json.a | round(0) }}", '{"a":7.6}', "8"),
+    ("{{ value.split(',')[1] }}", "1,2,3", "2"),
+    ("{{ iif(value == 'open', 'ON', 'OFF') }}", "open", "ON"),
+    ("{{ 'ON' if value_json.heap | int > 1000 else 'OFF' }}", '{"heap":20000}', "ON"),
+    ("{{ value_json.list | join(';') }}", '{"list":[1,2]}', "1;2"),
+    ("{{ value | replace('°C', '') | trim }}", " 21 °C ", "21"),
+    ("{{ value_json.power | multiply(0.1) | round(1) }}", '{"power":425}', "42.5"),
+    ("{{ value | regex_replace('[^0-9.]', '') }}", "a1.5b", "1.5"),
+    ("  {{ value_json.x }}\n", '{"x":" y "}', "y"),
+]
+
+
+@pytest.mark.parametrize(("template", "payload", "expected"), PUBLISHED)
+def test_a_published_template_evaluates_as_home_assistant_would(template: str, payload: str, expected: str) -> None:
+    assert evaluate(template, payload) == expected
+
+
+def test_at_least_thirty_published_templates_are_held_against_home_assistant() -> None:
+    assert len({template for template, _, _ in PUBLISHED}) >= 30
+
+
+@pytest.mark.parametrize(("template", "payload", "expected"), PUBLISHED)
+def test_jinja_agrees_wherever_a_template_is_read_without_it(template: str, payload: str, expected: str) -> None:
+    if parse_plain(template) is None:
+        pytest.skip("this one takes Jinja anyway")
+
+    rendered = mqtt_jinja.render(template, payload).strip()
+
+    assert ("unknown" if rendered == "None" else rendered) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "payload"),
+    [
+        ("{{ states('sensor.x') }}", "1"),
+        ("{{ value_json.x | float }}", '{"x":"abc"}'),
+        ("{{ value_json.q | is_defined }}", "{}"),
+        ("{{ value_json.a.b }}", '{"x":1}'),
+        ("{{ value_json.x }}", "no json"),
+        ("{{ value | no_such_filter }}", "1"),
+        ("{% if %}", "1"),
+        ("{{ ''.__class__.__mro__ }}", "1"),
+        ("{{ 1 / 0 }}", "1"),
+    ],
+)
+def test_a_template_that_cannot_be_evaluated_is_named(template: str, payload: str) -> None:
+    with pytest.raises(errors.InvalidEvent) as raised:
+        evaluate(template, payload)
+
+    assert raised.value.reason == "template_failed"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 'a' * 1000000000 }}",
+        "{{ 9 ** 99999999 }}",
+        "{% for a in range(1000) %}{% for b in range(1000) %}{{ a }}{% endfor %}{% endfor %}",
+        "{{ range(1000000000) | list }}",
+        "{{ 'a'.ljust(1000000000) }}",
+        "{{ '%1000000000d' % 1 }}",
+        "{{ '{:1000000000}'.format(1) }}",
+        "{% set a = 'aaaaaaaaaa' %}" + "{% set a = a ~ a %}" * 40 + "{{ a }}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{{ ('a,' + 'b' * 10).replace('a', 'b' * 100000) }}",
+    ],
+)
+def test_a_template_can_neither_grow_nor_run_without_bound(template: str) -> None:
+    started = time.monotonic()
+
+    with pytest.raises(errors.InvalidEvent):
+        evaluate(template, "1")
+
+    assert time.monotonic() - started < 5

@@ -40,6 +40,8 @@ def ha_point(event: Event) -> Point | None:
     attributes = event.attributes or {}
     unit = attributes.get("unit_of_measurement")
     measurement = str(unit) if unit else event.entity_id
+    if measurement.startswith("#"):
+        return None  # on a line this is a comment: Home Assistant sends it, and the database keeps nothing
     fields = _state_fields(event.state)
     for key, value in attributes.items():
         if key != "unit_of_measurement" or not unit:
@@ -62,7 +64,10 @@ def _state_fields(state: str) -> dict[str, FieldValue]:
 
 def _add_attribute(fields: dict[str, FieldValue], key: str, value: Any) -> None:
     """Add an attribute as a number where it can be one, else as text, and then also as the number of its digits."""
-    if key in fields:
+    if not key:
+        return
+    # No field of InfluxDB is called "time"; newer versions of Home Assistant add the underscore here too.
+    if key in fields or key == "time":
         key = f"{key}_"
     try:
         fields[key] = float(value)

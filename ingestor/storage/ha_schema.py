@@ -47,6 +47,8 @@ def ha_point(event: Event) -> Point | None:
         if key != "unit_of_measurement" or not unit:
             _add_attribute(fields, key, value)
     finite = {key: value for key, value in fields.items() if not isinstance(value, float) or math.isfinite(value)}
+    if not finite:
+        return None
     tags = (("domain", domain), ("entity_id", object_id))
     time_us = event.time_us if event.time_fired_us is None else event.time_fired_us
     return Point(measurement, tags, finite, time_us * 1000, event.slot)

@@ -38,8 +38,10 @@ PUBLISHED = [
         "LOCK",
     ),
     (
-        "{% set values = {'idle':'off','heat':'heating','cool':'cooling','fan_only':'fan'} %}"
-        "{{ values[value_json.running_state] }}",
+        (
+            "{% set values = {'idle':'off','heat':'heating','cool':'cooling','fan_only':'fan'} %}"
+            "{{ values[value_json.running_state] }}"
+        ),
         '{"running_state":"heat"}',
         "heating",
     ),

@@ -55,6 +55,8 @@ _PAYLOADS: Final[dict[str, tuple[tuple[str, tuple[str, ...], str], ...]]] = {
     ),
     "device_tracker": (("home", ("payload_home",), "home"), ("not_home", ("payload_not_home",), "not_home")),
 }
+#: What has no state of its own, whatever its device shares.
+_STATELESS: Final = frozenset({"button", "scene", "notify", "tag", "device_automation", "camera", "image", "climate"})
 _MAX_ENTITIES: Final = 50_000
 
 
@@ -158,7 +160,7 @@ class Discovery:
         yield from self._entity(component, object_id, whole)
 
     def _entity(self, component: str, object_id: str, config: dict[str, Any]) -> Iterator[tuple[str, DiscoveredEntity]]:
-        if "state_topic" not in config or len(self._by_config) >= _MAX_ENTITIES:
+        if "state_topic" not in config or component in _STATELESS or len(self._by_config) >= _MAX_ENTITIES:
             return
         try:
             read = DiscoveryConfig.model_validate(_with_base(config))

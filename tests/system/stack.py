@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 
@@ -111,20 +112,11 @@ class Stack:
             return {}
         return answer
 
-    def pids(self, words: str) -> list[int]:
-        """Return the processes of this stack whose command line has these words."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                environ = (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if words in line and f"HA_INGESTOR_DATA_DIR={self.folder}".encode() in environ:
-                found.append(int(entry.name))
-        return found
+    def pids(self, words: str = "") -> list[int]:
+        """Return the processes under this stack's supervisor whose command line has these words."""
+        assert self.process is not None
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return [child.pid for child in family if words in " ".join(child.cmdline())]
 
 
 @pytest.fixture

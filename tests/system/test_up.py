@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import requests
 
 from tests.system.stack import ROOT, Stack, wait_until
@@ -23,13 +24,14 @@ def test_a_newcomer_sees_the_demo_homes_events_with_areas_within_thirty_seconds(
 
     stack = stack_factory()
     events = wait_until(
-        lambda: [event for event in stack.events("--limit", "200") if event.get("area", "-") != "-"],
+        lambda: [event for event in stack.events("--limit", "200") if event["tags"]["area"] != "-"],
         30,
         "events with areas",
     )
 
     assert time.monotonic() - started < 30
-    assert {"entity_id", "state", "area", "device", "time"} <= events[0].keys()
+    assert {"area", "device"} <= events[0]["tags"].keys()
+    assert {"entity_id", "state", "event_id"} <= events[0]["fields"].keys()
     for where in (stack.api, stack.flower, str(stack.folder), "ha-ingestor events"):
         assert where in stack.printed()
 
@@ -38,18 +40,19 @@ def test_everything_stops_within_ten_seconds_and_leaves_no_process(stack_factory
     stack = stack_factory()
     wait_until(lambda: stack.events("--limit", "1"), 30, "a first event")
 
+    family = stack.pids()
     code, took_s = stack.stop()
 
     assert code == 0, stack.printed()
     assert took_s < 10
-    assert stack.pids("ingestor") == []
-    assert stack.pids("valkey") == []
+    assert len(family) > 10
+    assert not [pid for pid in family if psutil.pid_exists(pid)]
 
 
 def test_what_dies_is_started_again_and_it_is_said(stack_factory: StackFactory) -> None:
     stack = stack_factory()
     wait_until(lambda: stack.events("--limit", "1"), 30, "a first event")
-    victim = stack.pids("worker enrich")[0]
+    victim = stack.pids("-Q enrich")[0]
 
     os.kill(victim, signal.SIGKILL)
 
@@ -79,7 +82,7 @@ def test_health_metrics_and_celerys_own_tools_answer(stack_factory: StackFactory
     stack = stack_factory()
     wait_until(lambda: stack.events("--limit", "1"), 30, "a first event")
 
-    health = wait_until(lambda: (answer := stack.health()).get("status") == "healthy" and answer, 30, "all healthy")
+    health = wait_until(lambda: (answer := stack.health()).get("status") == "ok" and answer, 30, "all healthy")
     metrics = requests.get(f"{stack.api}/metrics", timeout=5).text
     live = requests.get(f"{stack.api}/livez", timeout=5)
     ready = requests.get(f"{stack.api}/readyz", timeout=5)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,13 +13,11 @@ import structlog
 from ingestor.demo import services
 from ingestor.demo.client import Client
 from ingestor.demo.clock import SECOND_US
+from ingestor.demo.command_schema import Command, Handler, Message, check
 from ingestor.demo.home import DemoHome
 from ingestor.demo.recorder import Asked
 from ingestor.demo.registry import CHANGEABLE, RefusedError
 from ingestor.homeassistant.event_types import OPEN_TO_ALL
-
-Message = dict[str, Any]
-Handler = Callable[[DemoHome, Client, Message], None]
 
 _FOREVER_US: Final = 2**62
 _RELATED_SINCE_2024: Final = (
@@ -30,17 +27,6 @@ _RELATED_SINCE_2024: Final = (
 _RELATED_LATER: Final = ("floor", "integration", "label")
 
 _log: Final = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What a command needs: a handler, its keys with their types, and maybe an admin."""
-
-    handler: Handler
-    required: dict[str, type] = field(default_factory=dict)
-    optional: dict[str, type | tuple[type, ...]] = field(default_factory=dict)
-    admin: bool = False
-    since: tuple[int, int] = (0, 0)
 
 
 def handle(home: DemoHome, client: Client, message: Any) -> None:
@@ -58,7 +44,7 @@ def handle(home: DemoHome, client: Client, message: Any) -> None:
         client.send_error(number, "unknown_command", "Unknown command.")
         return
     try:
-        _check(command, client, message)
+        check(command, client, message)
         command.handler(home, client, message)
     except RefusedError as refusal:
         client.send_error(number, refusal.code, str(refusal))
@@ -79,24 +65,6 @@ def _head(message: Any) -> tuple[int | None, str]:
 def _version(home: DemoHome) -> tuple[int, int]:
     year, month = home.ha_version.split(".")[:2]
     return int(year), int(month)
-
-
-def _check(command: Command, client: Client, message: Message) -> None:
-    """Raise what Home Assistant's schema would."""
-    if command.admin and not client.is_admin:
-        raise RefusedError("unauthorized", "Unauthorized")
-    for key in command.required:
-        if key not in message:
-            raise RefusedError("invalid_format", f"required key not provided @ data['{key}']. Got None")
-    known = {"id": int, "type": str, **command.required, **command.optional}
-    for key, value in message.items():
-        if key not in known:
-            raise RefusedError("invalid_format", f"extra keys not allowed @ data['{key}']. Got {value!r}")
-        wanted = known[key]
-        if not isinstance(value, wanted) and not (wanted is bool and value in (0, 1)):
-            name = wanted.__name__ if isinstance(wanted, type) else wanted[0].__name__
-            text = f"expected {name} for dictionary value @ data['{key}']. Got {value!r}"
-            raise RefusedError("invalid_format", text)
 
 
 def _features(home: DemoHome, client: Client, message: Message) -> None:
@@ -242,7 +210,8 @@ def _related(home: DemoHome, client: Client, message: Message) -> None:
     kind = message["item_type"]
     known = sorted((*_RELATED_SINCE_2024, *(_RELATED_LATER if home.modern else ())))
     if kind not in known:
-        text = f"value must be one of {known} for dictionary value @ data['item_type']. Got {kind!r}"
+        wanted = f"expected ItemType or one of {str(known)[1:-1]}" if home.modern else f"value must be one of {known}"
+        text = f"{wanted} for dictionary value @ data['item_type']. Got {kind!r}"
         raise RefusedError("invalid_format", text)
     client.send_result(message["id"], home.registry.related(kind, message["item_id"]))
 

@@ -90,30 +90,40 @@ class Recorder:
         if asked.include_start and begin and rows[begin - 1].updated_us < until_us:
             before = rows[begin - 1]
             chosen.insert(0, Row(before.state, before.attributes, asked.start_us, asked.start_us))
+        raw = self._bus.modern
         if asked.minimal:
-            yield from _minimal(chosen, asked)
+            yield from _minimal(chosen, asked, raw=raw)
         else:
-            yield from (_shown(row, with_attributes=not asked.no_attributes) for row in chosen)
+            yield from (_shown(row, with_attributes=not asked.no_attributes, raw=raw) for row in chosen)
 
 
 def _updated(row: Row) -> int:
     return row.updated_us
 
 
-def _minimal(rows: list[Row], asked: Asked) -> Iterator[dict[str, Any]]:
+def _minimal(rows: list[Row], asked: Asked, *, raw: bool) -> Iterator[dict[str, Any]]:
     """Show the first row in full, of the others those alone whose state is another one."""
     if rows:
-        yield _shown(rows[0], with_attributes=not asked.no_attributes)
+        yield _shown(rows[0], with_attributes=not asked.no_attributes, raw=raw)
     for before, row in pairwise(rows):
         if row.state != before.state:
-            yield {"s": row.state, "lu": row.changed_us / SECOND_US}
+            yield {"s": row.state, "lu": _seconds(row.changed_us, raw=raw)}
 
 
-def _shown(row: Row, *, with_attributes: bool) -> dict[str, Any]:
+def _shown(row: Row, *, with_attributes: bool, raw: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {"s": row.state}
     if with_attributes:
         shown["a"] = row.attributes
-    shown["lu"] = row.updated_us / SECOND_US
+    shown["lu"] = _seconds(row.updated_us, raw=raw)
     if row.changed_us != row.updated_us:
-        shown["lc"] = row.changed_us / SECOND_US
+        shown["lc"] = _seconds(row.changed_us, raw=raw)
     return shown
+
+
+def _seconds(time_us: int, *, raw: bool) -> float:
+    """Return seconds as the database has them: later versions keep the clock's, with parts of a microsecond.
+
+    `datetime.fromtimestamp` makes the same microsecond of them, as Home Assistant does; `round(seconds * 1e6)` not always.
+    """
+    part = (time_us % 3 - 1) / 4 if raw else 0.0
+    return (time_us + part) / SECOND_US

@@ -321,6 +321,20 @@ def test_minimal_history_shows_attributes_of_the_first_row_alone_and_no_repetiti
     assert [(row["s"], row.get("a")) for row in rows] == [("1", {"step": 1}), ("2", None)]
 
 
+@pytest.mark.parametrize("version", ["2024.3.3", "2026.2.3"])
+def test_the_seconds_of_a_history_row_are_the_time_of_the_state(version: str) -> None:
+    clock = ManualClock(MORNING_US + 123_456)
+    home = DemoHome(entities=10, clock=clock, ha_version=version)
+    home.begin()
+    changes = [home.set_state("sensor.probe", str(number)) for number in range(200)]
+    clock.advance(5)
+
+    rows = home.recorder.history(Asked(0, 2**62, ["sensor.probe"]))["sensor.probe"]
+
+    live = [event.new.as_dict()["last_updated"] for event in changes if event and event.new]
+    assert [datetime.fromtimestamp(row["lu"], UTC) for row in rows] == [datetime.fromisoformat(time) for time in live]
+
+
 @pytest.mark.parametrize(("version", "reported"), [("2024.3.3", False), ("2024.5.0", True), ("2026.2.3", True)])
 def test_states_say_when_they_were_last_reported_since_2024_5(version: str, reported: bool) -> None:
     home = DemoHome(entities=10, ha_version=version, clock=ManualClock())

@@ -123,7 +123,7 @@ def _shown(row: Row, *, with_attributes: bool, raw: bool) -> dict[str, Any]:
 def _seconds(time_us: int, *, raw: bool) -> float:
     """Return seconds as the database has them: later versions keep the clock's, with parts of a microsecond.
 
-    `datetime.fromtimestamp` makes the same microsecond of them, as Home Assistant does; `round(seconds * 1e6)` not always.
+    `datetime.fromtimestamp` makes the same microsecond of them, as Home Assistant does; `round(lu * 1e6)` not always.
     """
     part = (time_us % 3 - 1) / 4 if raw else 0.0
     return (time_us + part) / SECOND_US

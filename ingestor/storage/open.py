@@ -17,14 +17,18 @@ _FORMS = (
     "sqlite://, sqlite:///path, influxdb1://host:8086/database, influxdb2://host:8086/bucket?org=ORG"
     " or influxdb3://host:8181/database"
 )
+_YES = frozenset({"1", "true", "yes", "on"})
+_NO = frozenset({"0", "false", "no", "off"})
 
 
 def open_store(settings: StorageSettings, data_dir: Path) -> Store:
     """Return the store that `storage.url` names; connects to nothing yet. Raises InvalidSettings."""
     parts = urlsplit(settings.url)
     if parts.scheme == "sqlite":
-        path = unquote(parts.path.removeprefix("/")) if parts.path not in ("", "/") else ""
-        return EmbeddedStore(Path(path) if path else data_dir.absolute() / "events.sqlite")
+        if parts.netloc:
+            raise errors.InvalidSettings(f"storage.url: a path has three slashes: sqlite:///{parts.netloc}{parts.path}")
+        path = unquote(parts.path.removeprefix("/"))
+        return EmbeddedStore(Path(path).expanduser() if path else data_dir.absolute() / "events.sqlite")
     if parts.scheme not in ("influxdb1", "influxdb2", "influxdb3"):
         raise errors.InvalidSettings(f"storage.url: {settings.url!r} is none of {_FORMS}")
     return _open_influx(parts.scheme, _address(parts, settings))
@@ -49,17 +53,21 @@ def _address(parts: SplitResult, settings: StorageSettings) -> Address:
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     if not parts.hostname or not database:
         raise errors.InvalidSettings(f"storage.url: {settings.url!r} names no host or no database; write {_FORMS}")
+    if parts.username or parts.password:
+        raise errors.InvalidSettings("storage.url: user and password belong into storage.token, as user:password")
     if unknown := set(options) - {"org", "tls"}:
         raise errors.InvalidSettings(f"storage.url: unknown option {sorted(unknown)}; org and tls are known")
     if parts.scheme == "influxdb2" and "org" not in options:
         raise errors.InvalidSettings(
             "storage.url: InfluxDB 2 needs its organisation: influxdb2://host:8086/bucket?org=ORG"
         )
-    secure = options.get("tls", "").lower() in ("1", "true", "yes")
+    tls = options.get("tls", "false").lower()
+    if tls not in _YES | _NO:
+        raise errors.InvalidSettings(f"storage.url: tls is {tls!r}, and must be true or false")
     port = parts.port or (8181 if parts.scheme == "influxdb3" else 8086)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return Address(
-        base_url=f"{'https' if secure else 'http'}://{host}:{port}",
+        base_url=f"{'https' if tls in _YES else 'http'}://{host}:{port}",
         database=database,
         org=options.get("org", ""),
         token=settings.token.get_secret_value() if settings.token else "",

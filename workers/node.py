@@ -60,6 +60,8 @@ class NodeLife:
     def _watch_registry(self) -> None:
         state = bootstrap.open_state(self._settings)
         app: Celery = self._consumer.app
+        # At the start every home is read once; one that is not there yet is asked for again by its listener.
+        app.send_task(names.SYNC_ALL, queue=names.TaskType.REGISTRY.value, expires=60)
         while not self._stop.wait(_WATCH_EVERY_S):
             for home in self._settings.all_homes():
                 try:

@@ -58,8 +58,9 @@ class HomeLine:
         self.hurry: Callable[[], None] = lambda: None
 
     def note_up(self, up: bool) -> None:
-        """Note that the home can be heard, or cannot."""
+        """Note that the home can be heard, or cannot. Whatever changed while it was not heard: its map is read anew."""
         self._up = up
+        self._sync_wanted = self._sync_wanted or up
         self.hurry()
 
     def note_registry_change(self) -> None:

@@ -202,7 +202,7 @@ class Bench:
         while not (answer := met()):
             if time.monotonic() > deadline:
                 tails = "\n".join(
-                    f"{path.name}: {path.read_text()[-600:]}" for path in self.folder.glob("data/logs/*.log")
+                    f"{path.name}: {path.read_text()[-300:]}" for path in self.folder.glob("data/logs/worker-*.log")
                 )
                 raise TimeoutError(
                     f"not within {within_s:g} s: {what}\n{(self.folder / 'up.out').read_text()}\n{tails}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ingestor.intake.mqtt.deliveries import Deliveries, Delivery, delivery_of
+from ingestor.intake.mqtt.deliveries import Deliveries, Delivery, Ticket, delivery_of
 
 ONE, OTHER = (1, 111), (1, 222)
 
@@ -13,6 +13,12 @@ def session(known: Iterable[Delivery] = ()) -> Deliveries:
     deliveries = Deliveries(known, lambda: None)
     deliveries.open_connection(resumed=True)
     return deliveries
+
+
+def hand_over(deliveries: Deliveries, *taken: Delivery) -> list[Ticket]:
+    for delivery in taken:
+        deliveries.take(delivery)
+    return deliveries.hand_over(taken)
 
 
 def test_a_redelivery_of_what_the_journal_held_at_the_start_is_known() -> None:
@@ -40,8 +46,8 @@ def test_after_the_first_new_message_nothing_of_an_earlier_connection_is_known_a
 def test_what_was_journaled_on_this_connection_is_known_until_its_id_is_used_again() -> None:
     deliveries = session()
     deliveries.is_known(ONE, again=False)
-    deliveries.take([ONE])
-    deliveries.journaled((ONE,))
+    tickets = hand_over(deliveries, ONE)
+    deliveries.journaled(tickets)
     assert deliveries.due() == [1]
     deliveries.open_connection(resumed=True)
 
@@ -52,7 +58,7 @@ def test_what_was_journaled_on_this_connection_is_known_until_its_id_is_used_aga
 
 def test_nothing_is_due_before_the_journal_has_it() -> None:
     deliveries = session()
-    deliveries.take([ONE])
+    hand_over(deliveries, ONE)
 
     assert deliveries.due() == []
     assert deliveries.is_waiting()
@@ -60,10 +66,10 @@ def test_nothing_is_due_before_the_journal_has_it() -> None:
 
 def test_an_acknowledgement_of_an_earlier_connection_is_never_sent() -> None:
     deliveries = session()
-    deliveries.take([ONE])
+    tickets = hand_over(deliveries, ONE)
 
     deliveries.open_connection(resumed=True)
-    deliveries.journaled((ONE,))
+    deliveries.journaled(tickets)
 
     assert deliveries.due() == []
     assert deliveries.is_known(ONE, again=True), "so that the redelivery is acknowledged, not written"
@@ -71,21 +77,21 @@ def test_an_acknowledgement_of_an_earlier_connection_is_never_sent() -> None:
 
 def test_a_redelivery_of_what_the_sink_has_is_acknowledged_by_the_new_connection() -> None:
     deliveries = session()
-    deliveries.take([ONE])
+    tickets = hand_over(deliveries, ONE)
     deliveries.open_connection(resumed=True)
 
     assert deliveries.is_under_way(ONE)
-    deliveries.journaled((ONE,))
+    deliveries.journaled(tickets)
 
     assert deliveries.due() == [1]
 
 
 def test_a_session_that_the_broker_has_forgotten_is_forgotten_here_too() -> None:
     deliveries = session({ONE})
-    deliveries.take([OTHER])
+    tickets = hand_over(deliveries, OTHER)
 
     deliveries.open_connection(resumed=False)
-    deliveries.journaled((OTHER,))
+    deliveries.journaled(tickets)
 
     assert not deliveries.is_known(ONE, again=True)
     assert deliveries.due() == []
@@ -96,3 +102,18 @@ def test_the_hash_tells_topics_and_payloads_apart() -> None:
 
     assert len(found) == 6
     assert all(0 <= digest < 2**32 for _, digest in found)
+
+
+def test_an_old_message_in_the_journal_acknowledges_no_new_one_that_looks_the_same() -> None:
+    deliveries = session()
+    old = hand_over(deliveries, ONE)
+    deliveries.open_connection(resumed=True)
+    deliveries.is_known(ONE, again=False)
+    new = hand_over(deliveries, ONE)
+
+    deliveries.journaled(old)
+    before = deliveries.due()
+    deliveries.journaled(new)
+
+    assert before == []
+    assert deliveries.due() == [1]

@@ -102,7 +102,7 @@ def test_what_is_not_for_us_is_acknowledged_and_counted() -> None:
 def test_a_redelivery_while_the_first_is_on_its_way_is_written_once_and_acknowledged_once() -> None:
     bench = Bench()
     bench.hear("zigbee2mqtt/kitchen", {"temperature": 21})
-    bench.receiver.forget()
+    bench.receiver.change_connection(0)
     bench.deliveries.open_connection(resumed=True)
 
     bench.hear("zigbee2mqtt/kitchen", {"temperature": 21}, dup=True)
@@ -138,14 +138,21 @@ def test_what_the_journal_has_no_room_for_is_held_in_order_and_not_acknowledged(
     assert bench.deliveries.due() == [1, 2, 3]
 
 
-def test_what_is_held_is_left_to_the_broker_when_the_connection_ends_unless_it_would_not_come_again() -> None:
-    bench = Bench(room=0, eventstream_topic="events")
+def test_what_is_held_when_the_connection_changes_is_written_once_whether_it_comes_again_or_not() -> None:
+    bench = Bench(room=0)
     bench.hear("zigbee2mqtt/kitchen", {"n": 1})
-    bench.hear("events", {"event_type": "x", "event_data": {}}, qos=0)
+    bench.hear("homeassistant/light/a/state", b"on")
+    bench.deliveries.open_connection(resumed=True)
+    bench.receiver.change_connection(0)
 
-    bench.receiver.forget()
+    bench.hear("homeassistant/light/a/state", b"on", dup=True)
+    bench.sink.room = 10
+    bench.receiver.drain()
+    bench.receiver.expire(10)
+    bench.sink.journal()
 
-    assert [frame.kind for frame in bench.receiver.held] == ["eventstream"]
+    assert bench.kinds() == ["zigbee2mqtt", "statestream"]
+    assert bench.deliveries.due() == [2], "the first one's acknowledgement would go by the wrong connection"
 
 
 def test_a_payload_above_the_limit_is_kept_by_size_and_hash() -> None:

@@ -165,15 +165,17 @@ def test_an_attribute_that_is_no_json_stays_in_its_place() -> None:
     assert one["attributes"]["nan"] != one["attributes"]["nan"]  # it is not a number
 
 
-def test_what_is_forgotten_is_neither_joined_nor_acknowledged() -> None:
+def test_an_event_that_is_open_while_the_connection_changes_waits_anew_for_its_rest() -> None:
     wire = Wire()
-    wire.event("sensor/a", "1", "T1")
+    wire.say("sensor/a/state", "1")
+    wire.now_s += 5
 
-    wire.join.forget()
-    wire.wait(5)
+    wire.join.touch(wire.now_s)
+    wire.wait(0.4)
+    wire.say("sensor/a/last_updated", "T1")
+    wire.wait(1)
 
-    assert wire.joined == []
-    assert len(wire.join) == 0
+    assert wire.payloads() == [{"entity_id": "sensor.a", "state": "1", "last_updated": "T1", "attributes": {}}]
 
 
 def test_of_a_recorded_home_at_most_18_of_2364_states_get_a_time_that_is_not_theirs() -> None:

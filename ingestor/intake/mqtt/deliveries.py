@@ -14,6 +14,18 @@ from typing import Final
 Delivery = tuple[int, int]
 #: Less than there are packet ids: what is remembered cannot be of an earlier round of them.
 _REMEMBERED: Final = 50_000
+#: Generation of a message whose session is over.
+_NEVER: Final = -1
+
+
+class Ticket:
+    """One message on its way to the journal, and the connection by which its acknowledgement may go."""
+
+    __slots__ = ("delivery", "generation")
+
+    def __init__(self, delivery: Delivery, generation: int) -> None:
+        self.delivery = delivery
+        self.generation = generation
 
 
 def delivery_of(packet_id: int, topic: str, payload: bytes) -> Delivery:
@@ -28,20 +40,25 @@ class Deliveries:
     """
 
     def __init__(self, known: Iterable[Delivery], wake: Callable[[], None]) -> None:
-        self._known: OrderedDict[int, int] = OrderedDict(known)
-        self._taken: dict[Delivery, int] = {}
-        self._done: deque[tuple[Delivery, ...]] = deque()
+        self._before: set[Delivery] = set(known)
+        self._known: OrderedDict[int, int] = OrderedDict()
+        self._taken: dict[Delivery, Ticket] = {}
+        self._in_sink = 0
+        self._done: deque[list[Ticket]] = deque()
         self._wake = wake
         self.generation = 0
-        self._replaying = True
 
     def open_connection(self, *, resumed: bool) -> None:
         """Begin a new connection; a session that the broker has forgotten sends nothing again."""
         self.generation += 1
-        self._replaying = resumed
-        if not resumed:
-            self._known.clear()
+        if resumed:
+            self._before.update(self._known.items())
+        else:
+            self._before.clear()
+            for ticket in self._taken.values():
+                ticket.generation = _NEVER
             self._taken.clear()
+        self._known.clear()
 
     def is_known(self, delivery: Delivery, *, again: bool) -> bool:
         """Tell whether a message needs no writing: it comes `again`, and the journal has it.
@@ -50,39 +67,45 @@ class Deliveries:
         confirmed that was journaled before this connection.
         """
         if not again:
-            if self._replaying:
-                self._replaying = False
-                self._known.clear()
-            else:
-                self._known.pop(delivery[0], None)
+            self._before.clear()
+            self._known.pop(delivery[0], None)
             return False
-        return self._known.get(delivery[0]) == delivery[1]
+        return delivery in self._before or self._known.get(delivery[0]) == delivery[1]
 
     def is_under_way(self, delivery: Delivery) -> bool:
-        """Tell whether the sink has a message that comes again; its acknowledgement then goes by this connection."""
-        if delivery not in self._taken:
+        """Tell whether we hold a message that comes again; its acknowledgement then goes by this connection."""
+        ticket = self._taken.get(delivery)
+        if ticket is None:
             return False
-        self._taken[delivery] = self.generation
+        ticket.generation = self.generation
         return True
 
-    def take(self, deliveries: Iterable[Delivery]) -> None:
-        """Note that the sink has these now."""
-        for delivery in deliveries:
-            self._taken[delivery] = self.generation
+    def take(self, delivery: Delivery) -> None:
+        """Note that we hold this message from now on, though the connection may end."""
+        self._taken[delivery] = Ticket(delivery, self.generation)
 
-    def give_back(self, deliveries: Iterable[Delivery]) -> None:
+    def give_back(self, delivery: Delivery) -> None:
+        """Note that this message needs no keeping after all."""
+        self._taken.pop(delivery, None)
+
+    def hand_over(self, deliveries: Iterable[Delivery]) -> list[Ticket]:
+        """Return the tickets of messages that go to the sink now."""
+        tickets = [self._taken[delivery] for delivery in deliveries if delivery in self._taken]
+        self._in_sink += len(tickets)
+        return tickets
+
+    def take_back(self, tickets: list[Ticket]) -> None:
         """Note that the sink did not take these after all."""
-        for delivery in deliveries:
-            self._taken.pop(delivery, None)
+        self._in_sink -= len(tickets)
 
-    def journaled(self, deliveries: tuple[Delivery, ...]) -> None:
+    def journaled(self, tickets: list[Ticket]) -> None:
         """Note that these are on the disk; may be called from any thread."""
-        self._done.append(deliveries)
+        self._done.append(tickets)
         self._wake()
 
     def is_waiting(self) -> bool:
         """Tell whether the sink has something that is not on the disk yet, or not acknowledged."""
-        return bool(self._taken or self._done)
+        return self._in_sink > 0
 
     def due(self) -> list[int]:
         """Return the packet ids to acknowledge on this connection, and remember their messages.
@@ -91,12 +114,14 @@ class Deliveries:
         """
         ids: list[int] = []
         while self._done:
-            for delivery in self._done.popleft():
-                generation = self._taken.pop(delivery, None)
-                if generation == self.generation:
-                    ids.append(delivery[0])
-                if generation is not None:
-                    self._remember(delivery)
+            for ticket in self._done.popleft():
+                self._in_sink -= 1
+                if self._taken.get(ticket.delivery) is ticket:
+                    del self._taken[ticket.delivery]
+                if ticket.generation == self.generation:
+                    ids.append(ticket.delivery[0])
+                if ticket.generation != _NEVER:
+                    self._remember(ticket.delivery)
         return ids
 
     def _remember(self, delivery: Delivery) -> None:

@@ -39,8 +39,8 @@ _LONGEST_PAUSE_S: Final = 60.0
 _HELD_S: Final = 10.0
 #: Packets read before acknowledgements and clocks are looked at again.
 _READ_AT_ONCE: Final = 200
-#: An event quiet for this long at a stop is handed on; a younger one is left to the broker, whole.
-_STOP_QUIET_S: Final = 0.15
+#: At a stop, events that have begun may end within this time.
+_REST_WITHIN_S: Final = 1.0
 _SETTLE_S: Final = 1.0
 #: Reason codes of MQTT 5 (paho names those of 3.1.1 the same): client id, user or password wrong, not authorized,
 #: banned, authentication method.
@@ -84,6 +84,7 @@ class MqttListener:
         self._answer: Any = None
         self._lost: str | None = None
         self._fatal: errors.Fatal | None = None
+        self._is_parted = False
         self._connected = False
         self._connected_at = 0.0
         self._lost_at: float | None = None
@@ -121,6 +122,11 @@ class MqttListener:
                 pause = pause_s(attempt, longest_pause_s(lost_for_s, _LONGEST_PAUSE_S), chance=self._chance)
                 self._log.warning("mqtt_lost", error=self._last_error, attempt=attempt, again_in_s=round(pause, 1))
                 stop.wait(pause)
+        if self._is_parted:
+            return
+        # No broker is there to keep what we hold.
+        self._receiver.drain()
+        self._receiver.flush()
 
     def _listen_once(self, stop: threading.Event) -> None:
         self._answer, self._lost = None, None
@@ -145,29 +151,28 @@ class MqttListener:
         return held
 
     def _part(self) -> None:
-        """Hand on what is complete, acknowledge what is journaled meanwhile, say that we go.
+        """Let events that have begun end, acknowledge what is journaled meanwhile, say that we go.
 
-        What is still coming in is left to the broker, which sends it again from its first message on.
+        What has not ended then is left to the broker, which sends it again from its first message on.
         """
-        quiet_s = self._home.mqtt.statestream_quiet_s
-        self._receiver.expire(time.monotonic() + quiet_s - min(quiet_s, _STOP_QUIET_S))
+        self._serve(lambda: not self._receiver.join, None, within_s=_REST_WITHIN_S)
         if self._home.mqtt.protocol == "5" and self._home.mqtt.session_expiry_s == 0:
             self._receiver.flush()
         self._serve(lambda: not self._deliveries.is_waiting(), None, within_s=_SETTLE_S, reading=False)
         told = self._client.publish(birth_topic_of(self._home, self._name), "offline", qos=1, retain=True)
         self._serve(told.is_published, None, within_s=_SETTLE_S, reading=False)
+        self._is_parted = True
         self._client.disconnect()
         self._client.loop_write()
 
     def _close(self) -> None:
-        """End the connection; what was not acknowledged on it comes again on the next one."""
+        """End the connection; what was not acknowledged on it should come again on the next one."""
         was_up, self._connected = self._connected, False
         sock = self._client.socket()
         if sock is not None:
             self._client.disconnect()
             self._client.loop_write()
             self._client.loop_misc()
-        self._receiver.forget()
         if was_up:
             self._disconnects_total.inc()
 
@@ -204,7 +209,7 @@ class MqttListener:
         if sock is None:
             self._lost = self._lost or "the connection was closed"
             return
-        may_read = not receiver.held or not reading
+        may_read = not (reading and receiver.held) or not self._connected
         wants: list[Any] = [sock, self._wake_read] if may_read else [self._wake_read]
         has_more = may_read and isinstance(sock, ReadAhead) and sock.has_more()
         timeout = 0.0 if has_more else self._pause_s(now)
@@ -291,6 +296,7 @@ class MqttListener:
             return
         resumed = bool(flags.session_present)
         self._deliveries.open_connection(resumed=resumed)
+        self._receiver.change_connection(time.monotonic())
         if not (resumed and self._subscribed):
             self._subscribed = {}
             self._subscribe()

@@ -84,6 +84,8 @@ class Receiver:
         delivery = delivery_of(message.packet_id, topic, payload) if message.qos else None
         if delivery is not None and self._was_here(delivery, again=message.dup):
             return
+        if delivery is not None:
+            self._deliveries.take(delivery)
         try:
             kept = self._take_in(message, topic, received_ns, now_s, delivery)
         except Exception as error:  # noqa: BLE001 - a message that we stumble over must not stop those behind it
@@ -92,6 +94,7 @@ class Receiver:
             self._offer(self._frame("topic", payload, topic, received_ns, delivery))
             return
         if not kept and delivery is not None:
+            self._deliveries.give_back(delivery)
             self.acknowledge.append(delivery[0])
 
     def expire(self, now_s: float) -> None:
@@ -114,11 +117,13 @@ class Receiver:
             self.held.popleft()
         return True
 
-    def forget(self) -> None:
-        """Drop what the broker will send again on the next connection."""
-        self.join.forget()
-        self.held = deque(frame for frame in self.held if not frame.deliveries)
+    def change_connection(self, now_s: float) -> None:
+        """Go on with what came by the connection before: the rest of an event that is open comes by this one.
+
+        What is held is not left to the broker, though it should send it again: one that was killed may not.
+        """
         self.acknowledge.clear()
+        self.join.touch(now_s)
 
     # -- inside ------------------------------------------------------------------------------------------
 
@@ -261,16 +266,12 @@ class Receiver:
         self.held.append(frame)
 
     def _put(self, frame: Frame) -> None:
-        deliveries = frame.deliveries
-        if not deliveries:
-            self._sink.add(frame)
-        else:
-            self._deliveries.take(deliveries)  # before: the journal's thread may be faster than this one
-            try:
-                self._sink.add(frame, partial(self._deliveries.journaled, deliveries))
-            except errors.JournalFull:
-                self._deliveries.give_back(deliveries)
-                raise
+        tickets = self._deliveries.hand_over(frame.deliveries) if frame.deliveries else []
+        try:
+            self._sink.add(frame, partial(self._deliveries.journaled, tickets) if tickets else None)
+        except errors.JournalFull:
+            self._deliveries.take_back(tickets)
+            raise
         self.counts.frames += 1
 
 

@@ -142,11 +142,10 @@ class StatestreamJoin:
         """Return all that is open, complete or not."""
         return [self._close(one) for one in list(self._open)]
 
-    def forget(self) -> None:
-        """Drop all that is open: the broker will send it again, on a new connection."""
+    def touch(self, now_s: float) -> None:
+        """Let all that is open wait anew: there was no connection by which the rest could come."""
         for one in self._open:
-            one.entity.open.clear()
-        self._open.clear()
+            one.touched_s = now_s
 
     def __len__(self) -> int:
         return len(self._open)

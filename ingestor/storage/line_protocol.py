@@ -5,27 +5,17 @@ https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Final
 
-from ingestor.events.point import Point, Tags
+from ingestor.events.point import FieldValue, Point, Tags
 
 #: Keys kept; a home has some thousand series, and a full cache is simply begun anew.
 _MAX_CACHED: Final = 100_000
 #: No line break may stand outside a string field: it would end the line.
 _MEASUREMENT: Final = str.maketrans({",": "\\,", " ": "\\ ", "\n": "\\ ", "\r": "\\ "})
 _KEY: Final = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "\\ ", "\r": "\\ "})
-_INFINITE: Final = frozenset({"inf", "-inf", "nan"})
-
-
-class _Keys(dict[str, str]):
-    """Field keys, escaped and with their `=`; made at the first use. A key without a name is "" (no line has one)."""
-
-    def __missing__(self, name: str) -> str:
-        if len(self) >= _MAX_CACHED:
-            self.clear()
-        key = self[name] = f"{_escape(name, _KEY)}=" if name else ""
-        return key
 
 
 class Encoder:
@@ -33,7 +23,7 @@ class Encoder:
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, Tags], str] = {}
-        self._keys = _Keys()
+        self._keys: dict[str, str] = {}
 
     def encode(self, points: Sequence[Point]) -> bytes:
         """Return points as lines with times in nanoseconds; a point that no line can hold gives none."""
@@ -45,29 +35,19 @@ class Encoder:
         series = self._series.get((point.measurement, point.tags))
         if series is None:
             series = self._make_series(point)
-        keys = self._keys
-        parts: list[str] = []
-        add = parts.append
-        for name, value in point.fields.items():
-            kind = type(value)
-            if not (key := keys[name]):
-                continue
-            if kind is str:
-                if "\\" in value or '"' in value:  # type: ignore[operator]  # `kind` says that it is text
-                    value = _quoted(str(value))  # noqa: PLW2901 -- one name is faster than two
-                add(f'{key}"{value}"')
-            elif kind is float:
-                text = repr(value)
-                if text not in _INFINITE:
-                    add(key + text)
-            elif kind is bool:
-                add(key + ("true" if value else "false"))
-            elif kind is int:
-                add(f"{key}{value}i")
-            else:
-                # A subclass, such as a string enumeration: what it is says its base.
-                add(f'{key}"{_quoted(str(value))}"' if isinstance(value, str) else f"{key}{float(value)!r}")
-        return f"{series} {','.join(parts)} {point.time_ns}" if parts and series else ""
+        try:
+            fields = _fields(point.fields, self._keys)
+        except KeyError:
+            # No line has a field without a name.
+            named = {name: value for name, value in point.fields.items() if name}
+            self._learn(named)
+            fields = _fields(named, self._keys)
+        return f"{series} {fields} {point.time_ns}" if fields and series else ""
+
+    def _learn(self, fields: Mapping[str, FieldValue]) -> None:
+        if len(self._keys) + len(fields) > _MAX_CACHED:
+            self._keys.clear()
+        self._keys.update({name: _escape(name, _KEY) for name in fields})
 
     def _make_series(self, point: Point) -> str:
         if len(self._series) >= _MAX_CACHED:
@@ -78,6 +58,30 @@ class Encoder:
         series = "" if comment else _escape(point.measurement, _MEASUREMENT) + tags
         self._series[point.measurement, point.tags] = series
         return series
+
+
+def _fields(fields: Mapping[str, FieldValue], keys: dict[str, str]) -> str:
+    """Return fields as they stand on a line. Raises KeyError for a key that is not known yet: it is the rare case."""
+    parts: list[str] = []
+    add = parts.append
+    for name, value in fields.items():
+        key = keys[name]
+        kind = type(value)
+        if kind is str:
+            text: str = value  # type: ignore[assignment]  # `kind` says that it is text
+            add(f'{key}="{_quoted(text)}"' if "\\" in text or '"' in text else f'{key}="{text}"')
+        elif kind is float:
+            if isfinite(value):  # type: ignore[arg-type]  # `kind` says that it is a number
+                add(f"{key}={value!r}")
+        elif kind is bool:
+            add(f"{key}=true" if value else f"{key}=false")
+        elif kind is int:
+            add(f"{key}={value}i")
+        elif isinstance(value, str):
+            add(f'{key}="{_quoted(str(value))}"')  # a string enumeration
+        else:
+            add(f"{key}={float(value)!r}")
+    return ",".join(parts)
 
 
 def _escape(text: str, table: dict[int, str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import select
 import threading
@@ -26,6 +25,7 @@ from ingestor.intake.mqtt.connection import (
 from ingestor.intake.mqtt.deliveries import Deliveries, Delivery
 from ingestor.intake.mqtt.discovery import EntityOf
 from ingestor.intake.mqtt.receiver import Receiver, Sink
+from ingestor.intake.mqtt.wake import Wake
 from ingestor.settings import HomeSettings
 
 _log: Final = structlog.get_logger(__name__)
@@ -70,11 +70,8 @@ class MqttListener:
         self._name = listener_name
         self._chance = chance
         self._log = _log.bind(home=home.name, listener=listener_name)
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        os.set_blocking(self._wake_write, False)
-        self._woken = False
-        self._deliveries = Deliveries(known_deliveries, self._wake)
+        self._wake = Wake()
+        self._deliveries = Deliveries(known_deliveries, self._wake.call)
         self._receiver = Receiver(home.mqtt, sink, self._deliveries, websocket_up, entity_of)
         self._client = make_client(home, listener_name)
         self._client.on_connect = self._on_connect
@@ -210,12 +207,12 @@ class MqttListener:
             self._lost = self._lost or "the connection was closed"
             return
         may_read = not (reading and receiver.held) or not self._connected
-        wants: list[Any] = [sock, self._wake_read] if may_read else [self._wake_read]
+        wants: list[Any] = [sock, self._wake] if may_read else [self._wake]
         has_more = may_read and isinstance(sock, ReadAhead) and sock.has_more()
         timeout = 0.0 if has_more else self._pause_s(now)
         readable, _, _ = select.select(wants, [sock] if self._client.want_write() else [], [], timeout)
-        if self._wake_read in readable:
-            self._empty_pipe()
+        if self._wake in readable:
+            self._wake.clear()
         if has_more or sock in readable:
             self._read(sock)
         self._hand_on(time.monotonic())
@@ -266,22 +263,6 @@ class MqttListener:
         self._rate.note(counts.messages, now)
         self._frames_total.inc(counts.messages - self._counted)
         self._counted = counts.messages
-
-    def _wake(self) -> None:
-        """Wake the network's thread; called by the journal's."""
-        if not self._woken:
-            self._woken = True
-            try:
-                os.write(self._wake_write, b"\x00")
-            except BlockingIOError:
-                return  # it is full of wake-ups
-
-    def _empty_pipe(self) -> None:
-        self._woken = False
-        try:
-            os.read(self._wake_read, 4096)
-        except BlockingIOError:
-            return
 
     # -- paho calls these, from within the loop -----------------------------------------------------------
 

@@ -40,6 +40,8 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self._stop.set())
         self._log_dir.mkdir(parents=True, exist_ok=True)
+        for name in self._plan.env:
+            os.environ.pop(f"{name}_FILE", None)  # what is set here must not stand there, too
         os.environ.update(self._plan.env)
         try:
             self._start_all()

@@ -16,6 +16,7 @@ import structlog
 from ingestor import bootstrap, errors, logs, metrics
 from ingestor.cli.memory import MemoryTrim
 from ingestor.cli.tally import Tally
+from ingestor.home.mqtt_entities import MqttEntities
 from ingestor.home.requests import request_sync
 from ingestor.intake.assemble import Intake, open_intake
 from ingestor.queue.heartbeat import Heartbeat
@@ -51,6 +52,7 @@ class HomeLine:
         self._state = state
         self._home = home
         self._presence = Presence(state, home)
+        self.mqtt_entities = MqttEntities(state, home)
         self._speaks = speaks
         self._up = False
         self._sync_wanted = False
@@ -80,6 +82,7 @@ class HomeLine:
                 self._presence.tell(up=self._up)
             else:
                 self._up = self._presence.is_up()
+                self.mqtt_entities.refresh()
             if self._sync_wanted:
                 request_sync(self._state, self._home)
                 self._sync_wanted = False
@@ -149,6 +152,7 @@ def _mqtt_listener(home: HomeSettings, name: str, intake: Intake, line: HomeLine
         sink=intake.sink,
         known_deliveries=intake.known_deliveries(),
         websocket_up=line.websocket_up,
+        entity_of=line.mqtt_entities.find,
         listener_name=name,
     )
 

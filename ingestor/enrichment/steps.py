@@ -80,6 +80,9 @@ def place_without_context(event: Event) -> Place:
 
 def _of_state(event: Event, around: Surroundings) -> Place | None:
     entity_id = event.entity_id or event.subject
+    if domain_of(entity_id) == "mqtt":
+        # A name of our own for what only MQTT knows: Home Assistant has no such domain, so there is none to wait for.
+        return bare_place(entity_id)
     place = around.home_map.place_of(around.home, entity_id, event.time_us)
     if place is None and around.give_up:
         return around.home_map.decide_unknown(around.home, entity_id, event.time_us)

@@ -23,6 +23,7 @@ from ingestor.home.derive import Current, Registries, derive
 from ingestor.home.history import MapHistory, Record, Version, mapped_from_us
 from ingestor.home.merge import Diff, Merger
 from ingestor.home.model import ALWAYS_US, Snapshot
+from ingestor.home.mqtt_entities import publish_mqtt_entities
 from ingestor.home.publication import Published, Publisher, RedisMaps
 from ingestor.home.requests import forget_request, remember_refusal, request_sync, sync_lock, was_refused
 from ingestor.homeassistant.client import HomeAssistantClient
@@ -59,6 +60,7 @@ def run_sync(
             return Diff(busy=True)
         forget_request(state, home.name)
         registries = _read(home, state, connect) if home.homeassistant.url else None
+        publish_mqtt_entities(state, home.name, registries.entities if registries else ())
         return sync_home(
             home.name,
             registries,

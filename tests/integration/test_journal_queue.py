@@ -107,7 +107,7 @@ class Stage:
             broker=BrokerSettings(url=self.url),
             state=StateSettings(url=state.url),
             batch=BatchSettings(max_frames=10, flush_after_s=0.005),
-            journal=JournalSettings(**{"resend_after_s": 1.0, "resend_per_s": 200.0, **journal}),  # type: ignore[arg-type]  # all are numbers
+            journal=JournalSettings(**{"resend_after_s": 1.0, "resend_per_s": 200.0, **journal}),
             queue=QueueSettings(high_water=30, low_water=15),
         )
         self.listener = f"test-{data_dir.name}".lower().replace("_", "-")[:60]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -42,7 +43,7 @@ def test_a_full_disk_stops_nothing_for_ever_and_loses_nothing_that_was_journaled
 
     try:
         while taken < 400:
-            batcher.add(Frame("topic", taken, os.urandom(100_000)), lambda number=taken: told.append(number))
+            batcher.add(Frame("topic", taken, os.urandom(100_000)), functools.partial(told.append, taken))
             taken += 1
     except errors.JournalFull:
         pass  # memory is full too: the policy of whoever calls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import threading
 import time
@@ -142,8 +143,11 @@ def test_no_frame_counts_as_journaled_before_its_sync(stage_with: Callable[..., 
     stage.disk.go.clear()
     told: list[tuple[int, int]] = []
 
+    def tell(number: int) -> None:
+        told.append((number, stage.disk.syncs))
+
     for number in (1, 2):
-        stage.batcher.add(frame(number), lambda number=number: told.append((number, stage.disk.syncs)))
+        stage.batcher.add(frame(number), functools.partial(tell, number))
     wait_for(lambda: stage.journal.status().segments == 1)
     before = list(told)
     stage.disk.go.set()
@@ -232,7 +236,7 @@ def test_where_a_group_does_not_fit_its_first_batches_still_go(stage_with: Calla
     told: list[int] = []
     for number in range(1, 11):
         frame_of_noise = Frame("websocket", number, os.urandom(300))
-        stage.batcher.add(frame_of_noise, lambda number=number: told.append(number))
+        stage.batcher.add(frame_of_noise, functools.partial(told.append, number))
 
     stage.batcher.start()
     wait_for(lambda: len(told) == 10)
@@ -278,7 +282,10 @@ def test_a_callback_that_fails_does_not_stop_the_journal(stage_with: Callable[..
     stage = stage_with(max_frames=1)
     told = threading.Event()
 
-    stage.batcher.add(frame(1), lambda: 1 // 0)
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    stage.batcher.add(frame(1), fail)
     stage.batcher.add(frame(2), told.set)
 
     assert told.wait(10)

@@ -113,7 +113,11 @@ def test_batches_are_sent_in_order_with_all_that_a_worker_and_flower_need(bench:
     first = bench.tasks.sent[0]
     assert bench.sent() == [(1, 1), (2, 1)]
     assert (first.task, first.queue) == ("tasks.validate.validate_batch", "validate")
-    assert (first.body, first.task_id, first.kwargs) == (b"message 1", f"{batch_id(1)}-1", {"attempt": 1})
+    assert (first.body, first.task_id, first.kwargs) == (
+        b"message 1",
+        f"{batch_id(1)}-1",
+        {"attempt": 1, "journal": "home-mqtt"},
+    )
     assert first.shown == f"batch {batch_id(1)}, 3 frames, mqtt of home, attempt 1"
 
 
@@ -162,7 +166,7 @@ def test_a_slot_counts_once_and_written_wins_over_duplicate(
     bench.sender.step()
 
     for mark in marks:
-        bench.mark(1, size=2, **mark)
+        bench.mark(1, 2, "store", **mark)
 
     assert len(bench.finished) == 1
     assert {key: value for key, value in bench.finished[0].counts.items() if key != "rejected"} == counts
@@ -180,7 +184,7 @@ def test_a_batch_without_any_event_is_done_by_an_empty_mark(bench: Bench) -> Non
 def test_a_failing_counter_does_not_keep_other_batches_from_being_forgotten(bench: Bench) -> None:
     bench.append(1, 2)
     bench.sender.step()
-    bench.sender._on_done = lambda _batch: 1 // 0  # type: ignore[assignment, return-value]  # it never returns
+    bench.sender._on_done = lambda _batch: 1 // 0  # type: ignore[assignment]  # it never returns
 
     bench.done.put("home-mqtt", DoneMark(batch_id(1), "store", 0, []))
     bench.done.put("home-mqtt", DoneMark(batch_id(2), "store", 0, []))
@@ -242,7 +246,7 @@ def test_sending_again_is_limited_to_its_rate_and_oldest_first(bench_with: Calla
 def test_a_batch_that_never_comes_back_is_sent_ever_more_seldom(bench: Bench) -> None:
     bench.append(1)
     bench.sender.step()
-    times = []
+    times: list[float] = []
     for _ in range(4 * 600):
         bench.later(0.25)
         if len(bench.tasks.sent) > len(times) + 1:

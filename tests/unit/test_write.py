@@ -106,7 +106,7 @@ def test_the_same_event_twice_in_one_batch_is_one_point_and_one_duplicate() -> N
 @pytest.mark.parametrize("order", [("websocket", "statestream"), ("statestream", "websocket")])
 def test_the_richer_source_wins_whichever_comes_first(order: tuple[str, str]) -> None:
     bench = Bench()
-    knows = {"websocket": {"context_id": "C", "previous_state": "21.0"}, "statestream": {}}
+    knows: dict[str, dict[str, Any]] = {"websocket": {"context_id": "C", "previous_state": "21.0"}, "statestream": {}}
 
     for number, source in enumerate(order):
         bench.write(event(source=source, **knows[source]), batch_id=str(number))

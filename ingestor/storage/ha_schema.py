@@ -1,13 +1,14 @@
 """The points that Home Assistant's own InfluxDB integration writes, so that dashboards made for it go on working.
 
 Facts: homeassistant/components/influxdb of 2024.3 with its default configuration. Measured against the points that a
-real Home Assistant writes to the same database (tests/system).
+real Home Assistant writes to the same database (tests/integration/test_ha_schema_real.py).
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from ingestor.events.event import Event
@@ -32,6 +33,33 @@ _WORDS: Final = {
 }
 
 
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _moment(value: Any) -> Any:
+    return value.replace("T", " ", 1) if isinstance(value, str) else value
+
+
+def _members(enumeration: str) -> Callable[[Any], Any]:
+    def show(value: Any) -> Any:
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            return value
+        return "[" + ", ".join(f"<{enumeration}.{one.upper()}: {one!r}>" for one in value) + "]"
+
+    return show
+
+
+#: Home Assistant writes the text of its own Python values. What it sends us is JSON, where a tuple is a list, a time is
+#: ISO 8601, and the member of an enumeration its value. For these attributes of its core it is known what they were.
+_AS_IN_PYTHON: Final[dict[str, Callable[[Any], Any]]] = {
+    **dict.fromkeys(("hs_color", "rgb_color", "rgbw_color", "rgbww_color", "xy_color"), _tuple),
+    **dict.fromkeys(("last_triggered", "media_position_updated_at"), _moment),
+    "supported_color_modes": _members("ColorMode"),
+    "hvac_modes": _members("HVACMode"),
+}
+
+
 def ha_point(event: Event) -> Point | None:
     """Return the point of a state change; None where Home Assistant writes none. Needs the event's attributes."""
     if event.kind != "state" or event.state is None or event.state in _LEFT_OUT or event.entity_id is None:
@@ -45,7 +73,8 @@ def ha_point(event: Event) -> Point | None:
     fields = _state_fields(event.state)
     for key, value in attributes.items():
         if key != "unit_of_measurement" or not unit:
-            _add_attribute(fields, key, value)
+            shown = _AS_IN_PYTHON.get(key)
+            _add_attribute(fields, key, shown(value) if shown else value)
     finite = {key: value for key, value in fields.items() if not isinstance(value, float) or math.isfinite(value)}
     if not finite:
         return None

@@ -7,13 +7,15 @@ So what is known of an id ends with the next message that comes under it for the
 from __future__ import annotations
 
 import zlib
-from collections import OrderedDict, deque
+from array import array
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
 Delivery = tuple[int, int]
 #: Less than there are packet ids: what is remembered cannot be of an earlier round of them.
 _REMEMBERED: Final = 50_000
+_PACKET_IDS: Final = 65_536
 #: Generation of a message whose session is over.
 _NEVER: Final = -1
 
@@ -33,6 +35,39 @@ def delivery_of(packet_id: int, topic: str, payload: bytes) -> Delivery:
     return packet_id, zlib.crc32(payload, zlib.crc32(topic.encode("utf-8", "surrogatepass")))
 
 
+class _Memory:
+    """The newest delivery under each packet id, forgotten after 50,000 others: half a megabyte at any rate."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        #: By packet id: number of the delivery, from 1, above 32 bits of its hash; 0 is nothing.
+        self._entries = array("Q", bytes(8 * _PACKET_IDS))
+
+    def remember(self, delivery: Delivery) -> None:
+        """Note a delivery as the newest."""
+        self._count += 1
+        self._entries[delivery[0]] = self._count << 32 | delivery[1]
+
+    def forget(self, packet_id: int) -> None:
+        """Forget what came under a packet id."""
+        self._entries[packet_id] = 0
+
+    def has(self, delivery: Delivery) -> bool:
+        """Tell whether this is the newest delivery under its packet id, and not too long ago."""
+        number, known = divmod(self._entries[delivery[0]], 1 << 32)
+        return bool(number) and known == delivery[1] and self._count - number < _REMEMBERED
+
+    def take_all(self) -> set[Delivery]:
+        """Return all that is remembered, and forget it."""
+        found = {
+            (packet_id, entry & 0xFFFFFFFF)
+            for packet_id, entry in enumerate(self._entries)
+            if entry and self._count - (entry >> 32) < _REMEMBERED
+        }
+        self._entries = array("Q", bytes(8 * _PACKET_IDS))
+        return found
+
+
 class Deliveries:
     """The QoS 1 messages of one session; `wake` is called when an acknowledgement has become due.
 
@@ -41,7 +76,7 @@ class Deliveries:
 
     def __init__(self, known: Iterable[Delivery], wake: Callable[[], None]) -> None:
         self._before: set[Delivery] = set(known)
-        self._known: OrderedDict[int, int] = OrderedDict()
+        self._known = _Memory()
         self._taken: dict[Delivery, Ticket] = {}
         self._in_sink = 0
         self._done: deque[list[Ticket]] = deque()
@@ -51,14 +86,14 @@ class Deliveries:
     def open_connection(self, *, resumed: bool) -> None:
         """Begin a new connection; a session that the broker has forgotten sends nothing again."""
         self.generation += 1
+        known = self._known.take_all()
         if resumed:
-            self._before.update(self._known.items())
+            self._before.update(known)
         else:
             self._before.clear()
             for ticket in self._taken.values():
                 ticket.generation = _NEVER
             self._taken.clear()
-        self._known.clear()
 
     def is_known(self, delivery: Delivery, *, again: bool) -> bool:
         """Tell whether a message needs no writing: it comes `again`, and the journal has it.
@@ -68,9 +103,9 @@ class Deliveries:
         """
         if not again:
             self._before.clear()
-            self._known.pop(delivery[0], None)
+            self._known.forget(delivery[0])
             return False
-        return delivery in self._before or self._known.get(delivery[0]) == delivery[1]
+        return delivery in self._before or self._known.has(delivery)
 
     def is_under_way(self, delivery: Delivery) -> bool:
         """Tell whether we hold a message that comes again; its acknowledgement then goes by this connection."""
@@ -121,11 +156,5 @@ class Deliveries:
                 if ticket.generation == self.generation:
                     ids.append(ticket.delivery[0])
                 if ticket.generation != _NEVER:
-                    self._remember(ticket.delivery)
+                    self._known.remember(ticket.delivery)
         return ids
-
-    def _remember(self, delivery: Delivery) -> None:
-        self._known[delivery[0]] = delivery[1]
-        self._known.move_to_end(delivery[0])
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)

@@ -75,12 +75,18 @@ def ha_point(event: Event) -> Point | None:
         if key != "unit_of_measurement" or not unit:
             shown = _AS_IN_PYTHON.get(key)
             _add_attribute(fields, key, shown(value) if shown else value)
-    finite = {key: value for key, value in fields.items() if not isinstance(value, float) or math.isfinite(value)}
+    if not _is_storable(fields.get("value")):
+        return None  # Home Assistant sends nan and inf, and the database refuses the whole line
+    finite = {key: value for key, value in fields.items() if _is_storable(value)}
     if not finite:
         return None
     tags = (("domain", domain), ("entity_id", object_id))
     time_us = event.time_us if event.time_fired_us is None else event.time_fired_us
     return Point(measurement, tags, finite, time_us * 1000, event.slot)
+
+
+def _is_storable(value: FieldValue | None) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _state_fields(state: str) -> dict[str, FieldValue]:
@@ -97,8 +103,7 @@ def _add_attribute(fields: dict[str, FieldValue], key: str, value: Any) -> None:
     """Add an attribute as a number where it can be one, else as text, and then also as the number of its digits."""
     if not key:
         return
-    # No field of InfluxDB is called "time"; newer versions of Home Assistant add the underscore here too.
-    if key in fields or key == "time":
+    if key in fields:
         key = f"{key}_"
     try:
         fields[key] = float(value)
@@ -109,6 +114,9 @@ def _add_attribute(fields: dict[str, FieldValue], key: str, value: Any) -> None:
             fields[key] = float(_NOT_DIGITS.sub("", text))
     except OverflowError:
         return
+    finally:
+        # No field can be called so: Home Assistant sends it, and the database leaves it out (its text stays).
+        fields.pop("time", None)
 
 
 def _text(text: str) -> str:

@@ -159,8 +159,9 @@ def test_an_attribute_with_a_name_that_is_there_gets_an_underscore() -> None:
     assert fields_of("on", value=5, state="x") == {"state": "on", "value": 1.0, "value_": 5.0, "state__str": "x"}
 
 
-def test_the_name_of_the_time_gets_an_underscore_since_no_field_can_have_it() -> None:
-    assert fields_of("heat", time=5) == {"state": "heat", "time_": 5.0}
+def test_no_field_is_called_time_but_its_text_stays() -> None:
+    assert fields_of("heat", time=5) == {"state": "heat"}
+    assert fields_of("heat", time="10:00:30") == {"state": "heat", "time_str": "10:00:30"}
 
 
 def test_an_attribute_without_a_name_is_left_out() -> None:
@@ -168,12 +169,8 @@ def test_an_attribute_without_a_name_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("state", ["nan", "inf", "-inf"])
-def test_a_state_that_is_no_finite_number_has_no_value(state: str) -> None:
-    assert fields_of(state, brightness=3) == {"brightness": 3.0}
-
-
-def test_a_state_that_leaves_no_field_gives_no_point() -> None:
-    assert ha_point(changed("nan")) is None
+def test_a_state_that_is_no_finite_number_gives_no_point_since_the_database_refuses_its_line(state: str) -> None:
+    assert ha_point(changed(state, brightness=3)) is None
 
 
 def test_a_state_of_two_lines_is_one_line() -> None:

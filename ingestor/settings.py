@@ -139,7 +139,7 @@ class WorkerSettings(Group):
 
     validate_: int = Field(1, alias="validate", ge=1, le=64, description="Processes that validate.")
     enrich: int = Field(1, ge=1, le=64, description="Processes that enrich.")
-    write: int = Field(1, ge=1, le=64, description="Processes that write (SQLite: always one).")
+    write: int = Field(2, ge=1, le=64, description="Processes that write (SQLite: always one).")
     rare: int = Field(1, ge=1, le=8, description="Processes for rare task types together.")
     unknown_wait_s: float = Field(
         5.0,

@@ -91,11 +91,7 @@ class Writer:
         pending = jobs
         while pending:
             before = self._index.record(home, [_claim(job.mark) for job in pending])
-            moved = [
-                job
-                for job, there in zip(pending, before, strict=True)
-                if not _take(taken, job, there or _claim(job.mark))
-            ]
+            moved = [job for job, there in zip(pending, before, strict=True) if not _take(taken, job, there)]
             for job in moved:
                 _move(home, job)
             tally.moved += len(moved)
@@ -159,8 +155,11 @@ class Writer:
         ]
 
 
-def _take(taken: dict[bytes, _Job], job: _Job, there: Mark) -> bool:
+def _take(taken: dict[bytes, _Job], job: _Job, there: Mark | None) -> bool:
     """Settle one event against what holds its point; False where that is another event."""
+    if there is None:
+        taken[job.mark.key] = job
+        return True
     if there.identity != job.mark.identity:
         return False
     first = taken.get(job.mark.key)

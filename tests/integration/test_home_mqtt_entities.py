@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ingestor import errors
@@ -9,7 +11,7 @@ from ingestor.home.mqtt_entities import MqttEntities, publish_mqtt_entities
 from ingestor.queue.state import connect_state
 from tests.servers_brokers import ValkeyServer
 
-ENTITIES = [
+ENTITIES: list[dict[str, Any]] = [
     {"entity_id": "sensor.kitchen_temp", "platform": "mqtt", "unique_id": "0x01_temperature"},
     {"entity_id": "light.kitchen", "platform": "hue", "unique_id": "0x02"},
     {"entity_id": "switch.no_id", "platform": "mqtt", "unique_id": None},

@@ -350,7 +350,11 @@ def test_tls_with_password_and_client_certificate(start_server: StartServer, tmp
         "require_certificate true",
     ]
     secured = start_server(Mosquitto, extra=extra, anonymous=False)
-    files = {"ca_file": tmp_path / "ca.crt", "cert_file": tmp_path / "client.crt", "key_file": tmp_path / "client.key"}
+    files: dict[str, Any] = {
+        "ca_file": tmp_path / "ca.crt",
+        "cert_file": tmp_path / "client.crt",
+        "key_file": tmp_path / "client.key",
+    }
     sink = JournalTwin()
 
     with listening(home(secured, url=f"mqtts://user:right@127.0.0.1:{secured.port}", **files), sink):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import threading
 import time
@@ -25,11 +26,12 @@ from ingestor.intake.mqtt.listener import MqttListener
 from ingestor.pipeline.validate import DECODERS
 from ingestor.settings import HomeSettings, MqttSettings
 from tests.conftest import StartServer
-from tests.servers import wait_until
+from tests.servers import free_port, wait_until
 from tests.servers_brokers import Mosquitto
 
 SHIPPED = (Path(ingestor.intake.mqtt.__file__).parent / "mosquitto.conf").read_text().splitlines()
 SHIPPED_LINES = tuple(line for line in SHIPPED if line and not line.startswith(("#", "persistence ")))
+CONNECT, SUBSCRIBE = 1, 8
 WHEN = "2026-11-21T02:47:23.157068+00:00"
 
 
@@ -372,6 +374,51 @@ def test_tls_with_password_and_client_certificate(start_server: StartServer, tmp
     assert [int(state or -1) for state in sink.states()] == list(range(300))
 
 
+def test_a_line_that_breaks_before_the_subscriptions_are_confirmed_leaves_no_listener_that_hears_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        heard: list[int] = []
+        peer = threading.Thread(target=_forget_the_first_subscription, args=(server, heard))
+        peer.start()
+        url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
+        settings = HomeSettings(mqtt=MqttSettings.model_validate({"url": url, "protocol": "3.1.1"}))
+
+        with listening(settings, JournalTwin()):
+            peer.join(15)
+
+    assert heard == [CONNECT, SUBSCRIBE, CONNECT, SUBSCRIBE], "by the second connection of the session once more"
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_listener_that_holds_for_longer_than_its_keep_alive_stays_connected(broker: Mosquitto, protocol: str) -> None:
+    settings = home(broker, protocol=protocol)
+    quick = settings.model_copy(update={"mqtt": settings.mqtt.model_copy(update={"keepalive_s": 1})})
+    sink = JournalTwin()
+    with listening(quick, sink) as listener:
+        sink.full = True
+        publish(broker, *[("zigbee2mqtt/kitchen", {"n": n}) for n in range(100)])
+        until(lambda: listener.status()["holding"], "it holds")
+        threading.Event().wait(3.5)  # the time itself is what is tried: three keep-alives
+
+        sink.full = False
+        until(lambda: len(sink.frames) == 100, "all 100")
+        connections = listener.status()["connections"]
+
+    assert connections == 1
+    assert [int(state or -1) for state in sink.states()] == list(range(100))
+
+
+def test_mqtt_over_websocket(start_server: StartServer) -> None:
+    port = free_port()
+    spoken = start_server(Mosquitto, extra=[f"listener {port} 127.0.0.1", "protocol websockets"])
+    sink = JournalTwin()
+
+    with listening(home(spoken, url=f"ws://127.0.0.1:{port}/mqtt"), sink):
+        publish(spoken, *[("zigbee2mqtt/kitchen", {"n": n}) for n in range(300)])
+        until(lambda: len(sink.frames) == 300, "300 frames by WebSocket")
+
+    assert [int(state or -1) for state in sink.states()] == list(range(300))
+
+
 def test_birth_and_last_will_say_whether_the_listener_is_there(broker: Mosquitto) -> None:
     heard: list[str] = []
     with publisher(broker, "watcher") as watcher:
@@ -430,6 +477,33 @@ def test_the_rate_of_one_listener(start_server: StartServer, record_property: Ca
     record_property("messages_per_s", round(len(sent) / took_s))
     record_property("publisher_cpu_s", round(time.thread_time() - cpu, 3))
     assert len(sink.states()) == 1000
+
+
+def _forget_the_first_subscription(server: socket.socket, heard: list[int]) -> None:
+    """Play a broker that keeps the session, but lost the line before it had read the subscriptions."""
+    for session_present in (0, 1):
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(5)
+            heard.append(_next_packet(connection))
+            connection.sendall(bytes((0x20, 2, session_present, 0)))
+            heard.append(_next_packet(connection))
+
+
+def _next_packet(connection: socket.socket) -> int:
+    """Read a packet and return its type; 0 where none comes."""
+    try:
+        first = connection.recv(1)
+        length, shift, digit = 0, 0, 128
+        while digit & 128:
+            digit = connection.recv(1)[0]
+            length |= (digit & 127) << shift
+            shift += 7
+        while length:
+            length -= len(connection.recv(length))
+    except (OSError, IndexError):
+        return 0
+    return first[0] >> 4
 
 
 def _passwords(folder: Path) -> Path:

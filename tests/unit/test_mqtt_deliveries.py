@@ -117,3 +117,17 @@ def test_an_old_message_in_the_journal_acknowledges_no_new_one_that_looks_the_sa
 
     assert before == []
     assert deliveries.due() == [1]
+
+
+def test_memory_goes_on_after_more_deliveries_than_its_counter_has_room_for() -> None:
+    deliveries = Deliveries((), lambda: None)
+    deliveries.open_connection(resumed=False)
+    deliveries._known._count = 2**32 - 2
+    for packet_id in (1, 2, 3):
+        deliveries.take((packet_id, 7))
+        deliveries.journaled(deliveries.hand_over([(packet_id, 7)]))
+
+    due = deliveries.due()
+
+    assert due == [1, 2, 3]
+    assert deliveries.is_known((3, 7), again=True)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import math
+import sys
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingestor.intake.mqtt import statestream
 from ingestor.intake.mqtt.statestream import Joined, StatestreamJoin
 
 RECORDED = Path(__file__).parents[1] / "recordings" / "mqtt_statestream_2024.jsonl.gz"
@@ -85,8 +91,57 @@ def test_an_event_of_a_known_shape_is_complete_with_its_last_topic() -> None:
     wire.wait(1)
 
     wire.event("light/a", "on", "T2", brightness=6)
+    wire.wait(0.01)
 
     assert [one["last_updated"] for one in wire.payloads()] == ["T1", "T2"]
+
+
+def test_an_attribute_that_nobody_knew_of_belongs_to_the_complete_event_that_it_comes_right_behind() -> None:
+    wire = Wire()
+    wire.event("light/a", "on", "T1", brightness=5)
+    wire.wait(1)
+
+    wire.event("light/a", "on", "T2", brightness=6)
+    wire.wait(0.005)
+    wire.say("light/a/effect", '"rainbow"')
+    wire.wait(0.009)
+    early = len(wire.joined)
+    wire.wait(0.002)
+    wire.event("light/a", "on", "T3", brightness=7)
+    wire.wait(0.01)
+    without_effect = len(wire.joined)
+
+    assert early == 1, "each message lets it settle anew"
+    assert wire.payloads()[1]["attributes"] == {"brightness": 6, "effect": "rainbow"}
+    assert without_effect == 2, "it has been learned, and is waited for"
+    assert wire.join.orphans == 0
+
+
+def test_the_join_asks_to_be_looked_at_when_an_event_is_settled_not_only_when_it_is_quiet() -> None:
+    wire = Wire()
+    unknown_at_s = wire.join.next_deadline_s()
+    wire.event("light/a", "on", "T1")
+    quiet_at_s = wire.join.next_deadline_s()
+    wire.wait(1)
+
+    wire.event("light/a", "on", "T2")
+
+    assert unknown_at_s is None
+    assert quiet_at_s == 100.5
+    assert wire.join.next_deadline_s() == 101.01
+
+
+def test_topics_without_end_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statestream, "_MAX_TOPICS", 1000)
+    wire = Wire()
+
+    for number in range(1001):
+        wire.join.seed(f"homeassistant/sensor/s{number}/unit")
+    wire.event("sensor/a", "1", "T1")
+    wire.wait(1)
+
+    assert len(wire.join._entities) < 10
+    assert wire.payloads()[0]["last_updated"] == "T1"
 
 
 def test_retained_replays_teach_the_shape() -> None:
@@ -95,6 +150,7 @@ def test_retained_replays_teach_the_shape() -> None:
         wire.join.seed(f"homeassistant/light/a/{leaf}")
 
     wire.event("light/a", "on", "T1", brightness=6)
+    wire.wait(0.01)
 
     assert len(wire.joined) == 1
 
@@ -108,6 +164,7 @@ def test_an_entity_may_have_another_shape_in_another_state() -> None:
 
     wire.event("light/a", "on", "T3", brightness=6)
     wire.event("light/a", "off", "T4")
+    wire.wait(0.01)
 
     assert [one["attributes"] for one in wire.payloads()] == [{"brightness": 5}, {}, {"brightness": 6}, {}]
 
@@ -140,9 +197,11 @@ def test_a_message_that_belongs_to_no_event_is_not_kept_but_counted_and_learned(
     wire.event("sensor/a", "1", "T1")
     wire.wait(1)
     wire.event("sensor/a", "2", "T2")
+    wire.wait(0.01)
 
     kept = wire.say("sensor/a/icon", '"late"')
     wire.event("sensor/a", "3", "T3", icon="x")
+    wire.wait(0.01)
 
     assert not kept
     assert wire.join.orphans == 1
@@ -178,14 +237,12 @@ def test_an_event_that_is_open_while_the_connection_changes_waits_anew_for_its_r
     assert wire.payloads() == [{"entity_id": "sensor.a", "state": "1", "last_updated": "T1", "attributes": {}}]
 
 
-def test_of_a_recorded_home_at_most_18_of_2364_states_get_a_time_that_is_not_theirs() -> None:
+def test_of_a_recorded_home_at_most_18_of_2364_states_get_a_time_that_is_not_theirs(
+    record_property: Callable[[str, object], None],
+) -> None:
     truth, messages = _recorded()
-    wire = Wire()
 
-    for at_s, topic, payload in messages:
-        wire.wait(at_s + 100 - wire.now_s)
-        wire.say(topic, payload)
-    wire.wait(1000)
+    wire = _played(messages)
 
     times = {(entity_id, updated) for entity_id, _, updated, _ in truth}
     found = [
@@ -193,24 +250,72 @@ def test_of_a_recorded_home_at_most_18_of_2364_states_get_a_time_that_is_not_the
     ]
     heard_twice = [one for one in found if one[2] is None or (one[0], one[2]) in times]
     wrong = [one for one in heard_twice if one not in truth]
+    record_property("wrong_times", len(wrong))
+    sys.stdout.write(f"{len(wrong)} of {len(heard_twice)} states without their own time\n")
     assert len(heard_twice) == 2364
     assert len(wrong) <= 18, wrong
-    assert len(wrong) == 7, "all of them were cut off by the end of the recording"
+    assert len(wrong) == 7, "Home Assistant had waited ten seconds for the broker between their state and their times"
+    assert all(updated is None for _, _, updated, _ in wrong), "none has the time of another"
 
 
-def _recorded() -> tuple[set[tuple[str, str, str, str]], list[tuple[float, str, bytes]]]:
-    truth: set[tuple[str, str, str, str]] = set()
+def test_of_a_recorded_home_few_states_lack_an_attribute_or_have_one_of_another_and_are_not_marked(
+    record_property: Callable[[str, object], None],
+) -> None:
+    truth, messages = _recorded()
+
+    wire = _played(messages)
+
+    mistaken = [
+        (one["entity_id"], one["state"], joined.uncertain)
+        for one, joined in zip(wire.payloads(), wire.joined, strict=True)
+        if (known := truth.get((one["entity_id"], one["state"], one.get("last_updated"), one.get("last_changed"))))
+        and known != _checksum(one["attributes"])
+    ]
+    unmarked = [one for one in mistaken if not one[2]]
+    record_property("wrong_attributes_unmarked", len(unmarked))
+    sys.stdout.write(f"{len(unmarked)} of {len(truth)} states with wrong attributes and no mark\n")
+    # To wait for quiet after each event would give 85: these lack what Home Assistant published late, or never.
+    assert len(unmarked) <= 83, unmarked
+    assert wire.join.orphans <= 63
+
+
+def _recorded() -> tuple[dict[tuple[str, str | None, str | None, str | None], int], list[tuple[float, str, bytes]]]:
+    """Return the checksum of the attributes of each state that came by WebSocket, and the messages by MQTT."""
+    truth: dict[tuple[str, str | None, str | None, str | None], int] = {}
     messages: list[tuple[float, str, bytes]] = []
     with gzip.open(RECORDED) as lines:
         for line in lines:
             item = json.loads(line)
             if isinstance(item, dict):
-                truth.add(tuple(item["websocket"]))
+                entity_id, state, updated, changed, attributes = item["websocket"]
+                truth[entity_id, state, updated, changed] = attributes
             else:
                 at_s, topic, text, *binary = item
                 raw = base64.b64decode(binary[0]) if binary else text.encode("utf-8", "surrogatepass")
                 messages.append((at_s, topic, raw))
     return truth, messages
+
+
+def _played(messages: list[tuple[float, str, bytes]]) -> Wire:
+    wire = Wire()
+    for at_s, topic, payload in messages:
+        wire.wait(at_s + 100 - wire.now_s)
+        wire.say(topic, payload)
+    wire.wait(1000)
+    return wire
+
+
+def _checksum(attributes: Any) -> int:
+    """Return what the recording keeps of attributes; by WebSocket a NaN is null."""
+    return zlib.crc32(json.dumps(_finite(attributes), sort_keys=True).encode())
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list) else value
 
 
 @given(order=st.lists(st.integers(0, 4), min_size=1, max_size=60), data=st.data())

@@ -71,6 +71,10 @@ class Client(mqtt.Client):
 
     on_publish_packet: Callable[[Message], None]
 
+    def excuse_silence(self) -> None:
+        """Let the missing answer to a ping pass: while we do not read, it is we who do not hear it."""
+        self._ping_t = 0.0
+
     def _create_socket(self) -> Any:
         return ReadAhead(super()._create_socket())
 

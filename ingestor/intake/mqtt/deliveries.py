@@ -16,6 +16,7 @@ Delivery = tuple[int, int]
 #: Less than there are packet ids: what is remembered cannot be of an earlier round of them.
 _REMEMBERED: Final = 50_000
 _PACKET_IDS: Final = 65_536
+_MOST_COUNTED: Final = 2**32 - 1
 #: Generation of a message whose session is over.
 _NEVER: Final = -1
 
@@ -45,6 +46,9 @@ class _Memory:
 
     def remember(self, delivery: Delivery) -> None:
         """Note a delivery as the newest."""
+        if self._count == _MOST_COUNTED:  # its 32 bits are used up; who forgets writes twice at worst
+            self.take_all()
+            self._count = 0
         self._count += 1
         self._entries[delivery[0]] = self._count << 32 | delivery[1]
 

@@ -155,9 +155,9 @@ class MqttListener:
         self._serve(lambda: not self._receiver.join, None, within_s=_REST_WITHIN_S)
         if self._home.mqtt.protocol == "5" and self._home.mqtt.session_expiry_s == 0:
             self._receiver.flush()
-        self._serve(lambda: not self._deliveries.is_waiting(), None, within_s=_SETTLE_S, reading=False)
+        self._serve(lambda: not self._deliveries.is_waiting(), None, within_s=_SETTLE_S, holding=False)
         told = self._client.publish(birth_topic_of(self._home, self._name), "offline", qos=1, retain=True)
-        self._serve(told.is_published, None, within_s=_SETTLE_S, reading=False)
+        self._serve(told.is_published, None, within_s=_SETTLE_S, holding=False)
         self._is_parted = True
         self._client.disconnect()
         self._client.loop_write()
@@ -181,9 +181,12 @@ class MqttListener:
         stop: threading.Event | None,
         *,
         within_s: float | None = None,
-        reading: bool = True,
+        holding: bool = True,
     ) -> None:
-        """Drive the connection until `done`, `stop` or the time is over. Raises OSError when it is lost."""
+        """Drive the connection until `done`, `stop` or the time is over. Raises OSError when it is lost.
+
+        With `holding`, nothing is read while the sink has no room.
+        """
         until = None if within_s is None else time.monotonic() + within_s
         misc_at = 0.0
         while not done() and not (stop is not None and stop.is_set()):
@@ -191,22 +194,24 @@ class MqttListener:
             if until is not None and now >= until:
                 return
             if now >= misc_at:
+                if self._receiver.held:
+                    self._client.excuse_silence()
                 self._client.loop_misc()
                 self._tick(now)
                 misc_at = now + _TICK_S
-            self._turn(now, reading=reading)
+            self._turn(now, holding=holding)
             if self._fatal is not None:
                 raise self._fatal
             if self._lost is not None:
                 raise ConnectionError(self._lost)
 
-    def _turn(self, now: float, *, reading: bool) -> None:
+    def _turn(self, now: float, *, holding: bool) -> None:
         """Wait for something to do, and do it."""
         receiver, sock = self._receiver, self._client.socket()
         if sock is None:
             self._lost = self._lost or "the connection was closed"
             return
-        may_read = not (reading and receiver.held) or not self._connected
+        may_read = not (holding and receiver.held) or not self._connected
         wants: list[Any] = [sock, self._wake] if may_read else [self._wake]
         has_more = may_read and isinstance(sock, ReadAhead) and sock.has_more()
         timeout = 0.0 if has_more else self._pause_s(now)
@@ -278,9 +283,8 @@ class MqttListener:
         resumed = bool(flags.session_present)
         self._deliveries.open_connection(resumed=resumed)
         self._receiver.change_connection(time.monotonic())
-        if not (resumed and self._subscribed):
-            self._subscribed = {}
-            self._subscribe()
+        self._forget_subscriptions(resumed=resumed)
+        self._subscribe()
         self._client.publish(birth_topic_of(self._home, self._name), "online", qos=1, retain=True)
         self._connected, self._connected_at = True, time.monotonic()
         self._connections += 1
@@ -293,6 +297,13 @@ class MqttListener:
 
     def _on_message(self, message: Message) -> None:
         self._receiver.take(message, time.time_ns(), time.monotonic())
+
+    def _forget_subscriptions(self, *, resumed: bool) -> None:
+        """Forget what the broker does not know of: all in a new session, else what it never answered to."""
+        unanswered = {one for asked in self._asked.values() for one in asked}
+        kept = {one: qos for one, qos in self._subscribed.items() if one not in unanswered}
+        self._subscribed = kept if resumed else {}
+        self._asked.clear()
 
     def _subscribe(self) -> None:
         """Subscribe to what is missing."""

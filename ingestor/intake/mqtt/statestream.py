@@ -7,7 +7,7 @@ n-th message comes before the n-th message of the entity's next event: so the fi
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,8 @@ from ingestor.events import decoding
 Delivery = tuple[int, int]
 
 _TIMES: Final = ("last_updated", "last_changed")
+#: An event that has all its topics waits so long for one that nobody knew of: it comes right behind the others.
+_SETTLE_S: Final = 0.01
 _MAX_OPEN: Final = 20_000
 _MAX_TOPICS: Final = 500_000
 #: Shapes kept for an entity: an entity with more words for its state than this is one of free text.
@@ -57,6 +59,7 @@ class _Open:
     deliveries: list[Delivery]
     parts: dict[str, bytes] = field(default_factory=dict)
     uncertain: bool = False
+    complete_s: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +87,7 @@ class StatestreamJoin:
         self._topics: dict[str, tuple[_Entity, str] | None] = {}
         self._entities: dict[str, _Entity] = {}
         self._open: OrderedDict[_Open, None] = OrderedDict()
+        self._complete: deque[tuple[float, _Open]] = deque()
         self.orphans = 0
 
     def take(
@@ -91,7 +95,7 @@ class StatestreamJoin:
     ) -> tuple[bool, Joined | None]:
         """Take in a message of the base topic.
 
-        Returns whether it was kept (else it may be acknowledged at once), and the event that it completed.
+        Returns whether it was kept (else it may be acknowledged at once), and an event that there is no room for.
         """
         found = self._topics[topic] if topic in self._topics else self._learn_topic(topic)
         if found is None:
@@ -112,9 +116,10 @@ class StatestreamJoin:
         waiting.touched_s, waiting.received_ns = now_s, received_ns
         if delivery is not None:
             waiting.deliveries.append(delivery)
-        if self._is_complete(waiting):
-            return True, self._close(waiting)
         self._open.move_to_end(waiting)
+        if self._is_complete(waiting):
+            waiting.complete_s = now_s
+            self._complete.append((now_s, waiting))
         return True, None
 
     def seed(self, topic: str) -> None:
@@ -124,8 +129,13 @@ class StatestreamJoin:
             found[0].seed.add(found[1])
 
     def expire(self, now_s: float) -> list[Joined]:
-        """Return the events that have been quiet for long enough."""
+        """Return the events that are complete, and those that have been quiet for long enough."""
         closed: list[Joined] = []
+        while self._complete and now_s - self._complete[0][0] >= _SETTLE_S:
+            complete_s, one = self._complete.popleft()
+            if one in self._open and one.complete_s == complete_s:
+                self._learn_more(one)
+                closed.append(self._close(one))
         while self._open:
             oldest = next(iter(self._open))
             if now_s - oldest.touched_s < self._quiet_s:
@@ -136,7 +146,9 @@ class StatestreamJoin:
 
     def next_deadline_s(self) -> float | None:
         """Return when `expire` will have something to return at the earliest."""
-        return next(iter(self._open)).touched_s + self._quiet_s if self._open else None
+        quiet_s = next(iter(self._open)).touched_s + self._quiet_s if self._open else None
+        settled_s = self._complete[0][0] + _SETTLE_S if self._complete else None
+        return min((at for at in (quiet_s, settled_s) if at is not None), default=None)
 
     def flush(self) -> list[Joined]:
         """Return all that is open, complete or not."""
@@ -156,6 +168,7 @@ class StatestreamJoin:
         parts = topic[self._skip :].split("/", 2)
         if len(self._topics) >= _MAX_TOPICS:
             self._topics.clear()
+            self._entities = {name: entity for name, entity in self._entities.items() if entity.open}
         if len(parts) < 3 or not all(parts) or "." in parts[0] or "." in parts[1]:  # noqa: PLR2004 - domain, object, leaf
             self._topics[topic] = None
             return None
@@ -196,6 +209,12 @@ class StatestreamJoin:
         shape.topics |= one.parts.keys()
         if shape.missing >= _FORGET_AFTER:
             shapes[key] = _Shape(set(one.parts))
+
+    def _learn_more(self, one: _Open) -> None:
+        """Note the topics of a complete event that nobody had known of."""
+        shape = one.entity.shapes.get(_key(one.state))
+        known = one.entity.seed if shape is None else shape.topics
+        known.update(one.parts)
 
     def _note_orphan(self, entity: _Entity, leaf: str) -> None:
         self.orphans += 1

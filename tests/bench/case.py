@@ -19,6 +19,12 @@ from typing import Any
 import requests
 
 from ingestor import bootstrap
+from ingestor.demo.home import DemoHome
+from ingestor.demo.load import LoadSource
+from ingestor.events.frame import Frame, RawBatch, new_batch_id
+from ingestor.queue import message
+from ingestor.queue.app import make_app
+from ingestor.queue.producer import Producer
 from ingestor.settings import Settings
 from tests.bench import measure
 from tests.servers import free_port
@@ -100,7 +106,7 @@ class Bench:
             },
             "memory_mb": memory,
             "line": self._line(),
-            "broker_bytes_per_waiting_event": 0.0,
+            "broker_bytes_per_waiting_event": broker_bytes(self.settings),
         }
 
     def _start_servers(self) -> None:
@@ -245,6 +251,25 @@ class Bench:
         tags = tuple(sorted(event.tags.items()))
         line = Encoder().line(Point("home_assistant_events", tags, event.fields, event.time_ns))
         return f"{len(line.encode())} bytes, {len(tags)} tags, {len(event.fields)} fields, {ENTITIES:,} entities"
+
+
+def broker_bytes(settings: Settings, batches: int = 200, events: int = 250) -> float:
+    """Return what an event costs the broker's memory while its batch waits: real batches in a queue nobody reads."""
+    source = LoadSource(DemoHome(1, ENTITIES, sensors_only=True))
+    state = bootstrap.open_state(settings)
+    producer = Producer(make_app(settings.broker_url))
+    before = int(state.info("memory")["used_memory"])
+    for number in range(batches):
+        bodies = source.bodies(events, time.time_ns() // 1000)
+        payload = b"[" + b",".join(body + b',"id":3}' for body in bodies) + b"]"
+        frame = Frame("websocket", time.time_ns(), payload)
+        raw = RawBatch(new_batch_id(), "home", "websocket", "home-websocket", time.time_ns(), [frame])
+        producer.send("bench", "bench-waiting", message.encode_raw(raw), task_id=str(number), shown="bench")
+    used = int(state.info("memory")["used_memory"]) - before
+    state.delete("bench-waiting")
+    producer.close()
+    state.close()
+    return round(used / (batches * events), 1)
 
 
 @contextmanager

@@ -73,8 +73,7 @@ def print_result(result: dict[str, Any]) -> None:
         + "  ".join(f"{stage} {'+'.join(map(str, sizes))}" for stage, sizes in result["memory_mb"].items())
     )
     print(f"  a line: {result['line']}")
-    if result["broker_bytes_per_waiting_event"]:
-        print(f"  broker bytes per waiting event: {result['broker_bytes_per_waiting_event']:.0f}")
+    print(f"  broker bytes per waiting event: {result['broker_bytes_per_waiting_event']:.0f}")
 
 
 def save(report: dict[str, Any]) -> None:

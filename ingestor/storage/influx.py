@@ -21,7 +21,7 @@ from ingestor.storage.schema import OTHERS, STATES
 #: A server that refuses may cut the line while we still send, and that looks like one that is away.
 _MAX_LINES: Final = 5000
 _MAX_BYTES: Final = 4_000_000
-_TAGS: Final = ("home", "series", "domain", "area", "device", "device_class", "floor", "integration")
+_TAGS: Final = ("home", "series", "domain", "area", "device", "device_class", "floor")
 _GLOB: Final = {"*": ".*", "?": "."}
 
 
@@ -35,6 +35,8 @@ class Address:
     token: str
     timeout_s: float
     gzip: bool
+    #: What is a tag by the settings; `integration` is a field where it is none.
+    extra_tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class InfluxStore(abc.ABC):
         found: list[StoredEvent] = []
         for kind, measurement in (("state", STATES), ("event", OTHERS)):
             if query.kind in (None, kind) and (statement := _select(query, kind, measurement)):
-                found += [_event(kind, row) for row in self.query(statement)]
+                found += [_event(kind, row, {*_TAGS, *self._address.extra_tags}) for row in self.query(statement)]
         yield from sorted(found, key=lambda event: -event.time_ns)[: query.limit]
 
     def query(self, statement: str) -> Iterator[dict[str, Any]]:
@@ -122,23 +124,31 @@ class InfluxStore(abc.ABC):
 
     def _write_lines(self, lines: Sequence[_Line]) -> list[Rejection]:
         """Write lines; where some are refused, find them. Sending a good line again does no harm."""
-        if not lines:
-            return []
-        answer = read_answer(*self._send(b"\n".join(line.text for line in lines)))
-        if answer.stored:
-            return []
-        if answer.bad_lines and all(0 <= number < len(lines) for number, _ in answer.bad_lines):
-            return self._without_named(lines, answer)
-        if len(lines) == 1:
-            return [_rejection(lines[0], answer.doubt)]
-        middle = len(lines) // 2
-        return self._write_lines(lines[:middle]) + self._write_lines(lines[middle:])
+        rejected: list[Rejection] = []
+        waiting = [lines]
+        while waiting:
+            part = waiting.pop()
+            answer = read_answer(*self._send(b"\n".join(line.text for line in part)))
+            if answer.stored:
+                continue
+            named = dict(answer.bad_lines) if _can_name(part, answer) else {}
+            if named:
+                # The others once more: not every server has kept them.
+                rejected += [_rejection(part[number], message) for number, message in named.items()]
+                rest = [line for number, line in enumerate(part) if number not in named]
+                waiting += [rest] if rest else []
+            elif len(part) == 1:
+                rejected.append(_rejection(part[0], answer.doubt))
+            else:
+                middle = len(part) // 2
+                waiting += [part[middle:], part[:middle]]
+        return rejected
 
-    def _without_named(self, lines: Sequence[_Line], answer: Answer) -> list[Rejection]:
-        """Put the named lines aside and write the others again: not every server has kept them."""
-        named = dict(answer.bad_lines)
-        rest = [line for number, line in enumerate(lines) if number not in named]
-        return [_rejection(lines[number], message) for number, message in named.items()] + self._write_lines(rest)
+
+def _can_name(lines: Sequence[_Line], answer: Answer) -> bool:
+    """Tell whether the numbers of an answer can mean our lines: a line break within a text may count as one more."""
+    known = all(0 <= number < len(lines) for number, _ in answer.bad_lines)
+    return known and not any(b"\n" in line.text for line in lines)
 
 
 def _requests(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
@@ -185,10 +195,9 @@ def _regex(glob: str) -> str:
     return "^" + "".join(_GLOB.get(sign) or re.escape(sign).replace("/", "\\/") for sign in glob) + "$"
 
 
-def _event(kind: str, row: dict[str, Any]) -> StoredEvent:
+def _event(kind: str, row: dict[str, Any], tag_names: set[str]) -> StoredEvent:
     time_ns = int(row.pop("time"))
-    # A column may be a tag here and a field there ("integration"): our own tags say so by being set.
-    tags = {name: str(row.pop(name)) for name in _TAGS if row.get(name) is not None and name != "integration"}
+    tags = {name: str(row.pop(name)) for name in sorted(tag_names) if row.get(name) is not None}
     fields: dict[str, FieldValue] = {name: value for name, value in row.items() if value is not None}
     if isinstance(fields.get("value"), int):
         fields["value"] = float(fields["value"])

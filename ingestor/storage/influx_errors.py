@@ -1,8 +1,8 @@
 """What InfluxDB 1, 2 and 3 mean by their answers to a write, as one outcome; sends nothing.
 
 The recipe: 204 is stored, and nothing else is; 400 and 422 blame lines, all of them named (3.x), the first (2.x) or
-none that can be trusted (1.x); 413 is too much at once; another 2xx, 3xx, 401, 403, 404 are settings; anything else may
-succeed later.
+none that can be trusted (1.x), or (3.x) the database; 413 is too much at once; another 2xx, 3xx, 401, 403, 404, 405 are
+settings; anything else may succeed later.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ _SETTINGS_ANSWERS: Final = {
     401: "the store does not accept the token (storage.token)",
     403: "the token may not write there (storage.token)",
     404: "the database or bucket does not exist, or the address is no InfluxDB (storage.url)",
+    405: "the address is no InfluxDB (storage.url)",
 }
+#: How a 400 or 422 of a 3.x begins that is about the database, not about a line: no event is at fault. Only the begin
+#: counts, since an answer about a line may repeat any text of that line further on.
+_DATABASE_REFUSED: Final = (
+    "db name ",
+    "invalid character in database ",
+    "Adding a new database would exceed limit",
+)
 _BAD_LINES: Final = frozenset({400, 422})
 _STORED: Final = 204
 _TOO_LARGE: Final = 413
@@ -29,6 +37,12 @@ _REASONS: Final = (
     ("field type conflict", "field_type_conflict"),
     ("schema conflict", "field_type_conflict"),
     ("invalid column type", "field_type_conflict"),
+    ("field type mismatch", "field_type_conflict"),
+    ("column type mismatch", "field_type_conflict"),
+    ("series key mismatch", "other_tags_than_before"),
+    ("would exceed number of tables", "too_many_tables"),
+    ("would exceed number of columns", "too_many_columns"),
+    ("would exceed number of tag columns", "too_many_columns"),
     ("retention policy", "beyond_retention"),
     ("max-series-per-database", "too_many_series"),
     ("max-values-per-tag", "too_many_tag_values"),
@@ -56,7 +70,10 @@ def read_answer(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
     if status == _TOO_LARGE:
         return Answer(stored=False, too_large=True, doubt=message)
     if status in _BAD_LINES:
-        return Answer(stored=False, doubt=message or f"HTTP {status}", bad_lines=_named_lines(body))
+        named = _named_lines(body)
+        if refused := next((text for text in (message, *(said for _, said in named)) if _is_of_database(text)), ""):
+            raise errors.StoreRefused(f"the store does not take the database (storage.url): {refused}"[:_MAX_DETAIL])
+        return Answer(stored=False, doubt=message or f"HTTP {status}", bad_lines=named)
     raise _refusal(status, message, headers)
 
 
@@ -93,6 +110,10 @@ def _refusal(status: int, message: str, headers: Mapping[str, str]) -> errors.St
         detail = f"HTTP {status}: the address is no InfluxDB (storage.url){where}: {message}"
         return errors.StoreRefused(detail[:_MAX_DETAIL])
     return errors.StoreUnavailable(f"HTTP {status}: {message}"[:_MAX_DETAIL], retry_after_s=_retry_after(headers))
+
+
+def _is_of_database(message: str) -> bool:
+    return message.startswith(_DATABASE_REFUSED)
 
 
 def reason_of(message: str) -> str:

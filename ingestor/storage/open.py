@@ -73,6 +73,7 @@ def _address(parts: SplitResult, settings: StorageSettings) -> Address:
         token=settings.token.get_secret_value() if settings.token else "",
         timeout_s=settings.timeout_s,
         gzip=not _is_here(parts.hostname) if settings.gzip is None else settings.gzip,
+        extra_tags=settings.extra_tags,
     )
 
 

@@ -53,6 +53,7 @@ _TAKEN: Final = frozenset(
     }
 )
 _SEPARATOR: Final = "~"
+_BLANKS: Final = str.maketrans("\r\n\t", "   ")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -62,8 +63,8 @@ def point_time_ns(event: Event) -> int:
 
 
 def tag_text(text: str) -> str:
-    """Return text as every store can keep it in a tag: without line breaks and without a backslash at its end."""
-    text = text.replace("\r", " ").replace("\n", " ") if "\n" in text or "\r" in text else text
+    """Return text as every store can keep it in a tag: no line break, no tab (3.x), no backslash at its end."""
+    text = text.translate(_BLANKS)
     return f"{text}_" if text.endswith("\\") else text or UNKNOWN
 
 

@@ -62,8 +62,8 @@ class Bench:
         return list(self.store.read(EventQuery(home=self.home, **{"limit": 10_000, **query})))
 
 
-def open_url(url: str, token: str = "", folder: Path = Path("unused")) -> Store:
-    return open_store(StorageSettings.model_validate({"url": url, "token": token or None}), folder)
+def open_url(url: str, token: str = "", folder: Path = Path("unused"), **settings: Any) -> Store:
+    return open_store(StorageSettings.model_validate({"url": url, "token": token or None, **settings}), folder)
 
 
 PARAMS = ["memory", "embedded", "influxdb1", *(["configured"] if URL else [])]
@@ -403,6 +403,28 @@ def test_a_store_says_what_it_is_and_that_it_may_be_written_to(bench: Bench) -> 
     assert info.version not in ("", "unknown")
     assert bench.store.check() == info
     assert bench.read() == []
+
+
+@pytest.mark.parametrize("kind", ["memory", "embedded", "influxdb1"])
+def test_tags_that_were_added_by_the_settings_come_back_as_tags(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    extra = ("floor", "integration")
+    store: Store
+    if kind == "memory":
+        store = MemoryStore()
+    else:
+        url = "sqlite://" if kind == "embedded" else f"{request.getfixturevalue('database_1')}_tags"
+        store = open_url(url, folder=tmp_path, extra_tags=extra)
+    builder = PointBuilder(StorageSettings(extra_tags=extra))
+    event, where = state(), place(floor="Ground", integration="mqtt")
+
+    store.write(builder.points(event, where, "home", point_time_ns(event)))
+
+    (found,) = store.read(EventQuery())
+    assert (found.tags["floor"], found.tags["integration"]) == ("Ground", "mqtt")
+    assert not {"floor", "integration"} & found.fields.keys()
+    store.close()
 
 
 def _away(kind: str, folder: Path) -> Store:

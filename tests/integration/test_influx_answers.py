@@ -22,6 +22,8 @@ from tests.servers import wait_until
 from tests.servers_stores import VictoriaMetrics
 
 VERSIONS = ["influxdb1", "influxdb2", "influxdb3"]
+TOO_MANY_DATABASES = "Adding a new database would exceed limit of 5 databases"
+EACH_LINE = {"original_line": "home_assistant_event", "line_number": 1, "error_message": TOO_MANY_DATABASES}
 
 
 @pytest.fixture
@@ -137,6 +139,30 @@ def test_lines_that_version_3_names_are_found_in_two_requests(fake: FakeInflux) 
     assert [len(request.lines) for request in fake.requests] == [500, 497]
 
 
+def test_numbers_that_count_the_lines_within_a_text_blame_no_neighbour(fake: FakeInflux) -> None:
+    fake.behaviour = fakes.partial_3(is_bad)
+    several = points(10, bad=(4,))
+    several[1].fields["state"] = "a text\nof three\nlines"
+
+    result = open_at("influxdb3", fake.port).write(several)
+
+    assert [rejection.index for rejection in result.rejected] == [4]
+
+
+def test_a_server_that_names_one_line_at_a_time_is_asked_as_often_as_it_takes(fake: FakeInflux) -> None:
+    def first_one(request: fakes.Request) -> Reply:
+        reply = fakes.partial_3(is_bad)(request)
+        return reply if reply.status == 204 else Reply(400, {**dict(reply.body), "data": reply.body["data"][:1]})  # type: ignore[arg-type, index]  # a 400 has a dict
+
+    fake.behaviour = first_one
+    bad = tuple(range(600))
+
+    result = open_at("influxdb3", fake.port).write(points(601, bad=bad))
+
+    assert sorted(rejection.index for rejection in result.rejected) == list(bad)
+    assert len(kept(fake)) == 1
+
+
 def test_more_bad_lines_than_version_3_names_are_all_found(fake: FakeInflux) -> None:
     fake.behaviour = fakes.partial_3(is_bad)
     bad = tuple(range(0, 300, 2))
@@ -247,6 +273,11 @@ def test_what_may_pass_is_unavailable(fake: FakeInflux, store: Store, status: in
         (404, {"code": "not found", "message": 'bucket "events" not found'}, r"storage\.url"),
         (200, "<html>welcome to the router</html>", r"storage\.url"),
         (202, "", r"storage\.url"),
+        (405, "Method Not Allowed", r"storage\.url"),
+        (400, {"error": "db name did not start with a number or letter", "data": None}, "did not start"),
+        (400, {"error": "invalid character in database or rp name: must be ASCII, …"}, "invalid character"),
+        (422, {"error": TOO_MANY_DATABASES, "data": None}, "limit of 5 databases"),
+        (422, {"error": "partial write of line protocol occurred", "data": [EACH_LINE]}, "limit of 5 databases"),
     ],
 )
 def test_what_settings_must_cure_is_refused(
@@ -258,6 +289,16 @@ def test_what_settings_must_cure_is_refused(
         store.write(points(3))
 
     assert fake.stored == []
+
+
+def test_words_about_the_database_within_a_line_are_that_lines_fault(fake: FakeInflux, store: Store) -> None:
+    fake.behaviour = fakes.malformed_2(lambda line: TOO_MANY_DATABASES in line)
+    quoting = points(3)
+    quoting[1].fields["state"] = f"db name {TOO_MANY_DATABASES}"
+
+    result = store.write(quoting)
+
+    assert [rejection.index for rejection in result.rejected] == [1]
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -307,6 +348,34 @@ def test_check_tries_a_write_without_any_line(fake: FakeInflux, store: Store) ->
     fake.behaviour = fakes.fixed(401, {"code": "unauthorized", "message": "unauthorized access"})
     with pytest.raises(errors.StoreRefused):
         store.check(write=True)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("partial write: field type conflict: input field …", "field_type_conflict"),
+        (
+            "invalid column type for column 'value', expected iox::column_type::field::float, got …",
+            "field_type_conflict",
+        ),
+        (
+            "Field type mismatch on table home_assistant_events column value. Existing column is …",
+            "field_type_conflict",
+        ),
+        ("Series key mismatch on table home_assistant_events. Existing table has …", "other_tags_than_before"),
+        ("Update to schema would exceed number of tables limit of 2000 tables", "too_many_tables"),
+        ("Update to schema would exceed number of tag columns per table limit of 250 columns", "too_many_columns"),
+        ("partial write: points beyond retention policy dropped=1", "beyond_retention"),
+        ("partial write: max-series-per-database limit exceeded: (1000000) dropped=1", "too_many_series"),
+        ("something new", "refused_by_store"),
+    ],
+)
+def test_what_a_store_says_of_a_line_has_a_short_name_to_group_by(fake: FakeInflux, message: str, reason: str) -> None:
+    fake.behaviour = fakes.fixed(400, {"error": message})
+
+    (rejection,) = open_at("influxdb1", fake.port).write(points(1)).rejected
+
+    assert (rejection.reason, rejection.detail) == (reason, f"sensor.s0: {message}")
 
 
 def exported(server: VictoriaMetrics, name: str) -> list[dict[str, Any]]:

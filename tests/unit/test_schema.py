@@ -206,7 +206,14 @@ def test_a_point_key_tells_home_series_kind_and_time_apart() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("Kitchen", "Kitchen"), ("", "-"), ("a\nb\r\nc", "a b  c"), ("D:\\", "D:\\_"), ("\\", "\\_"), ("a\\b", "a\\b")],
+    [
+        ("Kitchen", "Kitchen"),
+        ("", "-"),
+        ("a\nb\r\nc\td", "a b  c d"),
+        ("D:\\", "D:\\_"),
+        ("\\", "\\_"),
+        ("a\\b", "a\\b"),
+    ],
 )
 def test_tag_text_is_what_every_store_can_keep(text: str, expected: str) -> None:
     assert tag_text(text) == expected

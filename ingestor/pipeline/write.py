@@ -106,7 +106,8 @@ class Writer:
                 job.outcome = "rejected"
                 tally.quarantined.append(_piece(batch, job.event, error.reason, error.detail))
                 continue
-            job.outcome = "written"
+            # The `home-assistant` schema has no point for an entity that is unavailable, nor for other events.
+            job.outcome = "written" if built else "filtered"
             points.extend(built)
         tally.points += len(points)
         if not points:

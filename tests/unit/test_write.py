@@ -166,6 +166,16 @@ def test_what_the_store_refuses_is_quarantined_and_its_neighbours_are_written() 
     assert b'"odd"' in piece.raw
 
 
+def test_an_event_that_the_chosen_schema_has_no_point_for_is_filtered() -> None:
+    bench = Bench()
+    writer = Writer(bench.store, PointBuilder(StorageSettings(schema="home-assistant")), bench.index)
+
+    written = writer.write(batch(event(0, state="unavailable"), event(1, time_us=T0_US + 1)))
+
+    assert bench.outcomes(written) == {0: "filtered", 1: "written"}
+    assert len(bench.store.points) == 1
+
+
 def test_a_field_that_no_store_can_keep_is_quarantined() -> None:
     bench = Bench()
 

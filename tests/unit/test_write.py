@@ -168,7 +168,7 @@ def test_what_the_store_refuses_is_quarantined_and_its_neighbours_are_written() 
 
 def test_an_event_that_the_chosen_schema_has_no_point_for_is_filtered() -> None:
     bench = Bench()
-    writer = Writer(bench.store, PointBuilder(StorageSettings(schema="home-assistant")), bench.index)
+    writer = Writer(bench.store, PointBuilder(StorageSettings(schema_="home-assistant")), bench.index)
 
     written = writer.write(batch(event(0, state="unavailable"), event(1, time_us=T0_US + 1)))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import json
 import math
-import re
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from jinja2 import TemplateError, Undefined, nodes
@@ -15,19 +17,19 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ingestor import errors
-from ingestor.events import decoding, mqtt_numbers
+from ingestor.events import decoding, mqtt_numbers, mqtt_regex, mqtt_times
+from ingestor.events.mqtt_limits import MAX_PAYLOAD, limited_time, require_short, require_small, require_time
 
-#: No text in a template may grow beyond this (characters).
-_MAX_TEXT: Final = 200_000
 _MAX_EXPONENT: Final = 64
 #: Jinja's own filters that cannot make much from little.
 _HARMLESS: Final = (
-    *("abs", "attr", "capitalize", "count", "d", "default", "first", "items", "join", "last", "length", "list"),
+    *("abs", "attr", "capitalize", "count", "d", "default", "dictsort", "first", "items", "last", "length", "list"),
     *("lower", "map", "max", "min", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "string"),
-    *("sum", "title", "trim", "unique", "upper"),
+    *("title", "trim", "unique", "upper", "wordcount"),
 )
 _METHODS: Final = frozenset(
     {
+        *("date", "isoformat", "timestamp", "total_seconds"),
         *("capitalize", "count", "endswith", "find", "get", "index", "isalnum", "isalpha", "isdecimal", "isdigit"),
         *("isnumeric", "items", "keys", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace"),
         *("rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "title", "upper", "values"),
@@ -37,6 +39,14 @@ _METHODS: Final = frozenset(
 _MAX_JOINS: Final = 8
 _JOINING: Final = (nodes.Concat, nodes.List, nodes.Tuple, nodes.TemplateData)
 _REFUSED: Final = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Macro, nodes.CallBlock)
+
+
+_TIMES: Final[dict[str, Callable[..., Any]]] = {
+    "as_datetime": mqtt_times.as_datetime,
+    "as_timestamp": mqtt_times.as_timestamp,
+    "timestamp_custom": mqtt_times.timestamp_custom,
+    "timestamp_utc": mqtt_times.timestamp_utc,
+}
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -52,8 +62,10 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             raise ValueError("text and lists are not repeated")
         if operator == "%" and isinstance(left, str):
             raise ValueError("text is not formatted")
+        if operator == "*":
+            require_small(left, right)
         if operator == "+" and hasattr(left, "__len__") and hasattr(right, "__len__"):
-            _require_short(len(left) + len(right))
+            require_short(len(left) + len(right))
         return super().call_binop(context, operator, left, right)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -71,22 +83,37 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 def render(template: str, payload: str) -> str:
     """Return the rendered text; raises whatever the template's operations raise, TemplateError among it."""
+    if len(payload) > MAX_PAYLOAD:
+        raise ValueError(f"the payload has more than {MAX_PAYLOAD} characters")
     variables: dict[str, Any] = {"value": payload}
     with contextlib.suppress(errors.UndecodableFrame):  # then `value_json` is undefined, as in Home Assistant
         variables["value_json"] = decoding.loads(payload.encode("utf-8", "surrogatepass"))
-    text = compiled(template)(variables)
-    _require_short(len(text))
-    return text
+    pieces: list[str] = []
+    length = 0
+    with limited_time():
+        for piece in compiled(template)(variables):
+            length += len(piece)
+            require_short(length)
+            pieces.append(piece)
+    return "".join(pieces)
 
 
 @functools.lru_cache(maxsize=1024)
-def compiled(template: str) -> Callable[[dict[str, Any]], str]:
-    """Return the function that renders a template. Raises TemplateError."""
+def compiled(template: str) -> Callable[[dict[str, Any]], Iterator[str]]:
+    """Return the function that renders a template piece by piece. Raises TemplateError."""
     environment = _environment()
     tree = environment.parse(template)
     _check(tree)
+    for loop in tree.find_all(nodes.For):
+        loop.body.insert(0, _look_at_the_time(loop.lineno))
     rendering = environment.from_string(tree)
-    return rendering.render
+    return rendering.generate
+
+
+def _look_at_the_time(line: int) -> nodes.ExprStmt:
+    """Return a statement that ends a loop which takes too long."""
+    called = nodes.ImportedName(f"{require_time.__module__}.{require_time.__name__}", lineno=line)
+    return nodes.ExprStmt(nodes.Call(called, [], [], None, None, lineno=line), lineno=line)
 
 
 def _check(tree: nodes.Template) -> None:
@@ -117,10 +144,24 @@ def _environment() -> _Sandbox:
         "from_json": lambda text: decoding.loads(str(text).encode()),
         "to_json": lambda value: decoding.dumps(value).decode(),
         "tojson": json.dumps,
-        "regex_replace": _regex_replaced,
-        "bitwise_and": lambda left, right: int(left) & int(right),
-        "bitwise_or": lambda left, right: int(left) | int(right),
+        "join": _joined,
+        "sum": _summed,
+        "average": _average,
+        "log": _logarithm,
+        "sqrt": _root,
+        "base64_decode": lambda text: base64.b64decode(text).decode(),
+        "base64_encode": lambda text: base64.b64encode(str(text).encode()).decode(),
+        "contains": lambda whole, part: part in whole,
+        "regex_replace": mqtt_regex.replace,
+        "regex_match": mqtt_regex.match,
+        "regex_search": mqtt_regex.search,
+        "regex_findall": mqtt_regex.findall,
+        "regex_findall_index": mqtt_regex.findall_index,
+        "bitwise_and": lambda left, right: left & right,
+        "bitwise_or": lambda left, right: left | right,
+        "bitwise_xor": lambda left, right: left ^ right,
         "ord": ord,
+        **_TIMES,
     }
     environment.globals = {
         "float": mqtt_numbers.to_float,
@@ -131,30 +172,57 @@ def _environment() -> _Sandbox:
         "max": _most,
         "range": _range,
         "dict": dict,
+        "average": _average,
+        "log": _logarithm,
+        "sqrt": _root,
+        "pi": math.pi,
+        "e": math.e,
+        "strptime": mqtt_times.strptime,
+        "timedelta": timedelta,
+        **_TIMES,
     }
-    environment.tests |= {"is_number": _is_number, "list": lambda value: isinstance(value, list)}
+    environment.tests |= {
+        "is_number": _is_number,
+        "list": lambda value: isinstance(value, list),
+        "datetime": lambda value: isinstance(value, datetime),
+        "match": mqtt_regex.match,
+        "search": mqtt_regex.search,
+        "contains": lambda whole, part: part in whole,
+    }
     environment.filters["is_number"] = environment.globals["is_number"] = _is_number
     return environment
 
 
-def _require_short(length: int) -> None:
-    if length > _MAX_TEXT:
-        raise ValueError(f"the template makes more than {_MAX_TEXT} characters")
-
-
 def _replaced(value: Any, old: str, new: str, count: int = -1) -> str:
     text = str(value)
-    _require_short(len(text) + text.count(str(old)) * len(str(new)))
+    require_short(len(text) + text.count(str(old)) * len(str(new)))
     return text.replace(str(old), str(new), count)
 
 
-def _regex_replaced(text: Any, find: str = "", replace: str = "", *, ignorecase: bool = False) -> str:
-    # Only simple expressions: nested repetition can take for ever.
-    if len(find) > 100 or re.search(r"[*+}]\)*[*+{]|\)[*+{]", find):  # noqa: PLR2004 - none published is longer
-        raise ValueError("the regular expression is not simple")
-    text = str(text)
-    _require_short((len(text) + 1) * (1 + len(replace)))
-    return re.sub(find, replace, text, flags=re.IGNORECASE if ignorecase else 0)
+def _joined(values: Any, between: str = "") -> str:
+    texts = [str(value) for value in values]
+    require_short(sum(map(len, texts)) + len(between) * len(texts))
+    return between.join(texts)
+
+
+def _summed(values: Any, attribute: str | None = None, start: float = 0) -> Any:
+    found = [value[attribute] for value in values] if attribute is not None else list(values)
+    if not all(isinstance(value, (int, float)) for value in (start, *found)):
+        raise ValueError("only numbers are summed")
+    return sum(found, start)
+
+
+def _average(*values: Any) -> float:
+    found = values[0] if len(values) == 1 else values
+    return statistics.fmean(found)
+
+
+def _logarithm(value: Any, base: float = math.e) -> float:
+    return math.log(float(value), float(base))
+
+
+def _root(value: Any) -> float:
+    return math.sqrt(float(value))
 
 
 def _defined(value: Any) -> Any:

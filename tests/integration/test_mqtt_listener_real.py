@@ -64,8 +64,8 @@ def test_the_same_changes_by_all_three_roads_are_the_same_events(home: HomeAssis
             thread.start()
             stack.callback(thread.join, 20)
             stack.callback(stop.set)
-        wait_until(lambda: websocket.status()["up"], timeout_s=20, what="the WebSocket is up")
-        wait_until(lambda: mqtt.status()["subscribed"], timeout_s=20, what="MQTT is up")
+        wait_until(lambda: websocket.status()["up"], timeout_s=60, what="the WebSocket is up")
+        wait_until(lambda: mqtt.status()["subscribed"], timeout_s=60, what="MQTT is up")
 
         for number in range(40):
             attributes = {"unit_of_measurement": "W", "device_class": "power", "number": number}
@@ -74,7 +74,7 @@ def test_the_same_changes_by_all_three_roads_are_the_same_events(home: HomeAssis
         for kept, source in ((by_websocket, "websocket"), (by_mqtt, "statestream"), (by_mqtt, "eventstream")):
             wait_until(
                 lambda kept=kept, source=source: len(kept.events(source, prefix)) >= 40,  # type: ignore[misc]  # bound for this turn
-                timeout_s=20,
+                timeout_s=60,
                 what=f"40 events by {source}",
             )
 

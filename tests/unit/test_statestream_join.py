@@ -237,6 +237,50 @@ def test_an_event_that_is_open_while_the_connection_changes_waits_anew_for_its_r
     assert wire.payloads() == [{"entity_id": "sensor.a", "state": "1", "last_updated": "T1", "attributes": {}}]
 
 
+def test_a_time_that_comes_late_does_not_fall_to_the_next_event() -> None:
+    wire = Wire()
+    wire.event("sensor/power", "1", "T1")
+    wire.wait(0.6)
+    wire.say("sensor/power/state", "2")
+    wire.wait(0.6)
+    wire.say("sensor/power/last_updated", "T2")
+    wire.say("sensor/power/last_changed", "T2")
+
+    wire.event("sensor/power", "3", "T3")
+    wire.wait(0.6)
+
+    assert [(one["state"], one["last_updated"]) for one in wire.payloads()] == [("1", "T1"), ("2", "T2"), ("3", "T3")]
+
+
+def test_a_time_does_not_go_to_an_older_event_whose_state_was_there_long_before_it() -> None:
+    wire = Wire()
+    at_100_s, at_101_s = "1970-01-01T00:01:40+00:00", "1970-01-01T00:01:41+00:00"
+    wire.event("sensor/power", "1", at_100_s)
+    wire.wait(0.6)
+    wire.say("sensor/power/state", "2")
+    wire.wait(1.0)
+
+    wire.event("sensor/power", "3", at_101_s, unit_of_measurement="W")
+    wire.wait(2.0)
+
+    found = {one["state"]: one for one in wire.payloads()}
+    assert {state: one.get("last_updated") for state, one in found.items()} == {"1": at_100_s, "2": None, "3": at_101_s}
+    assert found["3"]["attributes"] == {"unit_of_measurement": "W"}
+
+
+def test_a_time_that_never_comes_is_not_waited_for_long() -> None:
+    wire = Wire()
+    wire.event("sensor/power", "1", "T1")
+    wire.wait(0.6)
+    wire.say("sensor/power/state", "2")
+
+    for _ in range(4):
+        assert len(wire.joined) == 1
+        wire.wait(0.5)
+
+    assert [one.get("last_updated") for one in wire.payloads()] == ["T1", None]
+
+
 def test_of_a_recorded_home_at_most_18_of_2364_states_get_a_time_that_is_not_theirs(
     record_property: Callable[[str, object], None],
 ) -> None:

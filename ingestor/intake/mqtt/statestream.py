@@ -7,8 +7,10 @@ n-th message comes before the n-th message of the entity's next event: so the fi
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -21,6 +23,10 @@ Delivery = tuple[int, int]
 _TIMES: Final = ("last_updated", "last_changed")
 #: An event that has all its topics waits so long for one that nobody knew of: it comes right behind the others.
 _SETTLE_S: Final = 0.01
+#: So many quiet times an event waits for its time, where the stream has times: on a busy machine Home Assistant
+#: publishes slowly. Closed too early, its time would fall to the entity's next event, and so on to the burst's end.
+_QUIETS_FOR_TIME: Final = 4
+_CLOCK_MARGIN_S: Final = 0.05
 _MAX_OPEN: Final = 20_000
 _MAX_TOPICS: Final = 500_000
 #: Shapes kept for an entity: an entity with more words for its state than this is one of free text.
@@ -60,6 +66,8 @@ class _Open:
     parts: dict[str, bytes] = field(default_factory=dict)
     uncertain: bool = False
     complete_s: float = 0.0
+    began_s: float = 0.0
+    began_ns: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +96,8 @@ class StatestreamJoin:
         self._entities: dict[str, _Entity] = {}
         self._open: OrderedDict[_Open, None] = OrderedDict()
         self._complete: deque[tuple[float, _Open]] = deque()
+        self._has_times = False
+        self._clock_ahead_s = -math.inf
         self.orphans = 0
 
     def take(
@@ -103,12 +113,14 @@ class StatestreamJoin:
             return False, None
         entity, leaf = found
         if leaf == "state":
-            one = _Open(entity, payload, now_s, received_ns, [] if delivery is None else [delivery])
+            deliveries = [] if delivery is None else [delivery]
+            one = _Open(entity, payload, now_s, received_ns, deliveries, began_s=now_s, began_ns=received_ns)
             entity.open.append(one)
             self._open[one] = None
             oldest = self._close(next(iter(self._open))) if len(self._open) > _MAX_OPEN else None
             return True, oldest
-        waiting = self._waiting_for(entity, leaf)
+        self._has_times = self._has_times or leaf in _TIMES
+        waiting = self._waiting_for(entity, leaf, payload)
         if waiting is None:
             self._note_orphan(entity, leaf)
             return False, None
@@ -126,6 +138,7 @@ class StatestreamJoin:
         """Learn from a retained replay that there is such a topic."""
         found = self._topics[topic] if topic in self._topics else self._learn_topic(topic)
         if found is not None and found[1] != "state":
+            self._has_times = self._has_times or found[1] in _TIMES
             found[0].seed.add(found[1])
 
     def expire(self, now_s: float) -> list[Joined]:
@@ -140,6 +153,10 @@ class StatestreamJoin:
             oldest = next(iter(self._open))
             if now_s - oldest.touched_s < self._quiet_s:
                 break
+            if self._waits_for_its_time(oldest, now_s):
+                oldest.touched_s = now_s
+                self._open.move_to_end(oldest)
+                continue
             self._learn_shape(oldest)
             closed.append(self._close(oldest))
         return closed
@@ -157,7 +174,7 @@ class StatestreamJoin:
     def touch(self, now_s: float) -> None:
         """Let all that is open wait anew: there was no connection by which the rest could come."""
         for one in self._open:
-            one.touched_s = now_s
+            one.touched_s = one.began_s = now_s
 
     def __len__(self) -> int:
         return len(self._open)
@@ -180,17 +197,39 @@ class StatestreamJoin:
         self._topics[topic] = found = (entity, parts[2])
         return found
 
-    def _waiting_for(self, entity: _Entity, leaf: str) -> _Open | None:
+    def _waiting_for(self, entity: _Entity, leaf: str, payload: bytes) -> _Open | None:
         """Return the oldest open event without such a message, rather one that is known to have such an attribute.
 
         Where a younger one could be meant as well, it is marked.
         """
         lacking = [one for one in entity.open if leaf not in one.parts]
+        if leaf == "last_updated":
+            return self._waiting_for_time(lacking, payload)
+        # All else of an event comes after that.
+        lacking = [one for one in lacking if "last_updated" in one.parts] or lacking
         if len(lacking) <= 1 or leaf in _TIMES:
             return lacking[0] if lacking else None
         expecting = next((one for one in lacking if _expects(one, leaf)), lacking[0])
         expecting.uncertain = True
         return expecting
+
+    def _waiting_for_time(self, lacking: list[_Open], payload: bytes) -> _Open | None:
+        """Return the oldest of these whose state had not been received long before this time was.
+
+        How far Home Assistant's clock is ahead is learned where nothing but one event can be meant.
+        """
+        updated_s = _unix_s(payload)
+        if not lacking or updated_s is None:
+            return lacking[0] if lacking else None
+        if len(lacking) == 1:
+            self._clock_ahead_s = max(self._clock_ahead_s, updated_s - lacking[0].began_ns / 1e9)
+            return lacking[0]
+        latest_s = self._clock_ahead_s + _CLOCK_MARGIN_S
+        return next((one for one in lacking if updated_s - one.began_ns / 1e9 <= latest_s), lacking[0])
+
+    def _waits_for_its_time(self, one: _Open, now_s: float) -> bool:
+        patience_s = self._quiet_s * _QUIETS_FOR_TIME
+        return self._has_times and _TIMES[0] not in one.parts and now_s - one.began_s < patience_s
 
     def _is_complete(self, one: _Open) -> bool:
         shape = one.entity.shapes.get(_key(one.state))
@@ -253,6 +292,13 @@ def _payload(one: _Open) -> bytes:
         orjson.dumps(_printable(leaf)) + b":" + _json(raw) for leaf, raw in parts.items() if leaf not in _TIMES
     ]
     return orjson.dumps(head)[:-1] + b',"attributes":{' + b",".join(attributes) + b"}}"
+
+
+def _unix_s(raw: bytes) -> float | None:
+    try:
+        return datetime.fromisoformat(raw.decode()).timestamp()
+    except ValueError:
+        return None
 
 
 def _text(raw: bytes) -> str:

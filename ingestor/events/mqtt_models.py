@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
 from ingestor.events.models import MAX_STATE, EntityId, EventType
@@ -75,6 +75,29 @@ class Oversize(BaseModel):
     sha256: str
 
 
+class Zigbee2MqttDevice(BaseModel):
+    """A device as the bridge lists it."""
+
+    ieee_address: Name
+    friendly_name: Name
+
+
+class Zigbee2MqttOwner(BaseModel):
+    """The device that a payload names as its own."""
+
+    ieee_address: Name = Field(alias="ieeeAddr")
+    friendly_name: Name = Field(alias="friendlyName")
+
+
+class UpdateVersions(BaseModel):
+    """What an `update` entity is told; its state says whether the one is newer than the other."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    installed_version: str | None
+    latest_version: str | None
+
+
 class Zigbee2MqttAvailability(BaseModel):
     """A device's availability in its newer form; the older one is the bare word."""
 
@@ -83,6 +106,7 @@ class Zigbee2MqttAvailability(BaseModel):
 
 STATESTREAM: Final[TypeAdapter[StatestreamShape]] = TypeAdapter(StatestreamShape)
 EVENTSTREAM: Final[TypeAdapter[EventstreamShape]] = TypeAdapter(EventstreamShape)
+ZIGBEE2MQTT_DEVICES: Final[TypeAdapter[list[Zigbee2MqttDevice]]] = TypeAdapter(list[Zigbee2MqttDevice])
 #: A device's payload: any keys, any values. Nothing but its being an object is promised.
 DEVICE: Final[TypeAdapter[dict[str, Any]]] = TypeAdapter(dict[str, Any])
 

@@ -237,6 +237,69 @@ def test_discovered_entities_are_read_by_template_and_one_that_fails_costs_no_ot
     assert (last.slot, last.entity_id, last.state) == (7, "binary_sensor.door", "on")
 
 
+@pytest.mark.parametrize(
+    ("payload", "name", "state"),
+    [
+        ('{"installed_version":16777216,"latest_version":16777217}', "update.x", "on"),
+        ('{"installed_version":"2024.3.9","latest_version":"2024.3.10"}', "update.x", "on"),
+        ('{"installed_version":"1.1","latest_version":"1.0"}', "update.x", "off"),
+        ('{"installed_version":"abc","latest_version":"abc"}', "update.x", "off"),
+        ('{"installed_version":"1","latest_version":null}', "update.x", "unknown"),
+        ("16777216", "mqtt.discovery-update-u1", "16777216"),
+    ],
+)
+def test_an_update_is_on_if_there_is_something_newer(payload: str, name: str, state: str) -> None:
+    announced = [{"component": "update", "object_id": "x", "unique_id": "u1", "entity_id": "update.x"}]
+
+    [event] = events(frame("discovery", {"raw": payload, "entities": announced}, "t"))
+
+    assert (event.entity_id, event.state) == (name, state)
+
+
+def test_a_payload_that_says_nothing_about_a_switch_makes_no_event_of_it() -> None:
+    switch = {"component": "switch", "object_id": "p", "payloads": {"ON": "on", "OFF": "off"}}
+    announced = [
+        {**switch, "value_template": "{{ value_json.POWER1 }}"},
+        {**switch, "value_template": "{{ value_json.POWER2 }}", "unique_id": "p2"},
+    ]
+
+    found = decoded(frame("discovery", {"raw": '{"POWER2":"ON"}', "entities": announced}, "stat/p/RESULT"), 3)
+
+    assert [(one.slot, one.state) for one in found if isinstance(one, Event)] == [(3, "on")]
+    assert len(found) == 1
+
+
+def test_a_reading_carries_the_unique_id_of_what_was_announced() -> None:
+    announced = [{"component": "sensor", "object_id": "t", "unique_id": "0x1_t"}]
+    one = frame("discovery", {"raw": "21", "entities": announced}, "t")
+
+    [event] = events(one)
+    [lean] = DECODERS["discovery"](one, 0, frozenset())
+
+    assert event.attributes == {"unique_id": "0x1_t"}
+    assert isinstance(lean, Event)
+    assert lean.attributes is None
+
+
+def test_a_zigbee2mqtt_payload_with_its_device_names_each_value_by_the_devices_address() -> None:
+    device = {"friendlyName": "kitchen", "ieeeAddr": "0x00158d", "model": "WSDCGQ11LM"}
+    body = {"device": device, "temperature": 21.5, "update": {"state": "idle"}}
+
+    found = events(frame("zigbee2mqtt", body, "zigbee2mqtt/kitchen"))
+
+    assert {event.entity_id: event.attributes and event.attributes["unique_id"] for event in found} == {
+        "mqtt.zigbee2mqtt-kitchen-temperature": "0x00158d_temperature_zigbee2mqtt",
+        "mqtt.zigbee2mqtt-kitchen-update-state": "0x00158d_update_state_zigbee2mqtt",
+    }
+
+
+@pytest.mark.parametrize("device", [{"ieeeAddr": 5}, {"model": "x"}, "text", None])
+def test_a_device_of_another_form_costs_no_reading(device: Any) -> None:
+    found = states(frame("zigbee2mqtt", {"device": device, "temperature": 21.5}, "zigbee2mqtt/kitchen"))
+
+    assert found["mqtt.zigbee2mqtt-kitchen-temperature"] == "21.5"
+
+
 @pytest.mark.parametrize("kind", MQTT_KINDS)
 def test_a_payload_that_was_too_large_is_named_with_size_and_hash(kind: FrameKind) -> None:
     kept = OVERSIZE_MARK + b'{"bytes":99999999,"sha256":"abc"}'

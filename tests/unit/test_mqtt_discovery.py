@@ -102,3 +102,49 @@ def test_an_entity_that_home_assistant_knows_goes_by_its_name() -> None:
 @pytest.mark.parametrize("topic", ["homeassistant/config", "other/sensor/a/config", "homeassistant/sensor/a/state"])
 def test_other_topics_are_no_config_topics(topic: str) -> None:
     assert not Discovery("homeassistant").is_config_topic(topic)
+
+
+def test_a_state_topic_with_a_wildcard_is_read_on_each_topic_that_it_matches() -> None:
+    discovery = learned({"stat_t": "home/OMG/433toMQTT/#", "uniq_id": "gateway"})
+
+    found = [len(discovery.entities_at(f"home/OMG/{topic}")) for topic in ("433toMQTT", "433toMQTT/1234", "LWT")]
+
+    assert found == [1, 1, 0]
+    assert discovery.topics() == ["home/OMG/433toMQTT/#"]
+    assert discovery.entities_at("home/OMG/433toMQTT/1234", also_wide=False) == []
+
+
+@pytest.mark.parametrize("topic", ["#", "+/state", "$SYS/#", ""])
+def test_an_entity_that_announces_all_that_is_on_the_broker_is_refused(topic: str) -> None:
+    discovery = learned({"state_topic": topic})
+
+    assert discovery.topics() == []
+    assert discovery.refused == 1
+
+
+@pytest.mark.parametrize(
+    ("component", "config", "template"),
+    [
+        ("fan", {"stat_val_tpl": "{{ value_json.fan_state }}"}, "{{ value_json.fan_state }}"),
+        ("siren", {"state_value_template": "{{ value_json.s }}"}, "{{ value_json.s }}"),
+        ("humidifier", {"stat_val_tpl": "{{ value_json.h }}", "val_tpl": "{{ value }}"}, "{{ value_json.h }}"),
+        ("light", {"stat_val_tpl": "{{ value_json.l }}"}, "{{ value_json.l }}"),
+        ("light", {"schema": "template", "stat_tpl": "{{ value.split(',')[0] }}"}, "{{ value.split(',')[0] }}"),
+        ("vacuum", {}, "{{ value_json.state }}"),
+        ("switch", {"val_tpl": "{{ value_json.p }}"}, "{{ value_json.p }}"),
+    ],
+)
+def test_each_component_is_read_by_the_template_that_home_assistant_reads_it_by(
+    component: str, config: dict[str, Any], template: str
+) -> None:
+    discovery = learned({"state_topic": "t", **config}, f"homeassistant/{component}/x/config")
+
+    assert [entity.value_template for entity in discovery.entities_at("t")] == [template]
+
+
+def test_the_payload_of_a_button_press_is_not_written_as_the_state_of_home_assistants_event_entity() -> None:
+    discovery = Discovery("homeassistant", lambda component, unique_id: f"{component}.{unique_id}")
+
+    discovery.learn("homeassistant/event/b/config", b'{"state_topic":"t","unique_id":"b"}')
+
+    assert [entity.entity_id for entity in discovery.entities_at("t")] == [None]

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -208,6 +209,47 @@ def test_an_announced_topic_is_read_as_discovery_and_what_home_assistant_knows_a
     assert bench.kinds() == ["discovery", "discovery"]
     assert found == [("u1", True), ("u2", False)]
     assert bench.deliveries.due() == [3]
+
+
+@pytest.mark.parametrize("retain", [True, False])
+def test_the_bridges_list_of_devices_is_learned_and_not_written_and_each_device_goes_with_its_payload(
+    retain: bool,
+) -> None:
+    bench = Bench()
+    listed = [{"ieee_address": "0x1", "friendly_name": "hall/lamp", "definition": {"model": "x"}}]
+
+    bench.hear("zigbee2mqtt/bridge/devices", listed, retain=retain)
+    bodies = [b' {"state": "ON"}\n', b"{}", b'{"device":{}}', b"[1]", b"online", b""]
+    for body in bodies:
+        bench.hear("zigbee2mqtt/hall/lamp", body)
+    bench.hear("zigbee2mqtt/other", b'{"state":"ON"}')
+
+    device = b'{"device":{"friendlyName":"hall/lamp","ieeeAddr":"0x1"}'
+    expected = [device + b',"state": "ON"}', device + b"}", *bodies[2:], b'{"state":"ON"}']
+    assert [frame.payload for frame in bench.sink.frames] == expected
+    assert len(bench.receiver.devices) == 1
+
+
+@pytest.mark.parametrize("payload", [b"", b"rubbish", b'{"a":1}', b'[{"friendly_name":1}]', b"[5]"])
+def test_a_list_of_devices_that_is_none_forgets_no_device(payload: bytes) -> None:
+    bench = Bench()
+    bench.hear("zigbee2mqtt/bridge/devices", [{"ieee_address": "0x1", "friendly_name": "lamp"}])
+
+    bench.hear("zigbee2mqtt/bridge/devices", payload)
+
+    assert len(bench.receiver.devices) == 1
+
+
+def test_an_entity_that_announces_a_wildcard_takes_nothing_away_from_what_is_understood_by_itself() -> None:
+    bench = Bench()
+    for number, topic in enumerate(("zigbee2mqtt/#", "home/gateway/#")):
+        config = {"state_topic": topic, "unique_id": f"u{number}"}
+        bench.hear(f"homeassistant/sensor/u{number}/config", config, retain=True)
+
+    bench.hear("zigbee2mqtt/kitchen", {"t": 1})
+    bench.hear("home/gateway/433/1234", {"value": 1})
+
+    assert bench.kinds() == ["zigbee2mqtt", "discovery"]
 
 
 def test_an_attribute_named_config_belongs_to_its_event() -> None:

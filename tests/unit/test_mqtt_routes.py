@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +47,24 @@ def test_of_filters_that_cover_one_another_the_widest_stays() -> None:
     assert without_covered(["a/b", "a/#", "a/+/c", "x/+", "x/y"]) == ["a/#", "x/+"]
 
 
+@given(filters=st.lists(LEVELS | LEVELS.map(lambda one: f"{one}/#"), max_size=12))
+def test_what_is_left_covers_all_and_none_of_it_covers_another(filters: list[str]) -> None:
+    left = without_covered(filters)
+
+    assert all(any(covers(kept, one) for kept in left) for one in filters)
+    assert not any(covers(one, other) for one in left for other in left if one != other)
+
+
+def test_thousands_of_announced_topics_do_not_hold_up_the_listener() -> None:
+    announced = [f"devices/d{number}/state" for number in range(20_000)]
+    started = time.thread_time()
+
+    filters = routes().filters(announced)
+
+    assert len(filters) > 20_000
+    assert time.thread_time() - started < 5, "comparing each with each takes minutes"
+
+
 def test_a_pattern_finds_its_named_parts() -> None:
     pattern = named_parts("heating/{room}/{kind}_temp/+")
 
@@ -69,7 +89,7 @@ def routes(**settings: object) -> Routes:
         ("zigbee2mqtt/kitchen", "zigbee2mqtt"),
         ("zigbee2mqtt/floor/kitchen/availability", "zigbee2mqtt"),
         ("zigbee2mqtt/bridge/state", "zigbee2mqtt"),
-        ("zigbee2mqtt/bridge/devices", "ignored"),
+        ("zigbee2mqtt/bridge/devices", "devices"),
         ("zigbee2mqtt/kitchen/set", "ignored"),
         ("zigbee2mqtt/kitchen/set/state", "ignored"),
         ("tele/plug/SENSOR", "tasmota"),
@@ -111,3 +131,10 @@ def test_listeners_divide_statestream_by_domain() -> None:
         "homeassistant/+/+/+/config",
         DROPPED_TOPIC,
     }
+
+
+def test_the_list_of_zigbee_devices_is_heard_by_each_who_shares_since_retained_messages_are_not_shared() -> None:
+    shared, alone = routes(share_group="g").filters([]), routes().filters([])
+
+    assert "zigbee2mqtt/bridge/devices" in shared
+    assert "zigbee2mqtt/bridge/devices" not in alone, "another filter brings it already"

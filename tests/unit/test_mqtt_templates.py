@@ -188,11 +188,10 @@ def test_at_least_thirty_published_templates_are_held_against_home_assistant() -
     assert len({template for template, _, _ in PUBLISHED}) >= 30
 
 
-@pytest.mark.parametrize(("template", "payload", "expected"), PUBLISHED)
+@pytest.mark.parametrize(
+    ("template", "payload", "expected"), [row for row in PUBLISHED if parse_plain(row[0]) is not None]
+)
 def test_jinja_agrees_wherever_a_template_is_read_without_it(template: str, payload: str, expected: str) -> None:
-    if parse_plain(template) is None:
-        pytest.skip("this one takes Jinja anyway")
-
     rendered = mqtt_jinja.render(template, payload).strip()
 
     assert ("unknown" if rendered == "None" else rendered) == expected

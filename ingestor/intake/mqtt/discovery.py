@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ingestor import errors
 from ingestor.events import decoding
 from ingestor.events.mqtt_models import DiscoveredEntity
+from ingestor.intake.mqtt.filters import is_wide, matches
 
 EntityOf = Callable[[str, str], str | None]
 
@@ -24,6 +25,9 @@ _SHORT: Final = {
     "dev_cla": "device_class",
     "val_tpl": "value_template",
     "stat_val_tpl": "state_value_template",
+    "stat_tpl": "state_template",
+    "pl_home": "payload_home",
+    "pl_not_home": "payload_not_home",
     "pl_on": "payload_on",
     "pl_off": "payload_off",
     "stat_on": "state_on",
@@ -57,6 +61,10 @@ _PAYLOADS: Final[dict[str, tuple[tuple[str, tuple[str, ...], str], ...]]] = {
 }
 #: What has no state of its own, whatever its device shares.
 _STATELESS: Final = frozenset({"button", "scene", "notify", "tag", "device_automation", "camera", "image", "climate"})
+#: What reads its state by `state_value_template`.
+_READ_APART: Final = frozenset({"fan", "siren", "humidifier"})
+#: What has a state that is not in the message: so no reading of it goes by Home Assistant's name for it.
+_NEVER_MATCHED: Final = frozenset({"event"})
 _MAX_ENTITIES: Final = 50_000
 
 
@@ -73,6 +81,8 @@ class DiscoveryConfig(BaseModel):
     device_class: str | None = None
     value_template: str | None = None
     state_value_template: str | None = None
+    state_template: str | None = None
+    schema_name: str | None = Field(None, alias="schema")
 
     @field_validator("name", "unique_id", "object_id", mode="before")
     @classmethod
@@ -88,6 +98,7 @@ class Discovery:
         self._entity_of = entity_of or (lambda _component, _unique_id: None)
         self._by_config: dict[str, list[tuple[str, DiscoveredEntity]]] = {}
         self._by_topic: dict[str, list[DiscoveredEntity]] | None = {}
+        self._wide: list[str] = []
         self.refused = 0
 
     def is_config_topic(self, topic: str) -> bool:
@@ -113,9 +124,14 @@ class Discovery:
         self._replace(topic, list(self._entities(topic, body)))
         return True
 
-    def entities_at(self, topic: str) -> list[DiscoveredEntity]:
-        """Return the entities whose state is read from that topic."""
-        return [self._matched(entity) for entity in self._announced().get(topic, ())]
+    def entities_at(self, topic: str, *, also_wide: bool = True) -> list[DiscoveredEntity]:
+        """Return the entities whose state is read from that topic; `also_wide`: those of a filter that matches it."""
+        announced = self._announced()
+        found = list(announced.get(topic, ()))
+        for one in self._wide:
+            if also_wide and matches(one, topic):
+                found += announced[one]
+        return [self._matched(entity) for entity in found]
 
     def topics(self) -> list[str]:
         """Return all announced state topics."""
@@ -125,7 +141,9 @@ class Discovery:
         return sum(len(found) for found in self._by_config.values())
 
     def _matched(self, entity: DiscoveredEntity) -> DiscoveredEntity:
-        name = self._entity_of(entity.component, entity.unique_id) if entity.unique_id else None
+        if not entity.unique_id or entity.component in _NEVER_MATCHED:
+            return entity
+        name = self._entity_of(entity.component, entity.unique_id)
         return entity.model_copy(update={"entity_id": name}) if name else entity
 
     def _replace(self, topic: str, entities: list[tuple[str, DiscoveredEntity]]) -> None:
@@ -144,6 +162,7 @@ class Discovery:
                 for state_topic, entity in found:
                     by_topic[state_topic].append(entity)
             self._by_topic = dict(by_topic)
+            self._wide = [one for one in by_topic if is_wide(one)]
         return self._by_topic
 
     def _entities(self, topic: str, body: dict[str, Any]) -> Iterator[tuple[str, DiscoveredEntity]]:
@@ -164,6 +183,9 @@ class Discovery:
             return
         try:
             read = DiscoveryConfig.model_validate(_with_base(config))
+            if read.state_topic[:1] in ("", "#", "+", "$"):  # all that is on the broker is no device's state
+                self.refused += 1
+                return
             yield read.state_topic, _entity_of_config(component, object_id, read)
         except ValidationError:
             self.refused += 1
@@ -185,11 +207,6 @@ def raw_part(raw: bytes) -> dict[str, str]:
 
 
 def _entity_of_config(component: str, object_id: str, config: DiscoveryConfig) -> DiscoveredEntity:
-    extra = config.model_extra or {}
-    template = config.value_template
-    if component == "light":
-        is_json = extra.get("schema") == "json"
-        template = "{{ value_json.state }}" if is_json else config.state_value_template or template
     return DiscoveredEntity(
         component=component,
         object_id=config.object_id or object_id,
@@ -197,9 +214,20 @@ def _entity_of_config(component: str, object_id: str, config: DiscoveryConfig) -
         name=config.name,
         unit=config.unit_of_measurement,
         device_class=config.device_class,
-        value_template=template,
-        payloads=_payloads(component, extra),
+        value_template=_template(component, config),
+        payloads=_payloads(component, config.model_extra or {}),
     )
+
+
+def _template(component: str, config: DiscoveryConfig) -> str | None:
+    """Return the template by which Home Assistant reads the state of such a component."""
+    if component == "vacuum" or (component == "light" and config.schema_name == "json"):
+        return "{{ value_json.state }}"
+    if component == "light" and config.schema_name == "template":
+        return config.state_template
+    if component == "light" or component in _READ_APART:
+        return config.state_value_template or (config.value_template if component == "light" else None)
+    return config.value_template
 
 
 def _payloads(component: str, config: dict[str, Any]) -> dict[str, str]:

@@ -22,11 +22,15 @@ def covers(wide: str, narrow: str) -> bool:
 
 def without_covered(filters: Iterable[str]) -> list[str]:
     """Return the filters without those that others cover: some brokers deliver once for each that matches."""
-    kept: list[str] = []
-    for one in dict.fromkeys(filters):
-        if not any(covers(other, one) for other in kept):
-            kept = [other for other in kept if not covers(one, other)] + [one]
-    return kept
+    found = dict.fromkeys(filters)
+    # Only a wildcard covers anything else: of thousands of announced topics none is compared with the others.
+    wide = [one for one in found if is_wide(one)]
+    return [one for one in found if not any(other != one and covers(other, one) for other in wide)]
+
+
+def is_wide(topic_filter: str) -> bool:
+    """Tell whether a filter has wildcards."""
+    return "+" in topic_filter or "#" in topic_filter
 
 
 def filter_of(pattern: str) -> str:

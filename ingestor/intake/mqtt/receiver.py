@@ -21,6 +21,7 @@ from ingestor.intake.mqtt.deliveries import Deliveries, Delivery, delivery_of
 from ingestor.intake.mqtt.discovery import Discovery, EntityOf, frame_payload, raw_part
 from ingestor.intake.mqtt.routes import Route, Routes
 from ingestor.intake.mqtt.statestream import Joined, StatestreamJoin
+from ingestor.intake.mqtt.zigbee import ZigbeeDevices
 from ingestor.settings import MqttSettings
 
 _log: Final = structlog.get_logger(__name__)
@@ -69,6 +70,7 @@ class Receiver:
         self._by_topic: dict[str, Route] = {}
         self.join = StatestreamJoin(settings.statestream_base or "", settings.statestream_quiet_s)
         self.discovery = Discovery(settings.discovery_prefix, entity_of) if settings.discovery_prefix else None
+        self.devices = ZigbeeDevices(settings.zigbee2mqtt_base or "")
         self.discovery_changed = False
         self.counts = Counts()
         self.held: deque[Frame] = deque()
@@ -158,9 +160,13 @@ class Receiver:
         self, route: Route, payload: bytes, topic: str, received_ns: int, delivery: Delivery | None
     ) -> bool:
         """Make frames of a message that stands alone."""
-        announced = self.discovery.entities_at(topic) if self.discovery is not None else []
+        # What is understood by itself is not taken away by an entity that announces half the broker.
+        also_wide = route.kind == "ignored"
+        announced = [] if self.discovery is None else self.discovery.entities_at(topic, also_wide=also_wide)
         if route.kind == "dropped":
             self._note_dropped(payload)
+        elif route.kind == "devices":
+            self.devices.learn(payload)
         elif route.kind == "topic":
             self._offer(self._frame("topic", _mapped(route, payload), topic, received_ns, delivery))
             return True
@@ -171,7 +177,8 @@ class Receiver:
             self.counts.ignored += 1
         else:
             shadowed = route.kind == "eventstream" and self._websocket_up()
-            self._offer(self._frame(route.kind, payload, topic, received_ns, delivery, shadowed=shadowed))
+            content = self.devices.with_device(topic, payload) if route.kind == "zigbee2mqtt" else payload
+            self._offer(self._frame(route.kind, content, topic, received_ns, delivery, shadowed=shadowed))
             return True
         return False
 
@@ -193,6 +200,8 @@ class Receiver:
         self.counts.retained += 1
         if route.kind == "statestream":
             self.join.seed(topic)
+        elif route.kind == "devices":
+            self.devices.learn(payload)
         elif route.kind == "dropped":
             self._note_dropped(payload)
 
@@ -250,7 +259,7 @@ class Receiver:
 
     def _oversize(self, route: Route, payload: bytes, topic: str, received_ns: int, delivery: Delivery | None) -> Frame:
         self.counts.oversize += 1
-        kind: Any = "topic" if route.kind in ("ignored", "dropped") else route.kind
+        kind: Any = "topic" if route.kind in ("ignored", "devices", "dropped") else route.kind
         what = {"bytes": len(payload), "sha256": hashlib.sha256(payload).hexdigest()}
         return self._frame(kind, OVERSIZE_MARK + orjson.dumps(what), topic, received_ns, delivery)
 

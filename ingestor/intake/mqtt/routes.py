@@ -12,12 +12,14 @@ from ingestor.settings import MqttSettings, TopicMapping
 
 #: What the broker says of messages that it threw away, for any client.
 DROPPED_TOPIC: Final = "$SYS/broker/publish/messages/dropped"
+#: Where a zigbee2mqtt bridge lists its devices, retained.
+_DEVICES_TOPIC: Final = "bridge/devices"
 _TASMOTA_TOPIC: Final = re.compile(
     r"(?:tele/.+/(?:LWT|STATE|SENSOR|RESULT|POWER\d*|STATUS\d*|UPTIME|INFO\d|MARGINS)|"
     r"stat/.+/(?:RESULT|POWER\d*|STATUS\d*))"
 )
 
-Kind = Literal["statestream", "eventstream", "zigbee2mqtt", "tasmota", "topic", "dropped", "ignored"]
+Kind = Literal["statestream", "eventstream", "zigbee2mqtt", "tasmota", "topic", "devices", "dropped", "ignored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Route:
 
 _IGNORED: Final = Route("ignored")
 _DROPPED: Final = Route("dropped")
+_DEVICES: Final = Route("devices")
 _EVENTSTREAM: Final = Route("eventstream")
 _ZIGBEE2MQTT: Final = Route("zigbee2mqtt")
 _STATESTREAM: Final = Route("statestream")
@@ -55,6 +58,8 @@ class Routes:
         return fixed.get(topic) or self._by_prefix(topic)
 
     def _by_prefix(self, topic: str) -> Route:
+        if self._zigbee and topic == f"{self._zigbee}{_DEVICES_TOPIC}":
+            return _DEVICES
         if self._zigbee and topic.startswith(self._zigbee):
             return _ZIGBEE2MQTT if _is_of_a_device(topic[len(self._zigbee) :]) else _IGNORED
         if self._base and topic.startswith(self._base) and topic.count("/", len(self._base)) >= 2:  # noqa: PLR2004 - domain/object/leaf
@@ -67,9 +72,10 @@ class Routes:
         """Return what to subscribe to, with the QoS of each.
 
         A filter that another one covers is left out: the broker would deliver twice. Only what stands alone is
-        shared with other listeners; statestream never is (rule 9), and each listener reads every config.
+        shared with other listeners; statestream never is (rule 9), and each listener reads every config and the list
+        of zigbee2mqtt's devices: brokers replay no retained message to those who share.
         """
-        own = without_covered([*self._statestream(), *self._discovery()])
+        own = without_covered([*self._statestream(), *self._discovery(), *self._devices()])
         alone = [one for one in without_covered([*self._alone(), *announced]) if not any(covers(o, one) for o in own)]
         group = self._settings.share_group
         shared = [f"$share/{group}/{one}" for one in alone] if group else alone
@@ -82,6 +88,9 @@ class Routes:
     def _discovery(self) -> list[str]:
         prefix = self._settings.discovery_prefix
         return [f"{prefix}/+/+/config", f"{prefix}/+/+/+/config"] if prefix else []
+
+    def _devices(self) -> list[str]:
+        return [f"{self._zigbee}{_DEVICES_TOPIC}"] if self._zigbee and self._settings.share_group else []
 
     def _alone(self) -> list[str]:
         settings = self._settings

@@ -124,13 +124,17 @@ class HomeAssistant(Server):
         with self.connect() as conversation:
             return conversation.command(kind, **fields)
 
-    def call_service(self, service: str, **data: object) -> None:
+    def call_service(self, service: str, /, **data: object) -> None:
         """Call a service such as `light.turn_on`."""
         self._post(f"services/{service.replace('.', '/')}", data)
 
-    def set_state(self, entity_id: str, state: object, **attributes: object) -> None:
+    def set_state(self, entity_id: str, state: object, /, **attributes: object) -> None:
         """Set a state without a device behind it."""
         self._post(f"states/{entity_id}", {"state": state, "attributes": attributes})
+
+    def remove_state(self, entity_id: str) -> None:
+        """Remove a state."""
+        request(f"{self.url}/api/states/{entity_id}", token=self.token, method="DELETE")
 
     def fire_event(self, event_type: str, **data: object) -> None:
         """Fire an event; its origin is REMOTE, which eventstream does not publish."""

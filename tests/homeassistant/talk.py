@@ -7,9 +7,12 @@ import time
 import urllib.parse
 import urllib.request
 from collections import deque
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import websocket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class RefusedError(Exception):
@@ -22,13 +25,14 @@ def request(
     token: str | None = None,
     body: object = None,
     form: dict[str, str] | None = None,
+    method: str | None = None,
 ) -> Any:
-    """Return the JSON answer to a GET, or to a POST when there is a body (JSON) or a form."""
+    """Return the JSON answer to a GET, or to a POST when there is a body (JSON) or a form, or to another method."""
     data = urllib.parse.urlencode(form).encode() if form else None if body is None else json.dumps(body).encode()
     headers = {} if form or body is None else {"Content-Type": "application/json"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=30) as response:
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=30) as response:
         return json.loads(response.read())
 
 
@@ -63,6 +67,22 @@ class Conversation:
             elif (event := self._events.popleft())["event_type"] == event_type:
                 return event
         raise TimeoutError(f"no event {event_type} within {timeout_s:g} s")
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield the events that were subscribed to as they come, until the connection ends or is cut by `cut`."""
+        while True:
+            while self._events:
+                yield self._events.popleft()
+            try:
+                self._note(self._receive())
+            except websocket.WebSocketTimeoutException:
+                continue  # it was quiet
+            except (websocket.WebSocketException, OSError, json.JSONDecodeError):
+                return  # a close frame reads as an empty text
+
+    def cut(self) -> None:
+        """End the connection from another thread."""
+        self._socket.abort()
 
     def _receive(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self._socket.recv())

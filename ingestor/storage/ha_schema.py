@@ -71,7 +71,9 @@ def ha_point(event: Event) -> Point | None:
     if measurement.startswith("#"):
         return None  # on a line this is a comment: Home Assistant sends it, and the database keeps nothing
     fields = _state_fields(event.state)
-    for key, value in attributes.items():
+    # Attributes that may be another event's are left out: a richer source, writing the same point later, could not
+    # take back a field that it does not have itself. The unit is kept, since it says where the point belongs.
+    for key, value in () if event.uncertain else attributes.items():
         if key != "unit_of_measurement" or not unit:
             shown = _AS_IN_PYTHON.get(key)
             _add_attribute(fields, key, shown(value) if shown else value)

@@ -55,6 +55,16 @@ def test_states_that_say_nothing_are_skipped(state: str | None) -> None:
     assert ha_point(changed(state, unit_of_measurement="°C")) is None
 
 
+def test_attributes_that_may_be_another_events_are_left_out() -> None:
+    event = changed("21.5", unit_of_measurement="°C", friendly_name="Desk", battery=80)
+    event.uncertain = True
+
+    point = ha_point(event)
+
+    assert point is not None
+    assert (point.measurement, point.fields) == ("°C", {"value": 21.5})
+
+
 def test_an_event_that_is_no_state_is_skipped() -> None:
     event = changed("on")
     event.kind = "event"

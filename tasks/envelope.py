@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
@@ -14,6 +15,7 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_d
 
 from ingestor import errors, metrics
 from ingestor.queue import message, names
+from tasks.resources import resources
 
 T = TypeVar("T")
 
@@ -100,13 +102,12 @@ def put_back(task: Task[..., None], step: names.TaskType, body: bytes) -> None:
 def hand_on(step: names.TaskType, task_name: str, batch: Any, *, countdown_s: float = 0.0) -> None:
     """Enqueue a batch for the next step. Raises BrokerUnavailable where the broker does not take it."""
     told = f"batch {batch.batch_id} {len(batch.events)} events {batch.source} {batch.home}"
+    body = message.encode_events(batch)
+    if not countdown_s:
+        # Celery's own `send_task` takes twice the time: 0.75 ms, and it is spent for each batch and step.
+        resources().producer.send(task_name, step.value, body, task_id=str(uuid.uuid4()), shown=f"({told!r},)")
+        return
     try:
-        current_app.send_task(
-            task_name,
-            args=[message.encode_events(batch)],
-            queue=step.value,
-            argsrepr=f"({told!r},)",
-            countdown=countdown_s or None,
-        )
+        current_app.send_task(task_name, args=[body], queue=step.value, argsrepr=f"({told!r},)", countdown=countdown_s)
     except current_app.connection_for_write().recoverable_connection_errors as error:
         raise errors.BrokerUnavailable(f"{type(error).__name__}: {error}") from error

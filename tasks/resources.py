@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import redis
 import sqlalchemy as sa
+from celery import current_app
 
 from ingestor import bootstrap
 from ingestor.home.merge import Diff
@@ -14,6 +15,7 @@ from ingestor.home.port import HomeMap
 from ingestor.home.sync import run_sync
 from ingestor.pipeline.write import Writer
 from ingestor.queue.done import DoneMarks
+from ingestor.queue.producer import Producer, TaskSender
 from ingestor.settings import HomeSettings, Settings
 from ingestor.storage.port import Store
 from ingestor.storage.quarantine import Quarantine
@@ -29,6 +31,11 @@ class Resources:
     def state(self) -> redis.Redis[bytes]:
         """The state server."""
         return bootstrap.open_state(self.settings)
+
+    @functools.cached_property
+    def producer(self) -> TaskSender:
+        """What sends a batch to its next step."""
+        return Producer(current_app)
 
     @functools.cached_property
     def done(self) -> DoneMarks:

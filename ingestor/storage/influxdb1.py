@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 from collections.abc import Mapping
 
 from ingestor.storage.influx import Address, InfluxStore
@@ -27,10 +26,7 @@ class InfluxDB1Store(InfluxStore):
         return {"Authorization": "Basic " + base64.b64encode(self._address.token.encode()).decode()}
 
     def _send(self, body: bytes) -> tuple[int, bytes, Mapping[str, str]]:
-        headers = {"Content-Encoding": "gzip"} if self._address.gzip else {}
-        data = gzip.compress(body, 1) if self._address.gzip else body
-        params = {"db": self._address.database, "precision": "ns"}
-        answer = self._request("POST", "/write", params=params, data=data, headers=headers)
+        answer = self._post_lines("/write", {"db": self._address.database, "precision": "ns"}, body)
         if answer.status_code == _NOT_FOUND and b"database not found" in answer.content and not self._tried_to_create:
             self._tried_to_create = True
             self.create_database()

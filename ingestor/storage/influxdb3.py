@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping
 
 from ingestor.storage.influx import Address, InfluxStore
@@ -23,13 +22,11 @@ class InfluxDB3Store(InfluxStore):
         return {"Authorization": f"Bearer {self._address.token}"} if self._address.token else {}
 
     def _send(self, body: bytes) -> tuple[int, bytes, Mapping[str, str]]:
-        headers = {"Content-Encoding": "gzip"} if self._address.gzip else {}
-        data = gzip.compress(body, 1) if self._address.gzip else body
         if self._path.startswith("/api/v3"):
             params = {"db": self._address.database, "precision": "nanosecond", "accept_partial": "true"}
         else:
             params = {"bucket": self._address.database, "org": self._address.org, "precision": "ns"}
-        answer = self._request("POST", self._path, params=params, data=data, headers=headers)
+        answer = self._post_lines(self._path, params, body)
         if answer.status_code == _NOT_FOUND and self._path.startswith("/api/v3") and b"database" not in answer.content:
             self._path = "/api/v2/write"
             return self._send(body)

@@ -59,6 +59,8 @@ def story(home: HomeAssistant, influxdb: InfluxDB, tmp_path_factory: pytest.Temp
         HA_INGESTOR_MQTT__URL=home.mqtt_url,
         HA_INGESTOR_STORAGE__URL=f"influxdb1://127.0.0.1:{influxdb.port}/{ours}",
         HA_INGESTOR_STORAGE__SCHEMA="both",
+        # Right after the rename Home Assistant is away, for longer than 5 s on a busy machine: nobody to ask then.
+        HA_INGESTOR_WORKERS__UNKNOWN_WAIT_S="30",
     )
     try:
         return tell(home, stack, Database(home.influxdb_url, home.influxdb_database), Database(influxdb.url, ours))

@@ -1,0 +1,113 @@
+"""Put the figures of saved runs into docs/reference/performance.md: `python -m tests.bench.report RESULT.json ...`."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+PAGE = Path("docs/reference/performance.md")
+STORES = {"influxdb": "InfluxDB 1.6", "sqlite": "embedded"}
+STAGES = ("listener", "mosquitto", "broker", "validate", "enrich", "write", "store", "flower", "load")
+
+
+def main() -> int:
+    """Replace what stands between the markers `<!-- name -->` and `<!-- end -->`; a later file wins a case."""
+    results = {}
+    for name in sys.argv[1:]:
+        for result in json.loads(Path(name).read_text())["results"]:
+            results[result["case"]] = result
+    rows = list(results.values())
+    text = PAGE.read_text()
+    for name, table in (
+        ("rates", rates(rows)),
+        ("latency", latency(rows)),
+        ("cpu", cpu(rows)),
+        ("memory", memory(rows)),
+    ):
+        place = re.compile(rf"<!-- {name} -->.*?<!-- end -->", re.DOTALL)
+        text = place.sub(f"<!-- {name} -->\n{table}\n<!-- end -->", text)
+    PAGE.write_text(text)
+    return 0
+
+
+def rates(rows: list[dict[str, Any]]) -> str:
+    """Return a table of what was offered and what was stored."""
+    head = ("way in", "store", "offered /s", "sustained /s", "events", "stored once", "drained after")
+    return _table(
+        head,
+        [
+            (
+                *_case(row),
+                f"{row['offered_per_s']:,}",
+                f"{row['sustained_per_s']:,.0f}",
+                f"{row['sent']:,}",
+                "all" if row["exactly_once"] else "**no**",
+                f"{row['drain_s']:.1f} s",
+            )
+            for row in rows
+        ],
+    )
+
+
+def latency(rows: list[dict[str, Any]]) -> str:
+    """Return a table of latencies."""
+    return _table(
+        ("way in", "store", "events/s", "p50 ms", "p95 ms", "p99 ms"),
+        [
+            (
+                *_case(row),
+                f"{row['offered_per_s']:,}",
+                *(f"{row['lag_ms'][name]:.0f}" for name in ("p50", "p95", "p99")),
+            )
+            for row in rows
+        ],
+    )
+
+
+def cpu(rows: list[dict[str, Any]]) -> str:
+    """Return a table of CPU by stage."""
+    return _table(
+        ("way in", "store", "events/s", *STAGES, "all"),
+        [
+            (
+                *_case(row),
+                f"{row['offered_per_s']:,}",
+                *(f"{row['cpu_us_per_event'].get(stage, 0):.1f}" for stage in STAGES),
+                f"{sum(row['cpu_us_per_event'].values()):.0f}",
+            )
+            for row in rows
+        ],
+    )
+
+
+def memory(rows: list[dict[str, Any]]) -> str:
+    """Return a table of resident memory by process."""
+    stages = [stage for stage in STAGES if stage not in ("store", "load")] + ["rare", "beat", "api", "supervisor"]
+    return _table(
+        ("MB at the end", "store", "events/s", *stages),
+        [
+            (
+                *_case(row),
+                f"{row['offered_per_s']:,}",
+                *(" + ".join(f"{size:.0f}" for size in row["memory_mb"].get(stage, [])) or "-" for stage in stages),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _case(row: dict[str, Any]) -> tuple[str, str]:
+    road, store, _ = row["case"].split("-")
+    return road, STORES[store]
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

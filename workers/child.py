@@ -14,6 +14,9 @@ from logging import handlers
 from pathlib import Path
 from typing import Final
 
+from ingestor.queue.alive import AliveFile
+from workers.pulse import SILENT_S, Pulse
+
 #: An end that a restart cannot mend (ingestor/cli/exit_codes.py): bad settings, refused credentials.
 HOPELESS_CODES: Final = frozenset({2, 4})
 _BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -37,8 +40,12 @@ class Spec:
 class Child:
     """A running Spec. Not safe to share between threads, but for its log reader."""
 
-    def __init__(self, spec: Spec, log_dir: Path) -> None:
+    def __init__(self, spec: Spec, log_dir: Path, *, silent_s: float = SILENT_S) -> None:
         self.spec = spec
+        self._silent_s = silent_s
+        self._data_dir = log_dir.parent
+        self._pulse: Pulse | None = None
+        self._fresh = False
         self.restarts = 0
         self.given_up: str | None = None
         self.last_line = ""
@@ -70,6 +77,12 @@ class Child:
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 -- only a system call
         )
         threading.Thread(target=self._pump, args=(self._process,), name=f"log-{self.spec.name}", daemon=True).start()
+        self._pulse = Pulse(AliveFile(self._data_dir, self._process.pid), self._silent_s)
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether the process runs and has shown a sign of life."""
+        return self.pid is not None and self._pulse is not None and self._pulse.began
 
     def watch(self) -> str | None:
         """Restart the process when it is due; return a sentence for the operator when something happened."""
@@ -83,10 +96,34 @@ class Child:
             return f"{self.spec.name} started again (restart {self.restarts})"
         code = self._process.poll()
         if code is None:
-            return None
+            return self._feel_pulse()
+        self._clear_up()
         return self._ended(code)
 
+    def _feel_pulse(self) -> str | None:
+        """Kill the process where it beat once and beats no more; `watch` starts it again."""
+        if self._pulse is None or not self._pulse.is_silent():
+            return None
+        self.kill()
+        return f"{self.spec.name} showed no sign of life for {self._silent_s:g} s and was killed"
+
+    def _clear_up(self) -> None:
+        """End what the process left behind: children of a killed worker may wait for ever."""
+        if self._process is not None:
+            _kill_group(self._process.pid)
+        if self._pulse is not None:
+            self._pulse.end()
+
+    def replace(self) -> None:
+        """Have the process end in its own time and start it again at once."""
+        self._fresh = True
+        self._signal(signal.SIGTERM)
+
     def _ended(self, code: int) -> str:
+        if self._fresh and not self.given_up:
+            self._fresh = False
+            self.start()
+            return f"{self.spec.name} was replaced"
         if code in HOPELESS_CODES or (code == 0 and self.spec.settles):
             self.given_up = f"ended with code {code}"
             reason = f": {self.last_line}" if code else ""
@@ -118,11 +155,8 @@ class Child:
         """Kill the process and what it started."""
         if self._process is None:
             return
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        self._process.wait(5)
+        if _kill_group(self._process.pid):
+            self._process.wait(5)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process and self._process.poll() is None:
@@ -146,6 +180,15 @@ class Child:
                 self._log.stream.flush()
             finally:
                 self._log.release()
+
+
+def _kill_group(pid: int) -> bool:
+    """Kill every process of a group; False where there is none any more."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _die_with_parent() -> None:

@@ -12,9 +12,11 @@ from celery import Celery
 from ingestor import bootstrap, errors
 from ingestor.home.requests import sync_due
 from ingestor.queue import names
+from ingestor.queue.alive import AliveFile
 from ingestor.queue.heartbeat import Heartbeat
 from ingestor.queue.status_board import StatusBoard
 from ingestor.settings import Settings
+from workers.watchdog import Watchdog
 
 _log: Final = structlog.get_logger("workers")
 _WATCH_EVERY_S: Final = 0.25
@@ -28,18 +30,23 @@ class NodeLife:
         self._consumer = consumer
         self._stop = threading.Event()
         state = bootstrap.open_state(settings)
-        self._heartbeat = Heartbeat(StatusBoard(state), "worker", consumer.hostname, self._tell)
+        self._heartbeat = Heartbeat(
+            StatusBoard(state), "worker", consumer.hostname, self._tell, alive=AliveFile(settings.data_dir)
+        )
+        self._watchdog = Watchdog(consumer)
         self._watch = threading.Thread(target=self._watch_registry, name="registry-watch", daemon=True)
 
     def begin(self) -> None:
         """Start telling; where this node does registry work, also watch for requests."""
         self._heartbeat.__enter__()
+        self._watchdog.start()
         if names.TaskType.REGISTRY.value in self._queues():
             self._watch.start()
 
     def end(self) -> None:
         """Stop."""
         self._stop.set()
+        self._watchdog.stop()
         self._heartbeat.__exit__(None, None, None)
 
     def _queues(self) -> list[str]:

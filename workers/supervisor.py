@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import IO, Final
 
 from ingestor import bootstrap, errors
+from ingestor.intake.loop import Loop
 from ingestor.settings import Settings
 from ingestor.settings_sources import load_settings
 from workers import broker, plan, screen
 from workers.child import Child
+from workers.relief import relief_for
+from workers.rolling import Rolling
 
 #: All is down within 10 s of the word: what has not ended by itself after 8 is killed. The journal holds the rest.
 _STOP_WITHIN_S: Final = 8.0
@@ -34,11 +37,15 @@ class Supervisor:
         self._broker: Child | None = None
         self._children: list[Child] = []
         self._stop = threading.Event()
+        self._rolling: Rolling | None = None
+        self._replace_workers = threading.Event()
+        self._relief = relief_for(settings)
 
     def run(self) -> int:
-        """Run until SIGINT or SIGTERM; return the exit code."""
+        """Run until SIGINT or SIGTERM; return the exit code. SIGHUP replaces the workers, one node at a time."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self._stop.set())
+        signal.signal(signal.SIGHUP, lambda *_: self._replace_workers.set())
         self._log_dir.mkdir(parents=True, exist_ok=True)
         for name in self._plan.env:
             os.environ.pop(f"{name}_FILE", None)  # what is set here must not stand there, too
@@ -46,6 +53,8 @@ class Supervisor:
         try:
             self._start_all()
             self._screen.banner(self._settings, demo=self._plan.demo)
+            if self._relief is not None:
+                Loop("broker-relief", self._relief.step).start()
             while not self._stop.wait(_TICK_S):
                 self._watch()
                 self._screen.tick()
@@ -79,6 +88,20 @@ class Supervisor:
         for child in [*([self._broker] if self._broker else []), *self._children]:
             if news := child.watch():
                 self._screen.say(news)
+        self._roll()
+        for news in self._relief.take_news() if self._relief is not None else ():
+            self._screen.say(news)
+
+    def _roll(self) -> None:
+        """Begin to replace the workers when that is asked for, and go on with it."""
+        if self._replace_workers.is_set() and self._rolling is None:
+            self._replace_workers.clear()
+            self._rolling = Rolling(child for child in self._children if child.spec.name.startswith("worker-"))
+        if self._rolling is not None:
+            if news := self._rolling.step():
+                self._screen.say(news)
+            if self._rolling.over:
+                self._rolling = None
 
     def _stop_all(self) -> bool:
         """Stop listeners (they flush), then workers and the rest, the broker last; False if one had to be killed."""
@@ -113,6 +136,9 @@ def lock_data_dir(folder: Path) -> IO[str]:
         raise errors.InvalidSettings(
             f"another `ha-ingestor up` runs in {folder}: stop it, or set HA_INGESTOR_DATA_DIR to another folder"
         ) from error
+    handle.truncate(0)
+    handle.write(f"{os.getpid()}\n")
+    handle.flush()
     return handle
 
 

@@ -19,6 +19,7 @@ from ingestor.cli.tally import Tally
 from ingestor.home.mqtt_entities import MqttEntities
 from ingestor.home.requests import request_sync
 from ingestor.intake.assemble import Intake, open_intake
+from ingestor.queue.alive import AliveFile
 from ingestor.queue.heartbeat import Heartbeat
 from ingestor.queue.presence import Presence
 from ingestor.queue.status_board import StatusBoard
@@ -113,6 +114,7 @@ def run(settings: Settings, home: HomeSettings, kind: str, name: str) -> None:
                 "intake": {**intake.status(), **tally.read()},
             },
             also=line.exchange,
+            alive=AliveFile(settings.data_dir),
         )
         with heartbeat:
             line.hurry = heartbeat.hurry

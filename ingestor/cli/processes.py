@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from enum import StrEnum
 from typing import Annotated, NoReturn
 
 import typer
 
+from ingestor import errors
 from ingestor.cli.options import HomeOption, hand_down, home_of, settings_of
 from ingestor.queue.names import RARE, TaskType
 from ingestor.settings import Settings
@@ -39,6 +41,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (up, listen, worker, beat, api, flower):
         app.command(rich_help_panel=_PANEL)(command)
+    app.command("restart-workers", rich_help_panel=_PANEL)(restart_workers)
     app.command(
         rich_help_panel=_PANEL,
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
@@ -51,6 +54,17 @@ def up(context: typer.Context) -> None:
     settings = hand_down(context)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     _become("-m", "workers.supervisor")
+
+
+def restart_workers(context: typer.Context) -> None:
+    """Replace the workers of a running `up`, one node at a time: for an upgrade or new settings; nothing is lost."""
+    from ingestor.cli.running import supervisor_pid
+
+    pid = supervisor_pid(settings_of(context).data_dir)
+    if pid is None:
+        raise errors.BrokerUnavailable("no `ha-ingestor up` runs in this data folder")
+    os.kill(pid, signal.SIGHUP)
+    sys.stderr.write("asked the supervisor to replace its workers, one node at a time\n")
 
 
 def listen(

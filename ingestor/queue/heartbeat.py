@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 import structlog
 
+from ingestor.queue.alive import AliveFile
 from ingestor.queue.status_board import StatusBoard
 
 _log: Final = structlog.get_logger(__name__)
@@ -16,7 +17,11 @@ _EVERY_S: Final = 1.0
 
 
 class Heartbeat:
-    """Puts what `read` returns on the board while it is entered; `also` is called with each beat."""
+    """Puts what `read` returns on the board while it is entered; `also` is called with each beat.
+
+    `alive` is touched first, since what follows may wait for a server that is away. It stays behind: a process that
+    beats no more and does not end either is noticed by it.
+    """
 
     def __init__(
         self,
@@ -26,12 +31,14 @@ class Heartbeat:
         read: Callable[[], dict[str, Any]],
         *,
         also: Callable[[], None] | None = None,
+        alive: AliveFile | None = None,
     ) -> None:
         self._board = board
         self._kind = kind
         self._name = name
         self._read = read
         self._also = also
+        self._alive = alive
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -56,9 +63,15 @@ class Heartbeat:
         while not self._stop.is_set():
             self._wake.clear()
             try:
+                self._show_life()
                 if self._also is not None:
                     self._also()
+                self._show_life()
                 self._board.put(self._kind, self._name, self._read())
             except Exception:  # noqa: BLE001 -- a fault in what is told must not end the telling
                 _log.exception("heartbeat_failed", kind=self._kind, name=self._name)
             self._wake.wait(_EVERY_S)
+
+    def _show_life(self) -> None:
+        if self._alive is not None:
+            self._alive.beat()

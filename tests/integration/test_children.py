@@ -1,0 +1,145 @@
+"""Processes under the supervisor's care: stopped, killed, replaced; small programs stand for the real ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import wait_until
+from workers.child import Child, Spec
+from workers.rolling import Rolling
+
+_BEATS = """
+import subprocess, sys, time
+from pathlib import Path
+from ingestor.queue.alive import AliveFile
+file = AliveFile(Path({data!r}))
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print("ready", flush=True)
+while True:
+    file.beat()
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def child_of(tmp_path: Path) -> Iterator[Callable[..., Child]]:
+    made: list[Child] = []
+    (tmp_path / "logs").mkdir()
+
+    def make(name: str = "worker-x", program: str = _BEATS) -> Child:
+        argv = [sys.executable, "-c", program.format(data=str(tmp_path))]
+        child = Child(Spec(name, argv), tmp_path / "logs", silent_s=1.0)
+        made.append(child)
+        child.start()
+        wait_until(lambda: child.watch() is None and child.ready, timeout_s=10, what="ready")
+        return child
+
+    yield make
+    for child in made:
+        child.kill()
+
+
+def group_of(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[2]) == pid and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def news_of(child: Child, part: str) -> None:
+    said: list[str] = []
+
+    def look() -> bool:
+        said.append(child.watch() or "")
+        return any(part in sentence for sentence in said)
+
+    wait_until(look, timeout_s=10, what=part)
+
+
+def test_a_process_that_is_stopped_is_noticed_killed_with_its_children_and_started_again(
+    child_of: Callable[..., Child],
+) -> None:
+    child = child_of()
+    old = child.pid
+    assert old is not None
+    assert len(group_of(old)) == 2
+
+    os.kill(old, signal.SIGSTOP)
+
+    news_of(child, "no sign of life")
+    news_of(child, "starting it again")
+    news_of(child, "started again")
+    assert child.pid not in (None, old)
+    assert group_of(old) == []
+
+
+def test_what_a_killed_process_leaves_behind_is_ended(child_of: Callable[..., Child]) -> None:
+    child = child_of()
+    old = child.pid
+    assert old is not None
+
+    os.kill(old, signal.SIGKILL)
+
+    news_of(child, "was killed by SIGKILL")
+    wait_until(lambda: group_of(old) == [], timeout_s=5, what="its child is gone")
+
+
+def test_a_replaced_process_starts_at_once_and_is_no_failure(child_of: Callable[..., Child]) -> None:
+    child = child_of()
+    old = child.pid
+
+    child.replace()
+
+    news_of(child, "was replaced")
+    assert child.pid != old
+    assert child.restarts == 0
+
+
+def test_a_rolling_restart_stops_no_node_before_the_one_before_it_works(child_of: Callable[..., Child]) -> None:
+    children = [child_of(f"worker-{name}") for name in "abc"]
+    before = [child.pid for child in children]
+    rolling = Rolling(children)
+    least = 3
+
+    deadline = time.monotonic() + 30
+    while not rolling.over and time.monotonic() < deadline:
+        rolling.step()
+        for child in children:
+            child.watch()
+        least = min(least, sum(child.ready for child in children))
+
+    assert rolling.over
+    assert least == 2
+    assert not {child.pid for child in children} & set(before)
+
+
+def test_a_node_that_does_not_stop_is_killed_and_the_round_goes_on(child_of: Callable[..., Child]) -> None:
+    stubborn = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + _BEATS
+    child = child_of("worker-stubborn", stubborn)
+    old = child.pid
+    clock = [0.0]
+    rolling = Rolling([child], lambda: clock[0])
+
+    rolling.step()
+    assert rolling.step() is None
+    clock[0] = 36.0
+    assert "did not stop in time" in str(rolling.step())
+
+    news_of(child, "was replaced")
+    wait_until(lambda: (child.watch(), child.ready)[1], timeout_s=10, what="ready again")
+    assert rolling.step() == "all workers were replaced"
+    assert rolling.over
+    assert child.pid != old

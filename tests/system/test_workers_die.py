@@ -1,0 +1,155 @@
+"""Workers that die, hang, are replaced or meet a full broker, in the whole stack: what was sent is stored all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import redis
+
+from tests.system.stack import Stack, wait_until
+
+StackFactory = Callable[..., Stack]
+_BUSY = {"HA_INGESTOR_DEMO__RATE": "200", "HA_INGESTOR_DEMO__ENTITIES": "50"}
+
+
+def first_event(stack: Stack) -> None:
+    wait_until(lambda: stack.events("--limit", "1"), 40, "a first event")
+
+
+def journal(stack: Stack) -> dict[str, Any]:
+    """Return what the listener tells of its journal."""
+    with broker(stack) as client:
+        for key in client.scan_iter("ha_ingestor:status:listener:*"):
+            return dict(json.loads(client.get(key) or b"{}").get("intake", {}))
+    return {}
+
+
+@contextlib.contextmanager
+def broker(stack: Stack) -> Any:
+    client = redis.Redis(unix_socket_path=str(stack.folder / "broker" / "valkey.sock"))
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def oldest_s(stack: Stack) -> float:
+    return float(journal(stack).get("oldest_pending_s", 1e9))
+
+
+def all_written(stack: Stack, until: float, within_s: float) -> None:
+    """Wait until every batch opened up to that moment is written; nothing was lost on the way."""
+    wait_until(lambda: time.time() - oldest_s(stack) > until, within_s, "every batch written")
+    told = journal(stack)
+    assert told["lost_frames"] == told["refused_frames"] == told["damaged_batches"] == 0
+
+
+def node_of(stack: Stack, queue: str) -> psutil.Process:
+    """Return the main process of a node."""
+    found = [psutil.Process(pid) for pid in stack.pids(f"-Q {queue}")]
+    return next(one for one in found if one.parent().pid == stack.process.pid)  # type: ignore[union-attr] # it runs
+
+
+def test_the_batch_of_a_worker_killed_at_work_is_written_within_thirty_seconds(stack_factory: StackFactory) -> None:
+    stack = stack_factory(**_BUSY)
+    first_event(stack)
+
+    # Killed in the middle: what it has in hand is stopped first, so that it cannot end before the kill.
+    node = node_of(stack, "write")
+    (child, *_) = node.children()
+    child.suspend()
+    wait_until(lambda: oldest_s(stack) > 2, 20, "a batch in hand")
+    node.kill()
+    killed_at = time.time()
+
+    wait_until(lambda: "worker-write started again" in stack.printed(), 10, "the restart")
+    all_written(stack, killed_at, 30)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_stopped_node_is_noticed_within_sixty_seconds_and_replaced(stack_factory: StackFactory) -> None:
+    stack = stack_factory(**_BUSY)
+    first_event(stack)
+    node = node_of(stack, "enrich")
+
+    node.suspend()
+
+    wait_until(lambda: "worker-enrich showed no sign of life" in stack.printed(), 60, "it is noticed")
+    wait_until(lambda: "worker-enrich started again" in stack.printed(), 15, "it is replaced")
+    all_written(stack, time.time(), 60)
+
+
+def test_a_stopped_child_is_noticed_within_sixty_seconds_and_its_node_replaced(stack_factory: StackFactory) -> None:
+    stack = stack_factory(**_BUSY)
+    first_event(stack)
+    (child, *_) = node_of(stack, "validate").children()
+
+    child.suspend()
+
+    wait_until(lambda: "worker_hangs" in stack.log("worker-validate"), 62, "it is noticed")
+    wait_until(lambda: "worker-validate started again" in stack.printed(), 15, "it is replaced")
+    all_written(stack, time.time(), 60)
+
+
+def test_workers_are_replaced_one_by_one_under_load_and_nothing_waits_for_it(stack_factory: StackFactory) -> None:
+    stack = stack_factory(**_BUSY)
+    first_event(stack)
+    before = {queue: node_of(stack, queue).pid for queue in ("validate", "enrich", "write")}
+
+    stack.run("restart-workers")
+
+    wait_until(lambda: "all workers were replaced" in stack.printed(), 120, "the round")
+    assert all(node_of(stack, queue).pid != pid for queue, pid in before.items())
+    all_written(stack, time.time(), 30)
+
+
+def test_a_broker_filled_to_its_ceiling_goes_on_by_its_reserve_and_closes_it_afterwards(
+    stack_factory: StackFactory,
+) -> None:
+    stack = stack_factory(**_BUSY, HA_INGESTOR_BROKER__MAX_MEMORY_BYTES=str(64 * 1024 * 1024))
+    first_event(stack)
+
+    with broker(stack) as client:
+        number = 0
+        with contextlib.suppress(redis.ResponseError):
+            for number in range(2_000):
+                client.set(f"junk:{number}", os.urandom(65536))
+        assert number > 100
+        wait_until(lambda: "its reserve was opened" in stack.printed(), 10, "relief")
+        held_at = time.time()
+        wait_until(lambda: journal(stack).get("held"), 20, "listeners hold")
+        for at in range(0, number):
+            client.delete(f"junk:{at}")
+
+    wait_until(lambda: "the broker has room again" in stack.printed(), 10, "the reserve is closed")
+    all_written(stack, time.time(), 60)
+    assert [event for event in stack.events("--limit", "5") if event["time_ns"] > held_at * 1e9]
+
+
+def test_every_kind_of_process_ends_by_itself_within_ten_seconds_of_sigterm_and_is_started_again(
+    stack_factory: StackFactory,
+) -> None:
+    stack = stack_factory(**_BUSY)
+    first_event(stack)
+    supervisor = psutil.Process(stack.process.pid)  # type: ignore[union-attr] # it runs
+    children = [child for child in supervisor.children() if "valkey" not in child.name()]
+    assert len(children) >= 8
+
+    took: dict[str, float] = {}
+    for child in children:
+        words = " ".join(child.cmdline()[-12:])
+        started = time.monotonic()
+        os.kill(child.pid, signal.SIGTERM)
+        child.wait(12)
+        took[words] = time.monotonic() - started
+
+    assert max(took.values()) < 10, took
+    wait_until(lambda: stack.printed().count("started again") >= len(children), 30, "all are started again")
+    all_written(stack, time.time(), 60)

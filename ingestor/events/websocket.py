@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
+import msgspec
 from pydantic import ValidationError
 
 from ingestor import errors
-from ingestor.events import decoding, models
+from ingestor.events import decoding, models, quick_states
 from ingestor.events.event import Event
 from ingestor.events.frame import Frame
 from ingestor.events.identity import event_identity, state_identity
@@ -24,10 +25,29 @@ def decode_websocket(frame: Frame, first_slot: int, carries: frozenset[str]) -> 
     Messages that are no events (results, pongs) take no slot. Of a frame cut off in the middle the whole
     events are kept, and the rest is one rejected element.
     """
+    messages = quick_states.split(frame.payload)
+    if messages is None:
+        return decode_slowly(frame, first_slot, carries)
+    full = "attributes" in carries
+    found: list[Event | errors.Rejected] = []
+    for message in messages:
+        event = _quick_event(quick_states.change_of(message, full=full), first_slot + len(found), frame)
+        if event is not None:
+            found.append(event)
+        elif len(messages) == 1:
+            return decode_slowly(frame, first_slot, carries)
+        else:
+            alone = Frame(frame.kind, frame.received_ns, b"[%b]" % bytes(message))
+            found += decode_slowly(alone, first_slot + len(found), carries)
+    return found
+
+
+def decode_slowly(frame: Frame, first_slot: int, carries: frozenset[str]) -> list[Event | errors.Rejected]:
+    """Decode whatever is no plain change of state: other events, answers, damage."""
     found: list[Event | errors.Rejected] = []
     messages, damaged = _messages(frame.payload)
     for message in messages:
-        if isinstance(message, dict) and message.get("type") in _NO_EVENTS:
+        if _is_answer(message):
             continue
         found.append(_decode_one(message, first_slot + len(found), frame, carries))
     if damaged is not None:
@@ -93,6 +113,68 @@ def _decode_one(message: Any, slot: int, frame: Frame, carries: frozenset[str]) 
 
 def _unknown_message() -> errors.Rejected:
     return errors.InvalidEvent("unknown_message", "neither an event nor an answer of Home Assistant")
+
+
+def _is_answer(message: Any) -> bool:
+    kind = message.get("type") if isinstance(message, dict) else None
+    return isinstance(kind, str) and kind in _NO_EVENTS
+
+
+def _quick_event(
+    change: quick_states.LeanChange | quick_states.FullChange | None, slot: int, frame: Frame
+) -> Event | None:
+    """Return the Event of a change of state; None where something of it needs a closer look."""
+    if change is None:
+        return None
+    new, old, context = change.data.new_state, change.data.old_state, change.context
+    state = None if new is None else new.state
+    try:
+        fired_us = time_us(change.time_fired)
+        updated_us = fired_us if new is None else time_us(new.last_updated)
+        changed_us = None if new is None else time_us(new.last_changed)
+    except errors.Rejected:
+        return None
+    event = Event(
+        slot=slot,
+        kind="state",
+        event_type="state_changed",
+        subject=change.data.entity_id,
+        entity_id=change.data.entity_id,
+        time_us=updated_us,
+        received_ns=frame.received_ns,
+        source=frame.kind,
+        identity=state_identity(state),
+        state=state,
+        value=number_of(state),
+        available=is_available(state),
+        previous_state=None if old is None else old.state,
+        context_id=context.id,
+        parent_id=context.parent_id,
+        user_id=context.user_id,
+        origin=change.origin,
+        time_fired_us=fired_us,
+        last_changed_us=changed_us,
+    )
+    if new is not None and not _add_attributes(event, new.attributes):
+        return None
+    return event
+
+
+def _add_attributes(event: Event, given: quick_states.LeanAttributes | msgspec.Raw) -> bool:
+    """Take what is needed of the attributes; False where they are none."""
+    if isinstance(given, quick_states.LeanAttributes):
+        unit, device_class = given.unit_of_measurement, given.device_class
+    else:
+        try:
+            event.attributes = decoding.loads(bytes(given))
+        except errors.Rejected:
+            return False
+        if not isinstance(event.attributes, dict):
+            return False
+        unit, device_class = event.attributes.get("unit_of_measurement"), event.attributes.get("device_class")
+    event.unit = short_text(unit)
+    event.device_class = short_text(device_class)
+    return True
 
 
 def _state_event(

@@ -17,6 +17,8 @@ FrameKind = Literal[
     "zigbee2mqtt",  # a zigbee2mqtt device payload
     "tasmota",  # a Tasmota telemetry or state payload
     "topic",  # a topic mapped by the user's settings
+    "history",  # rows that Home Assistant's recorder has of one entity
+    "statistics",  # hourly statistics of one entity, for a time of which it keeps no more than those
 ]
 
 #: How much a source knows of an event; a richer one wins over a poorer one (rule 3).
@@ -24,6 +26,7 @@ RICHNESS: Final[dict[str, int]] = {
     "websocket": 4,
     "eventstream": 3,
     "history": 2,
+    "statistics": 1,
     "statestream": 1,
     "discovery": 1,
     "zigbee2mqtt": 1,

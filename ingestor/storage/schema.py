@@ -24,6 +24,8 @@ TIE_BREAKS: Final = 1000
 #: InfluxDB takes no longer string field (64 KiB, less what its own format needs).
 MAX_TEXT_BYTES: Final = 65_000
 _MAX_CACHED: Final = 50_000
+#: Sources whose events were not heard when they happened: the field `origin` says so.
+READ_BACK: Final = frozenset({"history", "statistics"})
 #: Names that an attribute cannot have as a field: they mean something else.
 _TAKEN: Final = frozenset(
     {
@@ -227,6 +229,8 @@ def _state_fields(event: Event, integration: str | None, identity: str) -> dict[
         fields["context_id"] = text
     if integration is not None:
         fields["integration"] = integration
+    if event.source in READ_BACK:
+        fields["origin"] = event.source
     return fields
 
 

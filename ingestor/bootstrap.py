@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ingestor.queue.done import DoneMarks
     from ingestor.queue.status_board import StatusBoard
     from ingestor.settings import Settings
+    from ingestor.storage.gaps import Gaps
     from ingestor.storage.port import Store
     from ingestor.storage.quarantine import Quarantine
 
@@ -63,6 +64,13 @@ def open_quarantine(settings: Settings, database: sqlalchemy.Engine | None = Non
     from ingestor.storage.quarantine_sql import SqlQuarantine
 
     return SqlQuarantine(database or open_metadata(settings))
+
+
+def open_gaps(settings: Settings, database: sqlalchemy.Engine | None = None) -> Gaps:
+    """Open the gaps in the metadata database."""
+    from ingestor.storage.gaps_sql import SqlGaps
+
+    return SqlGaps(database or open_metadata(settings))
 
 
 def open_store(settings: Settings) -> Store:

@@ -105,6 +105,9 @@ class BatchSettings(Group):
 class JournalSettings(Group):
     """The journal of batches that are not yet written."""
 
+    enabled: bool = Field(
+        True, description="For tests alone: without it what the queue loses is lost (`make chaos ARGS=--no-journal`)."
+    )
     max_bytes: int = Field(2 * 1024**3, ge=1024 * 1024, description="Most bytes on disk, for each listener.")
     segment_bytes: int = Field(32 * 1024 * 1024, ge=64 * 1024, description="Size of a segment file.")
     resend_after_s: float = Field(15.0, gt=0, description="Seconds until a batch that is not done is sent again.")
@@ -140,7 +143,12 @@ class WorkerSettings(Group):
     validate_: int = Field(1, alias="validate", ge=1, le=64, description="Processes that validate.")
     enrich: int = Field(1, ge=1, le=64, description="Processes that enrich.")
     write: int = Field(2, ge=1, le=64, description="Processes that write (SQLite: always one).")
-    rare: int = Field(1, ge=1, le=8, description="Processes for rare task types together.")
+    rare: int = Field(
+        2,
+        ge=1,
+        le=8,
+        description="Processes for rare task types together: with two, a registry sync does not wait for history.",
+    )
     unknown_wait_s: float = Field(
         5.0,
         ge=0,

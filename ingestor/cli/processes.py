@@ -33,6 +33,7 @@ class WorkerType(StrEnum):
     ENRICH = "enrich"
     WRITE = "write"
     REGISTRY = "registry"
+    HISTORY = "history"
     UPKEEP = "upkeep"
     RARE = "rare"
 

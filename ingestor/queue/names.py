@@ -13,17 +13,20 @@ class TaskType(StrEnum):
     ENRICH = "enrich"
     WRITE = "write"
     REGISTRY = "registry"
+    HISTORY = "history"
     UPKEEP = "upkeep"
 
 
 #: The way of an event: these queues are watched for depth.
 PIPELINE: Final = (TaskType.VALIDATE, TaskType.ENRICH, TaskType.WRITE)
 #: Seldom used types: they share one worker node.
-RARE: Final = (TaskType.REGISTRY, TaskType.UPKEEP)
+RARE: Final = (TaskType.REGISTRY, TaskType.HISTORY, TaskType.UPKEEP)
 
 VALIDATE_BATCH: Final = "tasks.validate.validate_batch"
 ENRICH_BATCH: Final = "tasks.enrich.enrich_batch"
 WRITE_BATCH: Final = "tasks.write.write_batch"
 SYNC_REGISTRY: Final = "tasks.registry.sync_registry"
 SYNC_ALL: Final = "tasks.registry.sync_all"
+FILL_GAPS: Final = "tasks.history.fill_gaps"
+LOOK_FOR_GAPS: Final = "tasks.history.look_for_gaps"
 KEEP_HOUSE: Final = "tasks.upkeep.keep_house"

@@ -1,0 +1,181 @@
+"""The task `history`: fills gaps in short steps, one at a time in the whole installation; decides nothing itself."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from celery import current_app, shared_task
+from redis.exceptions import LockError
+
+from ingestor import bootstrap, errors
+from ingestor.home.history import MapHistory
+from ingestor.home.requests import remember_refusal, was_refused
+from ingestor.homeassistant.client import HomeAssistantClient
+from ingestor.pipeline.history import GapFiller, Step
+from ingestor.pipeline.history_batches import Shipment
+from ingestor.queue import names
+from ingestor.queue.gauge import BrokerGauge
+from ingestor.queue.producer import Producer
+from ingestor.queue.state import state_errors
+from ingestor.settings import HomeSettings
+from ingestor.storage.gaps import GapRecord, Gaps, GapState
+from tasks.resources import Resources, resources
+
+if TYPE_CHECKING:
+    import redis
+
+_log: Final = structlog.get_logger("tasks")
+#: Reading for so long, then waiting for what was sent: below 20 s together (rule 19). Others want the node too.
+_STEP_S: Final = 6.0
+#: A step that died holds the lock no longer than the hard time limit.
+_LOCK_S: Final = 40.0
+#: One task of a home waits in the queue at most; this long, if it is lost.
+_QUEUED_S: Final = 30
+_AWAY_S: Final = 10.0
+#: History goes into queues that are nearly empty: live events come first.
+_SHALLOW: Final = 0.125
+
+
+@shared_task(name=names.LOOK_FOR_GAPS)
+def look_for_gaps() -> None:
+    """Enqueue a step for each home with gaps to fill; also for those whose last step was killed."""
+    held = resources()
+    try:
+        waiting = _gaps(held).list(unended_only=True)
+        for home in {gap.home for gap in waiting if gap.state is GapState.FILLING}:
+            _enqueue(held.state, home)
+    except errors.IngestorError as error:
+        _log.warning("gaps_not_looked_for", error=str(error), kind=type(error).__name__)
+
+
+@shared_task(name=names.FILL_GAPS)
+def fill_gaps(home: str) -> None:
+    """Work a step on the oldest gap of a home that is to be filled; more to do is enqueued."""
+    held = resources()
+    try:
+        with state_errors():
+            held.state.delete(_queued_key(home))
+        with _lock(held.state) as mine:
+            again_in_s = _work(held, home) if mine else 2.0
+        if again_in_s is not None:
+            _enqueue(held.state, home, again_in_s)
+    except errors.IngestorError as error:
+        # Beat looks again; the gap stands where it was saved last.
+        _log.warning("gap_step_failed", home=home, error=str(error), kind=type(error).__name__)
+
+
+def _work(held: Resources, home: str) -> float | None:
+    """Work for a step's time; return in how many seconds there is more to do, None for nothing."""
+    wanted, gaps = held.settings.home_named(home), _gaps(held)
+    until_s = time.monotonic() + _STEP_S
+    while (gap := _oldest(gaps, home)) is not None:
+        if wanted is None or not wanted.homeassistant.url:
+            _end_unasked(gaps, gap, "there is no Home Assistant to ask in the settings")
+            continue
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            return 0.0
+        step = _step(held, wanted, gaps, gap, left_s)
+        if step.again_in_s is not None:
+            return step.again_in_s
+    return None
+
+
+def _oldest(gaps: Gaps, home: str) -> GapRecord | None:
+    waiting = [gap for gap in gaps.list(home=home, unended_only=True) if gap.state is GapState.FILLING]
+    return waiting[-1] if waiting else None
+
+
+def _step(held: Resources, home: HomeSettings, gaps: Gaps, gap: GapRecord, budget_s: float) -> Step:
+    with _client(held, home) as client, _room(held) as room:
+        tasks = Producer(current_app)
+        try:
+            shipment = Shipment(home.name, f"history-{home.name}", tasks, held.done)
+            filler = GapFiller(
+                client,
+                held.store,
+                shipment,
+                known=lambda: {entry.entity_id for entry in MapHistory(held.database).load(home.name).entries},
+                room=room,
+                save=gaps.save,
+            )
+            return filler.step(gap, budget_s)
+        finally:
+            tasks.close()
+
+
+@contextlib.contextmanager
+def _client(held: Resources, home: HomeSettings) -> Iterator[HomeAssistantClient]:
+    """Connect, unless Home Assistant refused these very credentials before: it bans addresses that keep trying."""
+    token = home.homeassistant.token
+    secret = f"{home.homeassistant.url} {token.get_secret_value() if token else ''}"
+    credentials = hashlib.sha256(secret.encode()).hexdigest()[:32]
+    if was_refused(held.state, home.name, credentials):
+        raise errors.AuthenticationRefused(f"Home Assistant refused the token of {home.name!r} before")
+    try:
+        with HomeAssistantClient(home.homeassistant, answer_within_s=_AWAY_S) as client:
+            yield client
+    except errors.AuthenticationRefused:
+        remember_refusal(held.state, home.name, credentials)
+        raise
+
+
+@contextlib.contextmanager
+def _room(held: Resources) -> Iterator[Callable[[], bool]]:
+    """Give a function that tells whether the queues are shallow and the broker has memory to spare."""
+    gauge = BrokerGauge(current_app, names.PIPELINE)
+    most = max(1, int(held.settings.queue.low_water * _SHALLOW))
+
+    def room() -> bool:
+        load = gauge.read()
+        return max(load.depths.values(), default=0) < most and (load.memory_share or 0.0) < held.settings.broker.hold_at
+
+    try:
+        yield room
+    finally:
+        gauge.close()
+
+
+@contextlib.contextmanager
+def _lock(state: redis.Redis[bytes]) -> Iterator[bool]:
+    """Hold the lock, or yield False at once: of two processes for rare work one is left for the others."""
+    lock = state.lock("ha_ingestor:history:lock", timeout=_LOCK_S, blocking=False)
+    with state_errors():
+        mine = lock.acquire()
+    try:
+        yield mine
+    finally:
+        if mine:
+            with state_errors(), contextlib.suppress(LockError):
+                lock.release()
+
+
+def _enqueue(state: redis.Redis[bytes], home: str, in_s: float = 0.0) -> None:
+    with state_errors():
+        first = state.set(_queued_key(home), 1, nx=True, ex=_QUEUED_S)
+    if first:
+        current_app.send_task(
+            names.FILL_GAPS,
+            args=[home],
+            queue=names.TaskType.HISTORY.value,
+            countdown=in_s or None,
+            expires=_QUEUED_S,
+        )
+
+
+def _end_unasked(gaps: Gaps, gap: GapRecord, why: str) -> None:
+    gaps.save(replace(gap, state=GapState.NOT_FILLABLE, why=why, progress={}))
+
+
+def _queued_key(home: str) -> str:
+    return f"ha_ingestor:history:{home}:queued"
+
+
+def _gaps(held: Resources) -> Gaps:
+    return bootstrap.open_gaps(held.settings, held.database)

@@ -17,6 +17,7 @@ from ingestor.intake.gate import Gate
 from ingestor.intake.journal.journal import Journal
 from ingestor.intake.loop import Loop
 from ingestor.intake.sender import Sender
+from ingestor.intake.unjournaled import Forgetful
 from ingestor.queue import message, names
 from ingestor.queue.app import make_app
 from ingestor.queue.done import DoneMarks
@@ -156,6 +157,9 @@ def intake_on(
 ) -> Iterator[Intake]:
     """Open an intake on the adapters given."""
     name = f"{home}-{listener}"
+    if not settings.journal.enabled:
+        _log.warning("journal_is_off", journal=name)
+        tasks = done = Forgetful(tasks, done, *TARGETS)
     journal = Journal(settings.data_dir / "journal" / name, settings.journal)
     flights = Flights(
         home, source, resend_after_s=settings.journal.resend_after_s, targets=TARGETS, clock=time.monotonic

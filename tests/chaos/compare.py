@@ -31,6 +31,8 @@ class Findings:
     stored_rows: int = 0
     lost: Counter[str] = field(default_factory=Counter)
     known_loss: Counter[str] = field(default_factory=Counter)
+    #: Events that came by both roads and are stored under the name of the poorer one.
+    poorer: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
     wrong: int = 0
     invented: int = 0
@@ -93,6 +95,9 @@ def _take(found: Findings, seen: dict[Key, str], expected: Expected, row: Row) -
     seen[key] = row["time"]
     found.stored[book.roads_of(line)] += 1
     found.sources[row.get("source", "-")] += 1
+    if "websocket" in line.get("roads", ()) and row.get("source") not in ("websocket", "history"):
+        found.poorer[row.get("source", "-")] += 1
+        found.show(f"poorer: {key}: {row}")
     if wrong := book.faults(line, row, expected):
         found.wrong += 1
         found.show(f"wrong: {key}: {'; '.join(wrong)}")

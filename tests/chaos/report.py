@@ -92,6 +92,7 @@ def _verdict(run: Run) -> Table:
         ("good events in quarantine", found.good_quarantined),
         ("known loss (no history of them)", known or "none"),
         ("stored, by source", ", ".join(f"{name} {count:,}" for name, count in sorted(found.sources.items()))),
+        ("… by the poorer of both roads", sum(found.poorer.values())),
         ("batches sent again", run.resent),
         ("most batches in the journals", run.peaks.waiting_batches),
         ("worst lag to the store", f"{run.worst_lag_s:.1f} s"),

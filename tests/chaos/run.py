@@ -1,6 +1,7 @@
 """`make chaos`: the real stack under load and fire, and every field of every event compared at the end.
 
-Exits 1 unless nothing is lost, nothing double, wrong or invented, and no good event is in quarantine.
+Exits 1 unless nothing is lost, nothing double, wrong or invented, and no good event is in quarantine; with
+--no-journal unless something is lost: that proves that losses are seen.
 """
 
 from __future__ import annotations
@@ -157,6 +158,9 @@ def main() -> int:
     path = RESULTS / time.strftime("chaos-%Y%m%d-%H%M%S.json")
     path.write_text(json.dumps(run.as_dict(), indent=2, default=str) + "\n")
     console.print(f"saved {path}", highlight=False)
+    if not options.journal:
+        console.print("losses were seen, as they must be" if run.findings.total_lost else "no loss seen: look into it")
+        return 0 if run.findings.total_lost else 1
     return 0 if run.good else 1
 
 

@@ -67,6 +67,7 @@ DECLARED: Final = (
     ),
     Declared("ingestor_task_waits_total", "counter", "Tasks put off because a peer was away.", ("peer",)),
     Declared("ingestor_task_failures_total", "counter", "Tasks that failed for a reason nobody foresaw.", ("step",)),
+    Declared("ingestor_messages_refused_total", "counter", "Messages in a queue that nobody of us can have sent."),
     Declared("ingestor_rejections_total", "counter", "Pieces put in quarantine, each time it is done.", ("reason",)),
     Declared("ingestor_tie_breaks_total", "counter", "Points moved to the next free digit below the microsecond."),
 )

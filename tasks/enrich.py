@@ -10,6 +10,7 @@ from ingestor import errors
 from ingestor.pipeline.enrich import enrich
 from ingestor.queue import message, names
 from tasks.envelope import envelope, hand_on, patiently
+from tasks.poison import goes_round
 from tasks.resources import resources
 from tasks.validate import put_aside_unreadable
 
@@ -19,6 +20,8 @@ def enrich_batch(self: Task[..., None], body: bytes) -> None:
     """Give events their context and hand them on to `write`; what waits for the home's map comes back here."""
     with envelope(self, names.TaskType.ENRICH, body) as line:
         held = resources()
+        if goes_round(self.request, held.state):
+            return
         try:
             batch = message.decode_events(body)
         except errors.UnreadableMessage as error:

@@ -19,6 +19,7 @@ from ingestor.queue.producer import Producer, TaskSender
 from ingestor.settings import HomeSettings, Settings
 from ingestor.storage.port import Store
 from ingestor.storage.quarantine import Quarantine
+from tasks.poison import Trials
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Resources:
     def done(self) -> DoneMarks:
         """The mailboxes of the journals."""
         return bootstrap.open_done_marks(self.state)
+
+    @functools.cached_property
+    def trials(self) -> Trials:
+        """Where batches that never came back are tried out."""
+        return Trials()
 
     @functools.cached_property
     def home_map(self) -> HomeMap:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import structlog
 from celery import Task, shared_task
 
 from ingestor import errors, metrics
@@ -13,7 +14,10 @@ from ingestor.queue import message, names
 from ingestor.queue.done import DoneMark
 from ingestor.storage.quarantine import Quarantined
 from tasks.envelope import envelope, hand_on, patiently
+from tasks.poison import goes_round
 from tasks.resources import resources
+
+_log = structlog.get_logger("tasks")
 
 #: A task's id begins with the id of its batch, a ULID.
 BATCH_ID_LENGTH = 26
@@ -24,17 +28,19 @@ def validate_batch(self: Task[..., None], body: bytes, attempt: int = 1, journal
     """Decode and check a raw batch, put aside what cannot be used, hand the rest on to `enrich`."""
     with envelope(self, names.TaskType.VALIDATE, body) as line:
         held = resources()
+        if goes_round(self.request, held.state):
+            return
         try:
+            harmful = held.trials.harmful_frames(body, attempt)
             raw = message.decode_raw(body)
         except errors.UnreadableMessage as error:
-            put_aside_unreadable(self, body, error)
-            if journal:
+            if put_aside_unreadable(self, body, error) and journal:
                 # Its slots are not known; it has ended all the same, and need not come again.
                 ended = DoneMark(str(self.request.id)[:BATCH_ID_LENGTH], "store", 0, [])
                 patiently(lambda: held.done.put(journal, ended))
             return
         line.update(batch=raw.batch_id, source=raw.source, home=raw.home, frames=len(raw.frames), attempt=attempt)
-        found = validate(raw, held.carries)
+        found = validate(raw, held.carries, harmful)
         line.update(events=len(found.batch.events), rejected=len(found.quarantined))
         _put_aside(found)
         if found.batch.events:
@@ -43,8 +49,14 @@ def validate_batch(self: Task[..., None], body: bytes, attempt: int = 1, journal
             _mark_done(found.batch)
 
 
-def put_aside_unreadable(task: Task[..., None], body: bytes, error: errors.UnreadableMessage) -> None:
-    """Keep a queue message that is none of ours, or of another version, in the quarantine."""
+def put_aside_unreadable(task: Task[..., None], body: bytes, error: errors.UnreadableMessage) -> bool:
+    """Keep a queue message that is none of ours in the quarantine; False where it is not unreadable for ever.
+
+    What a newer program wrote is let go: its journal sends it again, and by then it may find a worker of today.
+    """
+    if error.reason == message.NEWER_VERSION:
+        _log.warning("message_of_newer_version", task=task.name, detail=error.detail)
+        return False
     piece = Quarantined(
         batch_id=str(task.request.id)[:BATCH_ID_LENGTH],
         slot=-1,
@@ -57,6 +69,7 @@ def put_aside_unreadable(task: Task[..., None], body: bytes, error: errors.Unrea
         kind=task.name,
     )
     patiently(lambda: resources().quarantine.put([piece]))
+    return True
 
 
 def _put_aside(found: Validated) -> None:

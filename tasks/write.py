@@ -8,6 +8,7 @@ from ingestor import errors, metrics
 from ingestor.pipeline.write import Written
 from ingestor.queue import message, names
 from tasks.envelope import envelope, patiently
+from tasks.poison import goes_round
 from tasks.resources import resources
 from tasks.validate import put_aside_unreadable
 
@@ -17,6 +18,8 @@ def write_batch(self: Task[..., None], body: bytes) -> None:
     """Write events to the store, and only then tell the journal that they are done."""
     with envelope(self, names.TaskType.WRITE, body) as line:
         held = resources()
+        if goes_round(self.request, held.state):
+            return
         try:
             batch = message.decode_events(body)
         except errors.UnreadableMessage as error:

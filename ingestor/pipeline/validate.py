@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from ingestor import errors
-from ingestor.events import mqtt
+from ingestor.events import history, mqtt
 from ingestor.events.event import Event, EventBatch, Outcome, Settled
 from ingestor.events.frame import Frame, FrameKind, RawBatch
 from ingestor.events.websocket import decode_websocket
@@ -25,6 +25,8 @@ DECODERS: dict[FrameKind, Decoder] = {
     "zigbee2mqtt": mqtt.decode_zigbee2mqtt,
     "tasmota": mqtt.decode_tasmota,
     "topic": mqtt.decode_topic,
+    "history": history.decode_history,
+    "statistics": history.decode_statistics,
 }
 
 _log = structlog.get_logger(__name__)
@@ -38,14 +40,19 @@ class Validated:
     quarantined: list[Quarantined]
 
 
-def validate(raw: RawBatch, carries: frozenset[str]) -> Validated:
-    """Decode every frame of a batch; the same batch gives the same slots and the same events each time."""
+def validate(raw: RawBatch, carries: frozenset[str], harmful: Mapping[int, str] | None = None) -> Validated:
+    """Decode every frame of a batch; the same batch gives the same slots and the same events each time.
+
+    A frame that is named as harmful (by its place, with what it does) is not looked at: it is one rejected slot.
+    """
+    harmful = harmful or {}
     events: list[Event] = []
     filtered: list[int] = []
     quarantined: list[Quarantined] = []
     slot = 0
-    for frame in raw.frames:
-        for element in _decode(frame, slot, carries):
+    for place, frame in enumerate(raw.frames):
+        known = harmful.get(place)
+        for element in _decode(frame, slot, carries) if known is None else [_harmful(known)]:
             if isinstance(element, errors.Rejected):
                 quarantined.append(_piece(raw, frame, slot, element))
             elif element.untimed and frame.shadowed:
@@ -75,6 +82,10 @@ def _decode(frame: Frame, slot: int, carries: frozenset[str]) -> list[Event | er
     except Exception as error:  # noqa: BLE001 -- a bug in a decoder must cost one frame, never its neighbours
         _log.exception("decoder_failed", kind=frame.kind, topic=frame.topic)
         return [errors.UndecodableFrame("decoder_failed", f"{type(error).__name__}: {error}"[:300])]
+
+
+def _harmful(what: str) -> errors.Rejected:
+    return errors.UndecodableFrame("harms_its_worker", f"nobody could work on it: {what}")
 
 
 def _settled(outcome: Outcome, slots: list[int]) -> list[Settled]:

@@ -1,4 +1,4 @@
-"""Workers that die, hang, are replaced or meet a full broker, in the whole stack: what was sent is stored all the same."""
+"""Workers that die, hang, are replaced or meet a full broker, in the whole stack: what was sent is stored."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_broker_filled_to_its_ceiling_goes_on_by_its_reserve_and_closes_it_aft
         wait_until(lambda: "its reserve was opened" in stack.printed(), 10, "relief")
         held_at = time.time()
         wait_until(lambda: journal(stack).get("held"), 20, "listeners hold")
-        for at in range(0, number):
+        for at in range(number):
             client.delete(f"junk:{at}")
 
     wait_until(lambda: "the broker has room again" in stack.printed(), 10, "the reserve is closed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,8 @@ from ingestor import errors
 from ingestor.events.event import Event, EventBatch, Place, Settled
 from ingestor.events.frame import Frame, RawBatch, new_batch_id
 from ingestor.queue import message
+
+RECORDED = Path(__file__).parents[1] / "recordings" / "messages"
 
 
 def raw_batch(payload: bytes = b"{}") -> RawBatch:
@@ -46,17 +49,45 @@ def test_a_raw_message_is_not_taken_for_events() -> None:
     assert refused.value.reason == "unknown_message"
 
 
-def test_another_version_is_refused_by_name() -> None:
+@pytest.mark.parametrize(("version", "reason"), [(99, message.NEWER_VERSION), (0, "unknown_version")])
+def test_another_version_is_refused_by_name_and_a_newer_one_by_a_name_of_its_own(version: int, reason: str) -> None:
     body = bytearray(message.encode_raw(raw_batch()))
-    body[4] = 99
+    body[4] = version
 
-    with pytest.raises(errors.UnreadableMessage, match="version 63"):
+    with pytest.raises(errors.UnreadableMessage, match=f"version {version};") as refused:
         message.decode_raw(bytes(body))
+
+    assert refused.value.reason == reason
+
+
+def test_every_version_since_the_first_is_recorded_and_read() -> None:
+    assert frozenset(range(1, message.VERSION + 1)) == message.READABLE
+
+    read = [
+        (
+            message.decode_raw((RECORDED / f"v{version}-raw.message").read_bytes()),
+            message.decode_events((RECORDED / f"v{version}-events.message").read_bytes()),
+        )
+        for version in sorted(message.READABLE)
+    ]
+
+    raw, events = read[-1]
+    assert all(found == (raw, events) for found in read)
+    assert [frame.kind for frame in raw.frames] == ["websocket", "statestream"]
+    assert raw.frames[1].deliveries == ((1, 2), (65535, 4294967295))
+    (event,) = events.events
+    assert event.attributes == {"brightness": 255, "effects": ["a", None, 1.5]}
+    assert events.places[event.place].labels == ("a", "ü")
+    assert [settled.outcome for settled in events.settled] == ["rejected", "filtered"]
+
+
+def test_what_is_sent_today_is_of_the_newest_version() -> None:
+    assert message.encode_raw(raw_batch())[4] == message.encode_events(event_batch())[4] == message.VERSION
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_are_more_than_unreadable(body: bytes) -> None:
-    for damaged in (body, b"HAIr\x01" + body, b"HAIe\x01" + body):
+    for damaged in (body, *(head + bytes((version,)) + body for head in (b"HAIr", b"HAIe") for version in range(4))):
         for decode in (message.decode_raw, message.decode_events):
             with pytest.raises(errors.UnreadableMessage):
                 decode(damaged)

@@ -52,6 +52,7 @@ broker_heartbeat = 10
 task_publish_retry = False  # the caller knows what to do: the journal keeps the batch
 
 # Workers. The supervisor replaces what exits.
+worker_consumer = "workers.consumer:StrictConsumer"  # a forged message is refused; Celery's own ends its worker by it
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 worker_max_memory_per_child = 400_000  # KiB; a leak ends in a fresh child, not in a full machine

@@ -1,14 +1,13 @@
 """The whole stack on a broker that somebody else runs: RabbitMQ with the state on a Redis beside it; Debian's Redis.
 
 A demo home sends numbered events. In the midst of them the worker that writes is held still, so that its queue fills,
-and then killed with what it has in hand.
+and then killed (-9) with what it has in hand.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -29,6 +28,7 @@ from tests.system.stack import ROOT, Stack, free_port, wait_until
 COUNT: Final = 6_000
 RATE: Final = 250
 TOKEN: Final = "a token of this test"
+#: Those that there are in any case.
 QUEUES: Final = {"validate", "enrich", "write", "registry", "upkeep"}
 
 
@@ -64,7 +64,7 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         told = Story(broker, stack)
         try:
             stack.start()
-            wait_until(lambda: _status(stack)["workers"].keys() == QUEUES, 90, "all workers are up")
+            wait_until(lambda: _status(stack)["workers"].keys() >= QUEUES, 90, "all workers are up")
             with _numbered_events(port):
                 _tell(told)
             yield told
@@ -97,10 +97,10 @@ def _tell(story: Story) -> None:
     stack = story.stack
     wait_until(lambda: _status(stack)["counts"]["written"] > COUNT // 20, 60, "the first events are written")
     writer = _worker(stack, "-Q write")
-    os.kill(writer, signal.SIGSTOP)
+    writer.suspend()
     story.held = wait_until(lambda: (now := _status(stack))["queues"]["write"] > 0 and now, 60, "a queue that fills")
     assert story.held["counts"]["written"] < COUNT, "too late: all was written before the worker was held still"
-    os.kill(writer, signal.SIGKILL)
+    writer.kill()
     wait_until(lambda: "worker-write started again" in stack.printed(), 30, "the worker is started again")
     story.end = wait_until(lambda: _is_settled(now := _status(stack)) and now, 120, "everything is written")
     story.events = stack.events("--limit", "100000")
@@ -111,10 +111,10 @@ def _tell(story: Story) -> None:
     story.stopped = stack.stop()
 
 
-def _worker(stack: Stack, words: str) -> int:
+def _worker(stack: Stack, words: str) -> psutil.Process:
     """Return the process of a worker that hands out the work, not those that do it."""
     assert stack.process is not None
-    (found,) = [pid for pid in stack.pids(words) if psutil.Process(pid).ppid() == stack.process.pid]
+    (found,) = [one for one in map(psutil.Process, stack.pids(words)) if one.ppid() == stack.process.pid]
     return found
 
 
@@ -158,18 +158,16 @@ def test_every_event_is_counted_once(story: Story) -> None:
 
 
 def test_status_shows_what_waits_and_who_works(story: Story) -> None:
-    assert story.held["queues"].keys() == QUEUES
+    assert story.held["queues"].keys() >= QUEUES
     assert story.held["journal"]["pending_batches"] > 0
-    assert story.end["queues"] == dict.fromkeys(QUEUES, 0)
-    assert story.end["workers"].keys() == QUEUES
+    assert set(story.end["queues"].values()) == {0}, story.end["queues"]
+    assert story.end["workers"].keys() == story.end["queues"].keys()
     assert {serving["nodes"] for serving in story.end["workers"].values()} == {1}, story.end["workers"]
     assert [listener["connected"] for listener in story.end["listeners"]] == [True]
 
 
+@pytest.mark.parametrize("story", ["rabbitmq"], indirect=True)  # Redis knows no types of queues
 def test_the_queues_of_rabbitmq_are_quorum_queues(story: Story) -> None:
-    if not isinstance(story.broker, RabbitMQ):
-        pytest.skip("Redis knows no types of queues")
-
     assert {name: story.queue_types.get(name) for name in QUEUES} == dict.fromkeys(QUEUES, "quorum")
 
 

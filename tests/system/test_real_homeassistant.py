@@ -47,6 +47,7 @@ def home(request: pytest.FixtureRequest, influxdb: InfluxDB) -> Iterator[HomeAss
     influxdb.create_database(database)
     with server:
         yield server
+        server.kill()  # nobody wants it again, and its recorder takes its time to stop
 
 
 @pytest.fixture(scope="module")

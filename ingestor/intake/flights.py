@@ -17,6 +17,8 @@ from ingestor.queue.done import DoneMark
 
 #: More slots than any batch can have: a damaged mark must not ask for the memory.
 _MAX_SLOTS: Final = 4_000_000
+#: Workers of one queue work side by side: a batch counts as passed when a later one was done before that long.
+_PASSED_FOR_S: Final = 2.5
 #: A batch that does not come back is sent again ever more seldom, up to this many times the first pause.
 _MAX_PATIENCE: Final = 4
 #: Marks kept of batches that an earlier run sent and this one has not come to yet.
@@ -76,6 +78,32 @@ class Flight:
         return {outcome: slots.bit_count() for outcome, slots in self.ended.items()}
 
 
+class _Passed:
+    """How far the queue has come: the latest sending of which the batch is done, now and some time ago."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._now = self._before = self._long_before = 0
+        self._turned_s = clock()
+
+    def note(self, order: int) -> None:
+        """Note that a batch of that sending is done."""
+        self._turn()
+        self._now = max(self._now, order)
+
+    def for_some_time(self) -> int:
+        """Return how far the queue had come one to two turns ago."""
+        self._turn()
+        return self._long_before
+
+    def _turn(self) -> None:
+        turns = int((self._clock() - self._turned_s) / _PASSED_FOR_S)
+        if turns:
+            self._long_before = self._before if turns == 1 else self._now
+            self._before = self._now
+            self._turned_s += turns * _PASSED_FOR_S
+
+
 class Flights:
     """The batches under way of one journal; safe to use from several threads."""
 
@@ -92,7 +120,7 @@ class Flights:
         self._early: dict[str, list[DoneMark]] = {}
         self._early_room = _MAX_EARLY
         self._order = 0
-        self._passed = 0
+        self._passed = _Passed(clock)
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -154,7 +182,7 @@ class Flights:
                 return None
             del self._flights[mark.batch_id]
             # The first sending: the mark may be an answer to that one, and the queue be no further.
-            self._passed = max(self._passed, flight.first_order)
+            self._passed.note(flight.first_order)
             done = DoneBatch(mark.batch_id, self._home, self._source, flight.counts(), flight.lag_ns)
             return flight.entry, done
 
@@ -162,15 +190,16 @@ class Flights:
         """Return batches to send again, oldest first: those that the queue has lost, as far as anyone can tell.
 
         A batch that the queue has not come to yet is not lost, however long it waits (rule 15): it counts only
-        when one that was sent later is done, or when no queue holds anything.
+        when one that was sent later is done for some time, or when no queue holds anything.
         """
         now_s = self._clock()
         with self._mutex:
+            passed = self._passed.for_some_time()
             found: list[Flight] = []
             for flight in self._flights.values():
                 if len(found) >= limit:
                     break
-                if (queue_empty or flight.order < self._passed) and now_s - flight.sent_s >= self._patience_s(flight):
+                if (queue_empty or flight.order < passed) and now_s - flight.sent_s >= self._patience_s(flight):
                     found.append(flight)
             return found
 

@@ -208,6 +208,42 @@ def test_a_batch_that_the_queue_has_passed_is_sent_again_after_its_time(bench: B
     assert bench.tasks.sent[-1].task_id == f"{batch_id(1)}-2"
 
 
+def test_a_batch_that_is_slow_is_not_sent_again_because_another_worker_was_quicker_with_a_later_one(
+    bench: Bench,
+) -> None:
+    bench.append(*range(1, 12))
+    bench.sender.step()
+    bench.gauge.load = BUSY
+    bench.later(18)
+
+    for number in range(2, 12, 2):  # two workers side by side, far behind: each pair ends in the wrong order
+        bench.mark(number, size=0)
+        bench.later(1.0)
+        bench.mark(number - 1, size=0)
+        bench.later(1.0)
+
+    assert [attempt for _, attempt in bench.sent()] == [1] * 11
+    for _ in range(5):
+        bench.later(1.25)
+    assert bench.sent()[11:] == []  # the last has not been passed by any
+
+
+def test_a_batch_sent_again_while_its_first_sending_is_under_way_is_counted_whole_and_once(bench: Bench) -> None:
+    bench.append(1)
+    bench.sender.step()
+    bench.later(15.1)
+    assert bench.sent() == [(1, 1), (1, 2)]
+
+    bench.mark(1, size=10, written=range(6), rejected=[9])  # a part of the first sending
+    bench.mark(1, size=10, duplicate=range(4), filtered=[8])  # parts of the second, which finds what the first wrote
+    bench.mark(1, size=10, written=range(4, 8), rejected=[9])
+    bench.mark(1, size=10, duplicate=range(9), rejected=[9])  # the rest of the first, too late
+
+    (batch,) = bench.finished
+    assert batch.counts == {"written": 8, "duplicate": 0, "rejected": 1, "filtered": 1}
+    assert bench.journal.status().pending_batches == 0
+
+
 def test_a_batch_that_the_queue_has_not_come_to_is_not_sent_again_however_long_it_waits(bench: Bench) -> None:
     bench.append(1, 2, 3)
     bench.sender.step()

@@ -133,7 +133,8 @@ class Child:
         wait_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
         self._failures += 1
         self._start_again_at = time.monotonic() + wait_s
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        reason = f" ({self.last_line})" if code > 0 and self.last_line else ""
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}{reason}"
         return f"{self.spec.name} {how}; starting it again in {wait_s:g} s"
 
     def ask_to_stop(self) -> None:

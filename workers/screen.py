@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _EVERY_S = 1.0
 #: Off a terminal (a log file, CI) a line a second would be noise.
 _EVERY_S_PLAIN = 10.0
+#: A batch that waits so long at the least says that a step of the way stands still.
+_LONG_S = 15.0
+_MINUTE_S = 60
+_STARTING = "starting: the first events are here within half a minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Reading:
     connected: int
     listeners: int
     lag_ms: float
+    oldest_s: float
     error: str
 
 
@@ -43,6 +48,7 @@ class Screen:
         self._next_at = 0.0
         self._before: tuple[float, int] | None = None
         self._line_shown = False
+        self._heard = False
 
     def say(self, sentence: str) -> None:
         """Print a line of news above the status line."""
@@ -69,7 +75,8 @@ class Screen:
         if self._before is not None and now > self._before[0]:
             rate = max(0.0, (reading.written - self._before[1]) / (now - self._before[0]))
         self._before = (now, reading.written)
-        self._show(status_line(reading, rate))
+        self._heard = self._heard or reading.listeners > 0
+        self._show(status_line(reading, rate) if self._heard else _STARTING)
 
     def _show(self, line: str) -> None:
         text = f"{time.strftime('%H:%M:%S')}  {line}"
@@ -132,20 +139,27 @@ def sum_up(board: dict[str, dict[str, Any]]) -> Reading:
         connected=sum(1 for entry in listeners if entry.get("connected")),
         listeners=len(listeners),
         lag_ms=max((float(intake.get("lag_ms", 0.0)) for intake in intakes), default=0.0),
+        oldest_s=max((float(intake.get("oldest_pending_s") or 0.0) for intake in intakes), default=0.0),
         error=next((str(entry["last_error"]) for entry in listeners if entry.get("last_error")), ""),
     )
 
 
 def status_line(reading: Reading, rate: float) -> str:
-    """Return the one line that keeps counting."""
-    parts = [
-        f"{reading.written:,} events stored",
-        f"{rate:,.1f}/s",
-        f"lag {reading.lag_ms:.0f} ms",
-        f"journal {reading.pending} batches",
-        f"quarantine {reading.rejected}",
-        f"{reading.connected}/{reading.listeners} listeners connected",
-    ]
-    if reading.error and reading.connected < reading.listeners:
+    """Return the one line that keeps counting: within 80 columns while all is well, what is wrong at its beginning."""
+    parts = [f"{reading.written:,} stored", f"{rate:,.1f}/s", f"lag {_duration(reading.lag_ms / 1000)}"]
+    if reading.connected < reading.listeners:
+        parts.insert(0, f"NOT CONNECTED ({reading.connected} of {reading.listeners})")
+    if reading.oldest_s > _LONG_S:
+        parts.append(f"batches wait for {_duration(reading.oldest_s)}: see `ha-ingestor doctor`")
+    parts += [f"{reading.pending} in journal", f"{reading.rejected} rejected"]
+    if reading.connected == reading.listeners:
+        parts.append(f"{reading.connected} connected")
+    elif reading.error:
         parts.append(reading.error)
-    return "  ·  ".join(parts)
+    return " · ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:,.1f} s" if seconds < _MINUTE_S else f"{seconds / _MINUTE_S:,.0f} min"

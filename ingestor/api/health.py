@@ -152,16 +152,26 @@ def _listeners_check(settings: Settings) -> Check:
     def check() -> str:
         entries = [entry for key, entry in board.read().items() if key.startswith("listener:")]
         wanted = list(_configured(settings))
+        told = {(home, kind): _entries_of(entries, home, kind) for home, kind in wanted}
         missing = [
-            f"{kind} of {home}"
-            for home, kind in wanted
-            if not any(e.get("home") == home and e.get("kind") == kind and e.get("connected") for e in entries)
+            f"{kind} of {home}{_why(ours)}"
+            for (home, kind), ours in told.items()
+            if not any(entry.get("connected") for entry in ours)
         ]
         if missing:
-            raise NotWell(f"not connected: {', '.join(missing)}")
+            raise NotWell(f"not connected: {'; '.join(missing)}")
         return f"{len(wanted)} connected" if wanted else "none configured"
 
     return check
+
+
+def _entries_of(entries: list[dict[str, Any]], home: str, kind: str) -> list[dict[str, Any]]:
+    return [entry for entry in entries if entry.get("home") == home and entry.get("kind") == kind]
+
+
+def _why(entries: list[dict[str, Any]]) -> str:
+    told = next((str(entry["last_error"]) for entry in entries if entry.get("last_error")), "")
+    return f" ({told})" if told else ""
 
 
 def _configured(settings: Settings) -> Iterator[tuple[str, str]]:

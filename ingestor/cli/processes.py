@@ -13,6 +13,7 @@ import typer
 
 from ingestor import errors
 from ingestor.cli.options import HomeOption, hand_down, home_of, settings_of
+from ingestor.cli.places import require_data_dir, require_port
 from ingestor.queue.names import RARE, TaskType
 from ingestor.settings import Settings
 
@@ -53,7 +54,7 @@ def register(app: typer.Typer) -> None:
 def up(context: typer.Context) -> None:
     """Run everything under one supervisor: broker, listeners, workers, beat, Flower, API. Ctrl-C stops it."""
     settings = hand_down(context)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    require_data_dir(settings.data_dir)
     _become("-m", "workers.supervisor")
 
 
@@ -80,6 +81,7 @@ def listen(
     from ingestor.cli import listening
 
     settings = settings_of(context)
+    require_data_dir(settings.data_dir)
     listening.run(settings, home_of(settings, home), kind.value, name or kind.value)
 
 
@@ -127,6 +129,7 @@ def api(context: typer.Context) -> None:
 
     settings = settings_of(context)
     logs.set_up(settings.log)
+    require_port(settings.api.host, settings.api.port, "HA_INGESTOR_API__PORT")
     uvicorn.run(
         create_app(settings),
         host=settings.api.host,
@@ -142,6 +145,8 @@ def flower(context: typer.Context) -> None:
     from ingestor.cli.flower import flower_environment
 
     settings = hand_down(context)
+    require_data_dir(settings.data_dir)
+    require_port(settings.flower.host, settings.flower.port, "HA_INGESTOR_FLOWER__PORT")
     os.environ.update(flower_environment(settings))
     _become("-m", "celery", "-A", "workers", "flower")
 

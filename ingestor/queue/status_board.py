@@ -17,6 +17,8 @@ from ingestor.queue.state import state_errors
 _PREFIX: Final = "ha_ingestor:status:"
 #: An entry of a process that has died is gone after this time.
 EXPIRES_AFTER_S: Final = 10
+#: The last word of a process that has given up is kept for a day, or until it is started again.
+_LAST_WORD_KEPT_S: Final = 86_400
 
 
 class StatusBoard:
@@ -25,11 +27,12 @@ class StatusBoard:
     def __init__(self, state: redis.Redis[bytes]) -> None:
         self._state = state
 
-    def put(self, kind: str, name: str, entry: dict[str, Any]) -> bool:
-        """Tell how a process is; False where the state server did not take it."""
+    def put(self, kind: str, name: str, entry: dict[str, Any], *, last: bool = False) -> bool:
+        """Tell how a process is, or (`last`) why it gave up; False where the state server did not take it."""
+        kept_s = _LAST_WORD_KEPT_S if last else EXPIRES_AFTER_S
         try:
             with state_errors():
-                self._state.set(f"{_PREFIX}{kind}:{name}", msgspec.json.encode(entry), ex=EXPIRES_AFTER_S)
+                self._state.set(f"{_PREFIX}{kind}:{name}", msgspec.json.encode(entry), ex=kept_s)
         except errors.IngestorError:
             return False
         return True

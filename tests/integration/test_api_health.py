@@ -69,6 +69,16 @@ def test_health_names_each_component_and_is_well_when_all_are(client: TestClient
     assert client.get("/readyz").status_code == 200
 
 
+def test_health_says_why_a_listener_is_not_connected(client: TestClient, board: StatusBoard) -> None:
+    put_all(board)
+    entry = {"home": "home", "kind": "websocket", "connected": False, "last_error": "the token is refused"}
+    board.put("listener", "home:websocket", entry, last=True)
+
+    detail = client.get("/api/health").json()["components"]["listeners"]["detail"]
+
+    assert detail == "not connected: websocket of home (the token is refused)"
+
+
 def test_a_listener_that_is_not_connected_is_unhealthy_but_ready(client: TestClient, board: StatusBoard) -> None:
     put_all(board)
     board.put("listener", "home:websocket", {"home": "home", "kind": "websocket", "connected": False})

@@ -101,25 +101,26 @@ def run(settings: Settings, home: HomeSettings, kind: str, name: str) -> None:
     with open_intake(settings, home.name, name, kind, on_done=tally.add) as intake:
         make = _websocket_listener if kind == "websocket" else _mqtt_listener
         listener = make(home, name, intake, line)
+        board = StatusBoard(state)
+        who = {"home": home.name, "kind": kind, "host": socket.gethostname(), "pid": os.getpid()}
         heartbeat = Heartbeat(
-            StatusBoard(state),
+            board,
             "listener",
             f"{home.name}:{name}",
-            lambda: {
-                **listener.status(),
-                "home": home.name,
-                "kind": kind,
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "intake": {**intake.status(), **tally.read()},
-            },
+            lambda: {**listener.status(), **who, "intake": {**intake.status(), **tally.read()}},
             also=line.exchange,
             alive=AliveFile(settings.data_dir),
         )
-        with heartbeat:
-            line.hurry = heartbeat.hurry
-            _log.info("listener_started", home=home.name, listener=name, kind=kind)
-            listener.run(stop)
+        try:
+            with heartbeat:
+                line.hurry = heartbeat.hurry
+                _log.info("listener_started", home=home.name, listener=name, kind=kind)
+                listener.run(stop)
+        except errors.Fatal as error:
+            # Nobody starts it again by itself: whoever asks for the status later must still find out why.
+            entry = {**who, "connected": False, "gave_up": True, "last_error": str(error)}
+            board.put("listener", f"{home.name}:{name}", entry, last=True)
+            raise
     _log.info("listener_stopped", home=home.name, listener=name)
 
 

@@ -129,7 +129,7 @@ def test_the_broker_away_hurts_neither_the_listener_nor_its_stop(listen: Listen,
         assert process.wait(10) == ExitCode.OK
 
 
-def test_a_refused_token_ends_the_listener_with_code_4_after_one_attempt(listen: Listen) -> None:
+def test_a_refused_token_ends_the_listener_with_code_4_after_one_attempt(listen: Listen, broker: RedisServer) -> None:
     with ScriptedHome(refuse_token=True) as home:
         process = listen(home)
         _, told = process.communicate(timeout=20)
@@ -137,6 +137,10 @@ def test_a_refused_token_ends_the_listener_with_code_4_after_one_attempt(listen:
         assert process.returncode == ExitCode.REFUSED
         assert len(home.lines) == 1
         assert "refused the access token" in told.splitlines()[-1]
+
+    left = entry_of(StatusBoard(redis.Redis.from_url(broker.url)))
+    assert not left["connected"]
+    assert "refused the access token" in left["last_error"]
 
 
 def test_a_listener_under_load_stays_below_80_mb(listen: Listen, broker: RedisServer) -> None:

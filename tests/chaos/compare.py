@@ -95,7 +95,8 @@ def _take(found: Findings, seen: dict[Key, str], expected: Expected, row: Row) -
     seen[key] = row["time"]
     found.stored[book.roads_of(line)] += 1
     found.sources[row.get("source", "-")] += 1
-    if "websocket" in line.get("roads", ()) and row.get("source") not in ("websocket", "history"):
+    by_websocket = "websocket" in line.get("roads", ()) and not expected.is_deaf(line["t"])
+    if by_websocket and row.get("source") != "websocket":
         found.poorer[row.get("source", "-")] += 1
         found.show(f"poorer: {key}: {row}")
     if wrong := book.faults(line, row, expected):

@@ -31,6 +31,8 @@ class Run:
     findings: Findings
     peaks: Peaks
     done: list[Done] = field(default_factory=list)
+    #: Each gap's reason and how it ended.
+    gaps: list[str] = field(default_factory=list)
     worst_lag_s: float = 0.0
     drain_s: float = 0.0
     left: str = ""
@@ -47,7 +49,14 @@ class Run:
         done = [dataclasses.asdict(one) for one in self.done]
         mine = {"title": self.title, "good": self.good, "left": self.left, "resent": self.resent}
         lags = {"worst_lag_s": self.worst_lag_s, "drain_s": self.drain_s}
-        return {**mine, **lags, "findings": found, "peaks": dataclasses.asdict(self.peaks), "done": done}
+        return {
+            **mine,
+            **lags,
+            "findings": found,
+            "peaks": dataclasses.asdict(self.peaks),
+            "gaps": self.gaps,
+            "done": done,
+        }
 
 
 def show(run: Run, console: Console) -> None:
@@ -91,6 +100,7 @@ def _verdict(run: Run) -> Table:
         ("… lost", found.bad_lost),
         ("good events in quarantine", found.good_quarantined),
         ("known loss (no history of them)", known or "none"),
+        ("gaps", ", ".join(f"{gap.strip()} ({count})" for gap, count in sorted(Counter(run.gaps).items())) or "none"),
         ("stored, by source", ", ".join(f"{name} {count:,}" for name, count in sorted(found.sources.items()))),
         ("… by the poorer of both roads", sum(found.poorer.values())),
         ("batches sent again", run.resent),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -115,23 +117,37 @@ def worst_lag_s(stage: Stage) -> float:
 
 
 def wait_until_empty(stage: Stage, within_s: float, patience_s: float) -> str:
-    """Wait until no journal has a batch and no queue a task; return "" or what is left when nothing moved any more."""
+    """Wait until no journal has a batch, no queue a task and every gap has ended; return "", or what does not move."""
     deadline = time.monotonic() + within_s
-    moved_at, before, calm = time.monotonic(), (-1, -1), 0
+    moved_at, before, calm = time.monotonic(), (-1, -1, ""), 0
     while True:
         moment = read_moment(stage)
         queued = _queued(stage)
         is_empty = moment.listeners >= 2 and moment.pending == 0 and queued == 0
         calm = calm + 1 if is_empty else 0
-        if calm >= 5:
+        gaps = read_gaps(stage) if calm >= 5 else {}
+        if gaps.get("all_ended"):
             return ""
-        state = (moment.pending, moment.ended)
+        state = (moment.pending, moment.ended, json.dumps(gaps))
         now = time.monotonic()
         if state != before:
             moved_at, before = now, state
         if now > deadline or now - moved_at > patience_s:
-            return f"{moment.pending} batches in {moment.listeners} journals, {queued} in queues, nothing moves"
+            open_gaps = [gap["state"] for gap in gaps.get("gaps", ()) if gap["state"] in ("open", "filling")]
+            left = f"{moment.pending} batches in {moment.listeners} journals, {queued} in queues, gaps {open_gaps}"
+            return f"{left}; nothing moves"
         time.sleep(1)
+
+
+def read_gaps(stage: Stage) -> dict[str, Any]:
+    """Return what `ha-ingestor gaps --json` tells; nothing where it cannot."""
+    words = [sys.executable, "-m", "ingestor", "gaps", "--json", "--limit", "1000"]
+    done = subprocess.run(words, env=stage.environment(), capture_output=True, text=True, timeout=60, check=False)
+    try:
+        found: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        return {}
+    return found
 
 
 def _queued(stage: Stage) -> int:

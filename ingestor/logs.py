@@ -72,7 +72,9 @@ def _shared_processors(*, human: bool) -> list[Processor]:
 
 def _renderers(*, human: bool, out: TextIO) -> list[Processor]:
     if human:
-        return [structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="time")]
+        # Not rich's tracebacks: they show every variable, payloads and secrets among them, and take a second each.
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="time", exception_formatter=plain)]
     return [
         structlog.processors.format_exc_info,
         structlog.processors.UnicodeDecoder(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ingestor import errors
+from ingestor import bootstrap, errors
 from ingestor.cli.doctor_mqtt import examine_mqtt
 from ingestor.cli.finding import Finding
 from ingestor.homeassistant.client import HomeAssistantClient
@@ -18,15 +18,26 @@ def examine_homes(settings: Settings) -> Iterator[Finding]:
     """Yield what is found of each home."""
     homes = [home for home in settings.all_homes() if home.homeassistant.url or home.mqtt.url]
     if not homes:
-        advice = (
-            "set HA_INGESTOR_HOMEASSISTANT__URL and HA_INGESTOR_HOMEASSISTANT__TOKEN; until then `up` runs the demo"
-        )
-        yield Finding("warning", "homes", "no home is configured", advice)
+        yield _no_home(settings)
     for home in homes:
         if home.homeassistant.url:
             yield from _home_assistant(home)
         if home.mqtt.url:
             yield from examine_mqtt(home)
+
+
+def _no_home(settings: Settings) -> Finding:
+    """Tell of the demo home, which `up` runs where no other is configured."""
+    advice = "for your own home set HA_INGESTOR_HOMEASSISTANT__URL and HA_INGESTOR_HOMEASSISTANT__TOKEN"
+    if settings.demo.enabled is False:
+        return Finding("warning", "homes", "no home is configured and the demo home is off: no events come", advice)
+    told = bootstrap.open_status_board(settings).all().get(f"listener:{settings.home}:websocket")
+    if told is None:
+        return Finding("ok", "homes", "no home is configured: `ha-ingestor up` runs the demo home", advice)
+    if told.get("connected"):
+        return Finding("ok", "homes", "the demo home runs and is connected", advice)
+    says = f"the demo home is not connected: {told.get('last_error') or 'it starts'}"
+    return Finding("warning", "homes", says, "wait for some seconds; then see demo.log in logs/ of the data folder")
 
 
 def _home_assistant(home: HomeSettings) -> Iterator[Finding]:

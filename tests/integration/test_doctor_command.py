@@ -10,10 +10,12 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+import redis
 import structlog
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingestor.cli.main import run
+from ingestor.queue.status_board import StatusBoard
 from tests.conftest import StartServer
 from tests.integration.websocket_listener_home import ScriptedHome
 from tests.servers_brokers import Mosquitto, RedisServer
@@ -88,8 +90,24 @@ def test_a_whole_installation_that_works_has_nothing_failed(doctor: Doctor, redi
     assert found["state server"]["verdict"] == "ok"
     assert found["store"]["verdict"] == "ok"
     assert found["database"]["verdict"] == "ok"
-    assert found["homes"]["verdict"] == "warning"
+    assert found["homes"]["verdict"] == "ok"
+    assert "`ha-ingestor up` runs the demo home" in found["homes"]["says"]
     assert doctor.code == 0
+
+
+def test_a_demo_home_that_runs_is_no_missing_home(doctor: Doctor, start_server: StartServer) -> None:
+    server = start_server(RedisServer)
+    board = StatusBoard(redis.Redis.from_url(server.url))
+
+    board.put("listener", "home:websocket", {"connected": True})
+    connected = doctor(BROKER__URL=server.url)["homes"]
+    board.put("listener", "home:websocket", {"connected": False, "last_error": "connection refused"})
+    lost = doctor()["homes"]
+    switched_off = doctor(DEMO__ENABLED="false")["homes"]
+
+    assert (connected["verdict"], connected["says"]) == ("ok", "the demo home runs and is connected")
+    assert (lost["verdict"], lost["says"]) == ("warning", "the demo home is not connected: connection refused")
+    assert switched_off["verdict"] == "warning"
 
 
 def test_a_token_is_tried_once_and_its_rights_are_told(doctor: Doctor, redis_server: RedisServer) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from ingestor import errors
 from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import make_table, print_json
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ingestor.api.overview import Observer, Overview
+    from ingestor.settings import Settings
 
 _BETWEEN_S: Final = 1.0
 _Row = tuple[str, str]
@@ -36,14 +38,26 @@ def status(
     """Print connections, rates, queues, workers, lag, journal, quarantine and the last error."""
     from ingestor.api.overview import Observer
 
-    observer = Observer(settings_of(context))
+    settings = settings_of(context)
+    observer = Observer(settings)
     try:
         if watch and not as_json:
             _watch(observer)
         else:
-            _print(observer.read(), as_json=as_json)
+            now = observer.read()
+            _print(now, as_json=as_json)
+            _require_board(now, settings)
     finally:
         observer.close()
+
+
+def _require_board(now: Overview, settings: Settings) -> None:
+    """Say so where nothing is known because nothing runs here: zeros alone look like a quiet home."""
+    if now.listeners is None:
+        raise errors.StateUnavailable(
+            "the state server does not answer, so little is known: does `ha-ingestor up` run with the data folder"
+            f" {settings.data_dir}? (HA_INGESTOR_DATA_DIR and HA_INGESTOR_STATE__URL say where to look)"
+        )
 
 
 def _print(now: Overview, *, as_json: bool) -> None:

@@ -156,9 +156,11 @@ def test_status_without_any_server_says_what_it_could_not_read(
 ) -> None:
     monkeypatch.setenv("HA_INGESTOR_BROKER__URL", "redis://127.0.0.1:1/0")
 
-    assert run(["status", "--json"]) == 0
+    assert run(["status", "--json"]) == 3
 
-    told = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    told = json.loads(printed.out)
+    assert "does `ha-ingestor up` run with the data folder" in printed.err
     assert told["queues"] is None
     assert told["quarantine"] == 0
     assert {problem.partition(":")[0] for problem in told["problems"]} == {"board", "queues"}

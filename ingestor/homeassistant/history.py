@@ -19,7 +19,6 @@ from ingestor.homeassistant.client import HomeAssistantClient
 #: Entities asked for at once: an answer stays small, and Home Assistant's recorder is busy for moments only.
 ENTITIES_AT_ONCE: Final = 50
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: One entity_id that Home Assistant finds invalid costs the whole answer.
 _ENTITY_ID: Final = re.compile(r"(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)")
 _PROBES: Final = 20
 _MS_US: Final = 1000
@@ -35,7 +34,12 @@ def moved_since(states: Iterable[shapes.State], known: Collection[str], since_us
         present.add(state["entity_id"])
         if updated_us(state) >= since_us:
             moved.add(state["entity_id"])
-    return sorted(name for name in moved | (set(known) - present) if _ENTITY_ID.fullmatch(name))
+    return askable(moved | (set(known) - present))
+
+
+def askable(entity_ids: Iterable[str]) -> list[str]:
+    """Return those that may be asked for, in order: one that Home Assistant finds invalid costs the whole answer."""
+    return sorted(name for name in entity_ids if _ENTITY_ID.fullmatch(name))
 
 
 def updated_us(state: shapes.State) -> int:

@@ -19,6 +19,7 @@ from ingestor import errors
 from ingestor.homeassistant.client import HomeAssistantClient
 from ingestor.homeassistant.history import (
     ENTITIES_AT_ONCE,
+    askable,
     is_recorded,
     moved_since,
     rows_between,
@@ -147,7 +148,10 @@ class GapFiller:
 
     def _plan(self, gap: GapRecord, progress: _Progress) -> None:
         from_us, until_us = gap.start_us - _MARGIN_US, max(gap.end_us, gap.start_us) + _MARGIN_US
-        progress.entities = moved_since(self._client.get_states(), self._known(), from_us)
+        if gap.entities:
+            progress.entities = askable(gap.entities)
+        else:
+            progress.entities = moved_since(self._client.get_states(), self._known(), from_us)
         progress.unseen = list(progress.entities)
         progress.from_us = progress.next_us = from_us
         progress.until_us = until_us

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -18,6 +19,8 @@ class GapState(StrEnum):
     NOT_FILLABLE = "not fillable"
 
 
+#: Reason, and name in place of the listener's, of a gap that a comparison found.
+RECONCILE: Final = "reconcile"
 #: A gap in one of these needs nobody's attention any more.
 ENDED: Final = frozenset({GapState.FILLED, GapState.PARTLY_FILLED, GapState.NOT_FILLABLE})
 
@@ -28,7 +31,8 @@ class GapRecord:
 
     `gap_id` is made from home, listener and start, so that whoever tells of the same outage again means the same gap.
     `why` says in a sentence why it ended as it did. `event_types` cannot be read back from anywhere; `lost` counts, by
-    type, what is known to be missing for good. `progress` belongs to whoever fills, `counts` to people.
+    type, what is known to be missing for good. `progress` belongs to whoever fills, `counts` to people. `entities`:
+    only these are read back; none: every one that may have moved.
     """
 
     gap_id: str
@@ -44,6 +48,7 @@ class GapRecord:
     counts: Mapping[str, int] = field(default_factory=dict)
     progress: Mapping[str, Any] = field(default_factory=dict)
     updated_us: int = 0
+    entities: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -76,6 +81,23 @@ class Gaps(Protocol):
 def gap_id_of(home: str, listener: str, start_us: int) -> str:
     """Return the id of a gap."""
     return f"{home}:{listener}:{start_us}"
+
+
+def reconcile_gap(home: str, start_us: int, end_us: int, entities: Collection[str]) -> GapRecord:
+    """Return a gap that a comparison with Home Assistant's history found: some entities lack something of a time.
+
+    Hand it to `Gaps.observe`: the `history` tasks fill it. Of the same find the id is the same, so that finding it
+    twice changes nothing; `Gaps.find` tells what became of it, `refilled` has it filled once more.
+    """
+    chosen = tuple(sorted(entities))
+    of = hashlib.sha256("\0".join(chosen).encode()).hexdigest()[:8]
+    gap_id = f"{gap_id_of(home, RECONCILE, start_us)}:{end_us}:{of}"
+    return GapRecord(gap_id, home, RECONCILE, RECONCILE, start_us, end_us, entities=chosen)
+
+
+def refilled(gap: GapRecord) -> GapRecord:
+    """Return a gap as it is to be saved so that it is filled once more, from its beginning."""
+    return replace(gap, state=GapState.FILLING, why="", progress={}, counts={})
 
 
 def observed(known: GapRecord | None, told: GapRecord) -> GapRecord:

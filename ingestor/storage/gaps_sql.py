@@ -28,6 +28,7 @@ GAPS: Final = sa.Table(
     sa.Column("counts", sa.JSON, nullable=False),
     sa.Column("progress", sa.JSON, nullable=False),
     sa.Column("updated_us", sa.BigInteger, nullable=False),
+    sa.Column("entities", sa.JSON, nullable=False),
     sa.Index("gaps_start", "start_us"),
 )
 #: What only who fills a gap changes.
@@ -96,9 +97,10 @@ def _values(gap: GapRecord) -> dict[str, Any]:
         "counts": dict(gap.counts),
         "progress": dict(gap.progress),
         "updated_us": time.time_ns() // 1000,
+        "entities": list(gap.entities),
     }
 
 
 def _record(row: sa.RowMapping) -> GapRecord:
     gap = GapRecord(**row)
-    return replace(gap, state=GapState(gap.state), event_types=tuple(gap.event_types))
+    return replace(gap, state=GapState(gap.state), event_types=tuple(gap.event_types), entities=tuple(gap.entities))

@@ -18,6 +18,7 @@ task_routes = {
     "tasks.enrich.*": {"queue": "enrich"},
     "tasks.write.*": {"queue": "write"},
     "tasks.registry.*": {"queue": "registry"},
+    "tasks.history.*": {"queue": "history"},
     "tasks.upkeep.*": {"queue": "upkeep"},
 }
 task_default_queue_type = "quorum"  # RabbitMQ: replicated, and poison is counted; Redis knows no queue types
@@ -69,6 +70,8 @@ redbeat_lock_timeout = 25  # five loops: who dies is followed within that time
 redbeat_key_prefix = "ha_ingestor:redbeat:"
 beat_schedule = {
     "sync-registries": {"task": "tasks.registry.sync_all", "schedule": 900.0},
+    # Filled by steps that enqueue themselves; this finds what a killed one left.
+    "look-for-gaps": {"task": "tasks.history.look_for_gaps", "schedule": 10.0, "options": {"expires": 30}},
     "keep-house": {"task": "tasks.upkeep.keep_house", "schedule": 60.0},
 }
 timezone = "UTC"

@@ -54,11 +54,15 @@ class HomeAssistantUnavailable(Transient):
 
 
 class ConnectionLost(HomeAssistantUnavailable):
-    """A connection to Home Assistant ended though nobody asked for it; `reason` is a short stable name."""
+    """A connection to Home Assistant ended though nobody asked for it; `reason` is a short stable name.
 
-    def __init__(self, reason: str, message: str | None = None) -> None:
+    `code` is the code that it closed with, 0 where it said none.
+    """
+
+    def __init__(self, reason: str, message: str | None = None, *, code: int = 0) -> None:
         super().__init__(message)
         self.reason = reason
+        self.code = code
 
 
 class JournalFull(Transient):

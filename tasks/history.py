@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 from celery import current_app, shared_task
 from redis.exceptions import LockError
@@ -24,7 +25,7 @@ from ingestor.queue.gauge import BrokerGauge
 from ingestor.queue.producer import Producer
 from ingestor.queue.state import state_errors
 from ingestor.settings import HomeSettings
-from ingestor.storage.gaps import GapRecord, Gaps, GapState
+from ingestor.storage.gaps import GapRecord, Gaps, GapState, gap_id_of
 from tasks.resources import Resources, resources
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _LOCK_S: Final = 40.0
 #: One task of a home waits in the queue at most; this long, if it is lost.
 _QUEUED_S: Final = 30
 _AWAY_S: Final = 10.0
+_NOTED_S: Final = 86_400
 #: History goes into queues that are nearly empty: live events come first.
 _SHALLOW: Final = 0.125
 
@@ -68,6 +70,48 @@ def fill_gaps(home: str) -> None:
     except errors.IngestorError as error:
         # Beat looks again; the gap stands where it was saved last.
         _log.warning("gap_step_failed", home=home, error=str(error), kind=type(error).__name__)
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What a listener tells of a gap."""
+
+    home: str
+    listener: str
+    reason: str
+    start_us: int
+    end_us: int = 0
+    events: int = 0
+    lost: dict[str, int] = {}
+    event_types: list[str] = []
+
+
+@shared_task(name=names.NOTE_GAP)
+def note_gap(body: bytes) -> None:
+    """Keep a gap that a listener tells of, and let it know; where that fails it tells again."""
+    held = resources()
+    try:
+        told = msgspec.json.decode(body, type=_Told)
+        gap_id = gap_id_of(told.home, told.listener, told.start_us)
+        _gaps(held).observe(
+            GapRecord(
+                gap_id=gap_id,
+                home=told.home,
+                listener=told.listener,
+                reason=told.reason,
+                start_us=told.start_us,
+                end_us=told.end_us,
+                event_types=tuple(told.event_types),
+                lost=told.lost,
+            )
+        )
+        with state_errors():
+            held.state.set(names.gap_noted_key(gap_id), told.end_us, ex=_NOTED_S)
+        if told.end_us:
+            _enqueue(held.state, told.home)
+    except msgspec.DecodeError as error:
+        _log.warning("gap_unreadable", error=str(error))
+    except errors.IngestorError as error:
+        _log.warning("gap_not_noted", error=str(error), kind=type(error).__name__)
 
 
 def _work(held: Resources, home: str) -> float | None:

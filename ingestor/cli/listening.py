@@ -28,6 +28,8 @@ from ingestor.settings import HomeSettings, Settings
 if TYPE_CHECKING:
     import redis
 
+    from ingestor.intake.websocket import WebSocketListener
+
 _log: Final = structlog.get_logger(__name__)
 
 
@@ -50,7 +52,7 @@ class HomeLine:
     """
 
     def __init__(self, state: redis.Redis[bytes], home: str, *, speaks: bool) -> None:
-        self._state = state
+        self.state = state
         self._home = home
         self._presence = Presence(state, home)
         self.mqtt_entities = MqttEntities(state, home)
@@ -59,6 +61,9 @@ class HomeLine:
         self._sync_wanted = False
         self._trim = MemoryTrim()
         self.hurry: Callable[[], None] = lambda: None
+        #: Only a WebSocket listener has gaps: a broker keeps the messages of an MQTT listener that is away.
+        self.keep_gaps: Callable[[], None] = lambda: None
+        self.gaps_waiting: Callable[[], int] = lambda: 0
 
     def note_up(self, up: bool) -> None:
         """Note that the home can be heard, or cannot. Whatever changed while it was not heard: its map is read anew."""
@@ -85,8 +90,9 @@ class HomeLine:
                 self._up = self._presence.is_up()
                 self.mqtt_entities.refresh()
             if self._sync_wanted:
-                request_sync(self._state, self._home)
+                request_sync(self.state, self._home)
                 self._sync_wanted = False
+        self.keep_gaps()
 
 
 def run(settings: Settings, home: HomeSettings, kind: str, name: str) -> None:
@@ -99,15 +105,22 @@ def run(settings: Settings, home: HomeSettings, kind: str, name: str) -> None:
     line = HomeLine(state, home.name, speaks=kind == "websocket")
     tally = Tally()
     with open_intake(settings, home.name, name, kind, on_done=tally.add) as intake:
-        make = _websocket_listener if kind == "websocket" else _mqtt_listener
-        listener = make(home, name, intake, line)
+        if kind == "websocket":
+            listener: Listener = _websocket_listener(settings, home, name, intake, line)
+        else:
+            listener = _mqtt_listener(home, name, intake, line)
         board = StatusBoard(state)
         who = {"home": home.name, "kind": kind, "host": socket.gethostname(), "pid": os.getpid()}
         heartbeat = Heartbeat(
             board,
             "listener",
             f"{home.name}:{name}",
-            lambda: {**listener.status(), **who, "intake": {**intake.status(), **tally.read()}},
+            lambda: {
+                **listener.status(),
+                **who,
+                "intake": {**intake.status(), **tally.read()},
+                "gaps_waiting": line.gaps_waiting(),
+            },
             also=line.exchange,
             alive=AliveFile(settings.data_dir),
         )
@@ -121,6 +134,7 @@ def run(settings: Settings, home: HomeSettings, kind: str, name: str) -> None:
             entry = {**who, "connected": False, "gave_up": True, "last_error": str(error)}
             board.put("listener", f"{home.name}:{name}", entry, last=True)
             raise
+    line.keep_gaps()  # now all that was heard is in the journal
     _log.info("listener_stopped", home=home.name, listener=name)
 
 
@@ -135,16 +149,41 @@ def _require_address(home: HomeSettings, kind: str) -> None:
         raise errors.InvalidSettings(f"home {home.name!r} has no {' and no '.join(missing)}; set {variables}")
 
 
-def _websocket_listener(home: HomeSettings, name: str, intake: Intake, line: HomeLine) -> Listener:
-    from ingestor.intake.websocket import WebSocketListener
+def _websocket_listener(settings: Settings, home: HomeSettings, name: str, intake: Intake, line: HomeLine) -> Listener:
+    from ingestor.intake.websocket import Gap, GapKeeper, GapMemory, WebSocketListener
+    from ingestor.queue.app import make_app
+    from ingestor.queue.producer import Producer
 
-    return WebSocketListener(
+    memory = GapMemory(settings.data_dir / "journal" / f"{home.name}-{name}")
+    keeper = GapKeeper(home.name, name, memory, tasks=lambda: Producer(make_app(settings.broker_url)), state=line.state)
+
+    def note(gap: Gap) -> None:
+        keeper.note(gap, listener.event_types)
+
+    def keep() -> None:
+        last_us, running = listener.heard
+        keeper.beat(last_us, running, _written_until_us(listener, intake.status(), last_us))
+
+    listener = WebSocketListener(
         home,
         sink=intake.sink,
         on_registry_change=line.note_registry_change,
         on_up=line.note_up,
+        on_gap=note,
+        before=keeper.before(),
         listener_name=name,
     )
+    line.keep_gaps, line.gaps_waiting = keep, lambda: keeper.waiting
+    return listener
+
+
+def _written_until_us(listener: WebSocketListener, status: dict[str, Any], last_us: int) -> int:
+    """Return up to when all that is in the journal is written, by Home Assistant's clock; 0 where nobody knows."""
+    if not status["pending_batches"]:
+        return last_us
+    if not status["oldest_ns"]:
+        return 0  # none was given out yet: they wait on the disk
+    return min(last_us, listener.home_time_us(status["oldest_ns"] // 1000))
 
 
 def _mqtt_listener(home: HomeSettings, name: str, intake: Intake, line: HomeLine) -> Listener:

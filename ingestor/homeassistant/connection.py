@@ -133,7 +133,7 @@ class Connection:
             raise _lost(error) from error
         if opcode == _CLOSE:
             code = int.from_bytes(data[:2], "big") if data else 1005
-            raise errors.ConnectionLost("closed", f"Home Assistant closed the connection (code {code})")
+            raise errors.ConnectionLost("closed", f"Home Assistant closed the connection (code {code})", code=code)
         return data
 
     def send_command(self, command: str, **fields: Any) -> int:

@@ -28,5 +28,11 @@ WRITE_BATCH: Final = "tasks.write.write_batch"
 SYNC_REGISTRY: Final = "tasks.registry.sync_registry"
 SYNC_ALL: Final = "tasks.registry.sync_all"
 FILL_GAPS: Final = "tasks.history.fill_gaps"
+NOTE_GAP: Final = "tasks.history.note_gap"
 LOOK_FOR_GAPS: Final = "tasks.history.look_for_gaps"
 KEEP_HOUSE: Final = "tasks.upkeep.keep_house"
+
+
+def gap_noted_key(gap_id: str) -> str:
+    """Return under which key the state server holds the end of a gap that the database has."""
+    return f"ha_ingestor:gap:{gap_id}:noted"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -33,6 +35,17 @@ from tests.unit.websocket_wire import (
 CUT = websocket.WebSocketConnectionClosedException("Connection to remote host was lost.")
 
 
+START = datetime(2026, 11, 21, 2, 47, tzinfo=UTC)
+
+
+def at(second: int) -> str:
+    return (START + timedelta(seconds=second)).isoformat(timespec="microseconds")
+
+
+def at_us(second: int) -> int:
+    return int((START + timedelta(seconds=second)).timestamp()) * 1_000_000
+
+
 class Stage:
     """A listener on scripted sockets, one for each connection; stops when the last one has no more to say."""
 
@@ -46,7 +59,7 @@ class Stage:
         wires[-1].idle = self.stop.set
         waiting = deque(wires)
         chance = changes.pop("chance", NoPause())
-        last_kept_ns, on_up = changes.pop("last_kept_ns", 0), changes.pop("on_up", self.ups.append)
+        before, on_up = changes.pop("before", None), changes.pop("on_up", self.ups.append)
         chosen = settings(**{"event_types": ["state_changed"], **changes})
         self.listener = WebSocketListener(
             HomeSettings(homeassistant=chosen),
@@ -54,7 +67,7 @@ class Stage:
             on_up=on_up,
             on_gap=self.gaps.append,
             on_registry_change=self._count,
-            last_kept_ns=last_kept_ns,
+            before=before,
             connect=partial(Connection.open, open_socket=lambda *_: waiting.popleft()),
             chance=chance,
         )
@@ -65,6 +78,10 @@ class Stage:
     def run(self) -> Stage:
         self.listener.run(self.stop)
         return self
+
+    def over(self) -> list[Gap]:
+        """Return the gaps that are over, as they were told."""
+        return [gap for gap in self.gaps if gap.end_us]
 
     def payloads(self) -> list[bytes]:
         return [frame.payload for frame in self.sink.frames]
@@ -181,18 +198,80 @@ def test_when_every_subscription_is_refused_the_home_is_not_up_and_all_is_tried_
 
 
 def test_a_lost_connection_is_made_again_with_its_subscriptions_and_the_gap_is_named() -> None:
-    first = heard(orjson.dumps(event("1")), CUT)
-    second = heard(orjson.dumps(event("2")))
+    first = heard(orjson.dumps(event("1", fired=at(1))), CUT)
+    second = heard(orjson.dumps(event("2", fired=at(5))), orjson.dumps(event("3", fired=at(6))))
 
     stage = Stage(first, second).run()
 
-    kept_before, kept_after = (frame.received_ns for frame in stage.sink.frames)
-    (gap,) = stage.gaps
-    assert (gap.reason, gap.start_ns) == ("cut", kept_before)
-    assert kept_before < gap.end_ns <= kept_after
+    gap = Gap("cut", at_us(1), at_us(5))
+    assert stage.gaps == [Gap("cut", at_us(1)), gap]
     assert second.sent[2]["event_type"] == "state_changed"
     assert first.closed
     assert stage.listener.status()["gaps"] == [gap.as_dict()]
+
+
+def test_a_gap_begins_with_the_last_event_that_is_in_the_journal_not_with_what_was_only_read() -> None:
+    stage: Stage
+
+    def stall() -> None:
+        stage.sink.stalls = True
+
+    kept, read = (orjson.dumps(event(str(n), fired=at(n))) for n in (1, 2))
+    stage = Stage(heard(kept, stall, read, CUT), heard(orjson.dumps(event("3", fired=at(9)))))
+
+    stage.run()
+
+    assert [(gap.start_us, gap.end_us) for gap in stage.over()] == [(at_us(1), at_us(9))]
+
+
+def test_a_gap_is_told_by_the_time_of_events_however_late_they_are_read() -> None:
+    late = [event(str(n), fired=at(n)) for n in range(3)]
+
+    stage = Stage(heard(orjson.dumps(late), CUT), heard(orjson.dumps(event("3", fired=at(100))))).run()
+
+    assert [gap.start_us for gap in stage.over()] == [at_us(2)]
+
+
+def test_in_a_home_that_says_nothing_a_gap_ends_by_our_own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestor.intake.websocket.listener._QUIET_S", 0.0)
+    stage = Stage(heard(orjson.dumps(event("1", fired=at(1))), CUT), heard(websocket.WebSocketTimeoutException("none")))
+    began_us = time.time_ns() // 1000
+
+    stage.run()
+
+    (gap,) = stage.over()
+    assert (gap.start_us, gap.end_us >= began_us) == (at_us(1), True)
+
+
+@pytest.mark.parametrize(
+    ("last", "how", "types", "reason"),
+    [
+        ("homeassistant_stop", CUT, ["state_changed", "homeassistant_stop"], "restart"),
+        ("homeassistant_stop", (8, b"\x03\xe8"), ["state_changed", "homeassistant_stop"], "restart"),
+        ("state_changed", (8, b"\x03\xe8"), ["state_changed", "homeassistant_stop"], "overload"),
+        ("state_changed", (8, b"\x03\xe8"), ["state_changed"], "closed"),
+        ("state_changed", (8, b"\x03\xe9"), ["state_changed", "homeassistant_stop"], "closed"),
+        ("state_changed", CUT, ["state_changed", "homeassistant_stop"], "cut"),
+    ],
+)
+def test_the_end_of_a_connection_is_named_by_what_home_assistant_said_before(
+    last: str, how: Any, types: list[str], reason: str
+) -> None:
+    answers = [accepted(2 + number) for number in range(len(types))]
+    first = ScriptedSocket(*HANDSHAKE, *answers, orjson.dumps(event("1", last, fired=at(1))), how)
+
+    stage = Stage(first, ScriptedSocket(*HANDSHAKE, *answers), event_types=types).run()
+
+    assert [gap.reason for gap in stage.gaps] == [reason]
+
+
+def test_a_connection_that_ends_while_we_read_late_was_an_overload() -> None:
+    now = datetime.now(UTC)
+    fresh, late = (orjson.dumps(event("1", fired=(now - timedelta(seconds=s)).isoformat())) for s in (0, 30))
+
+    stage = Stage(heard(fresh, late, CUT), heard()).run()
+
+    assert [gap.reason for gap in stage.gaps] == ["overload"]
 
 
 class _Noting(NoPause):
@@ -220,16 +299,10 @@ def test_a_home_that_was_heard_for_long_is_looked_for_often_at_first(
     assert chance.limits == limits
 
 
-def test_a_close_that_nobody_asked_for_is_a_gap_too() -> None:
-    stage = Stage(heard(orjson.dumps(event("1")), (8, b"\x03\xe8")), heard()).run()
-
-    assert [gap.reason for gap in stage.gaps] == ["closed"]
-
-
 def test_what_an_earlier_run_kept_last_begins_the_first_gap() -> None:
-    stage = Stage(heard(), last_kept_ns=77).run()
+    stage = Stage(heard(orjson.dumps(event("1", fired=at(4)))), before=Gap("not_running", at_us(2))).run()
 
-    assert [(gap.reason, gap.start_ns) for gap in stage.gaps] == [("not_running", 77)]
+    assert stage.gaps == [Gap("not_running", at_us(2)), Gap("not_running", at_us(2), at_us(4))]
 
 
 def test_a_first_start_has_no_gap() -> None:
@@ -250,7 +323,8 @@ def test_a_refused_token_ends_the_listener_at_the_first_refusal() -> None:
 
 
 def test_a_full_journal_costs_frames_that_are_counted_and_never_the_connection() -> None:
-    frames = [orjson.dumps([event(str(n)), event(str(n))]) for n in range(4)]
+    kinds = ["state_changed", "call_service", "state_changed", "state_changed"]
+    frames = [orjson.dumps([event("a", fired=at(n)), event("b", kind, fired=at(n))]) for n, kind in enumerate(kinds)]
     stage: Stage
 
     def fill() -> None:
@@ -263,12 +337,26 @@ def test_a_full_journal_costs_frames_that_are_counted_and_never_the_connection()
 
     stage.run()
 
-    first, last = stage.sink.frames
     assert stage.payloads() == [frames[0], frames[3]]
-    assert stage.gaps == [Gap("journal_full", first.received_ns, last.received_ns, frames=2, events=4)]
+    lost = {"call_service": 1}
+    assert stage.over() == [Gap("journal_full", at_us(0), at_us(3), frames=2, events=4, lost=lost)]
     status = stage.listener.status()
     assert (status["frames"], status["dropped_frames"], status["dropped_events"]) == (4, 2, 4)
     assert stage.ups == [True, False]
+
+
+def test_a_gap_of_the_journal_is_told_when_it_begins() -> None:
+    stage: Stage
+
+    def fill() -> None:
+        stage.sink.full = True
+
+    stage = Stage(heard(orjson.dumps(event("1", fired=at(1))), fill, orjson.dumps(event("2", fired=at(2)))))
+
+    stage.run()
+
+    assert stage.gaps == [Gap("journal_full", at_us(1), frames=1, events=1)]
+    assert stage.listener.heard == (at_us(1), stage.gaps)
 
 
 def test_frames_connections_and_losses_are_counted_for_the_metrics() -> None:
@@ -299,7 +387,7 @@ def test_a_gap_that_is_not_over_shows_in_the_status() -> None:
     stage.run()
 
     (gap,) = stage.listener.status()["gaps"]
-    assert (gap["reason"], gap["end_ns"], gap["events"]) == ("journal_full", 0, 1)
+    assert (gap["reason"], gap["end_us"], gap["events"]) == ("journal_full", 0, 1)
 
 
 def test_a_change_of_a_registry_is_told_also_from_within_a_coalesced_frame() -> None:
@@ -365,6 +453,9 @@ class Life:
         self.taken.append(payload)
 
     def ready(self) -> None:
+        pass
+
+    def quiet(self) -> None:
         pass
 
     def say(self, message: dict[str, Any]) -> None:

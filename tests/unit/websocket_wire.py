@@ -38,9 +38,9 @@ def refused(number: int, code: str = "unauthorized") -> bytes:
     return orjson.dumps({"id": number, "type": "result", "success": False, "error": error})
 
 
-def event(state: str, event_type: str = "state_changed") -> dict[str, Any]:
+def event(state: str, event_type: str = "state_changed", fired: str = "now") -> dict[str, Any]:
     data = {"entity_id": "sensor.a", "new_state": {"state": state}}
-    return {"type": "event", "event": {"event_type": event_type, "data": data, "time_fired": "now"}, "id": 2}
+    return {"type": "event", "event": {"event_type": event_type, "data": data, "time_fired": fired}, "id": 2}
 
 
 class ScriptedSocket:
@@ -84,16 +84,19 @@ class ScriptedSocket:
 
 
 class ListSink:
-    """Keeps frames in a list; as full as it is told to be."""
+    """Keeps frames in a list; as full as it is told to be. While it `stalls` nothing reaches the disk."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.full = False
+        self.stalls = False
 
     def add(self, frame: Frame, on_journaled: Callable[[], None] | None = None) -> None:
         if self.full:
             raise errors.JournalFull
         self.frames.append(frame)
+        if on_journaled is not None and not self.stalls:
+            on_journaled()
 
 
 class NoPause(random.Random):

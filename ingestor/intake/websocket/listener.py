@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
 import time
@@ -16,7 +17,7 @@ from ingestor.events.frame import Frame
 from ingestor.events.redact import redact
 from ingestor.homeassistant.backoff import longest_pause_s, pause_s
 from ingestor.homeassistant.connection import Connection
-from ingestor.intake.websocket.gaps import Gap, GapLog
+from ingestor.intake.websocket.gaps import Gap, GapLog, HomeClock, last_fired_us
 from ingestor.intake.websocket.opening import open_unless_stopped
 from ingestor.intake.websocket.session import Session
 from ingestor.intake.websocket.subscriptions import Subscriptions
@@ -24,11 +25,19 @@ from ingestor.settings import HomeAssistantSettings, HomeSettings
 
 _log: Final = structlog.get_logger(__name__)
 _REGISTRY_CHANGED: Final = b'_registry_updated"'
+_STOPPING: Final = b'"event_type":"homeassistant_stop"'
+#: Home Assistant closes with this code when it stops, and when we read too slowly: then it has just thrown away 4,096.
+_CODE_OF_BOTH: Final = 1000
+#: Who hears events this late was read from buffers that were full.
+_OVERLOADED_US: Final = 1_000_000
+#: A gap ends with the first event after it; in a home that says nothing, this long after it can be heard again.
+_QUIET_S: Final = 5.0
 #: A connection that held this long is no failed attempt: the next pause begins small again.
 _HELD_S: Final = 10.0
 _HINTS: Final = {
-    "closed": "Home Assistant stops, or dropped us for reading too slowly (its log then says so)",
-    "cut": "Home Assistant stopped, the network broke, or it dropped us for reading too slowly (its log then says so)",
+    "restart": "Home Assistant said that it stops",
+    "overload": "Home Assistant dropped us for reading too slowly (its log says so): this machine was too busy",
+    "cut": "Home Assistant was killed, or the network broke",
 }
 
 
@@ -53,8 +62,8 @@ class WebSocketListener:
     """Listens to one home.
 
     `on_registry_change` is called for each frame with a change of a registry, `on_up` when the home can be heard and
-    when it cannot any more, `on_gap` with each gap that is over; what they raise is logged and goes no further.
-    `last_kept_ns` is the receipt of the last frame that an earlier run kept: what follows it is a gap.
+    when it cannot any more, `on_gap` with each gap that begins or is over; what they raise is logged and goes no
+    further. `before` is the gap that this run begins with: what followed the last event that an earlier run kept.
     """
 
     def __init__(
@@ -66,7 +75,7 @@ class WebSocketListener:
         on_up: Callable[[bool], None] | None = None,
         on_gap: Callable[[Gap], None] | None = None,
         listener_name: str = "websocket",
-        last_kept_ns: int = 0,
+        before: Gap | None = None,
         connect: Callable[[HomeAssistantSettings], Connection] = Connection.open,
         chance: random.Random | None = None,
     ) -> None:
@@ -81,8 +90,12 @@ class WebSocketListener:
         self._chance = chance
         self._log = _log.bind(home=home.name, listener=listener_name)
         self._subscriptions = Subscriptions(self._settings)
-        self._gaps = GapLog(last_kept_ns)
-        self._gaps.lose_connection("not_running")
+        self._clock = HomeClock()
+        self._gaps = GapLog(before.start_us if before else 0)
+        self._begin_gap = before
+        self._is_marking = False
+        self._has_stopped = False
+        self._quiet_until: float | None = None
         self._counts = _Counts()
         of = {"home": home.name, "source": "websocket"}
         self._frames_total = metrics.counter("ingestor_frames_total", **of)
@@ -102,6 +115,8 @@ class WebSocketListener:
         Raises AuthenticationRefused at once (Home Assistant bans addresses that keep trying) and InvalidSettings.
         """
         attempt = 0
+        if self._begin_gap is not None:
+            self._tell_gap(self._gaps.lose_connection(self._begin_gap.reason, self._begin_gap.start_us))
         while not stop.is_set():
             self._ready_at = None
             try:
@@ -145,9 +160,10 @@ class WebSocketListener:
         return pause_s(attempt, longest_pause_s(lost_for_s, self._settings.reconnect_max_s), chance=self._chance)
 
     def _note_failure(self, error: errors.HomeAssistantUnavailable, attempt: int, pause: float) -> None:
-        reason = error.reason if isinstance(error, errors.ConnectionLost) else "unreachable"
+        reason = self._reason(error)
         self._last_error = str(error)
-        self._gaps.lose_connection(reason)
+        self._quiet_until = None
+        self._tell_gap(self._gaps.lose_connection(reason))
         self._log.warning(
             "websocket_lost",
             reason=reason,
@@ -157,15 +173,39 @@ class WebSocketListener:
             again_in_s=round(pause, 1),
         )
 
+    def _reason(self, error: errors.HomeAssistantUnavailable) -> str:
+        """Name how a connection ended: Home Assistant closes alike when it stops and when we were too slow."""
+        if not isinstance(error, errors.ConnectionLost):
+            return "unreachable"
+        if error.reason in {"closed", "cut"}:
+            if self._has_stopped:
+                return "restart"
+            says_stop = "homeassistant_stop" in self._subscriptions.wanted() or None in self._subscriptions.wanted()
+            if self._clock.late_us > _OVERLOADED_US or (error.code == _CODE_OF_BOTH and says_stop):
+                return "overload"
+        return error.reason
+
     def ready(self) -> None:
         """Note that from now on nothing is missed."""
-        now_ns = time.time_ns()
-        self._up_since_ns = now_ns
+        self._up_since_ns = time.time_ns()
+        self._clock.forget()
+        self._has_stopped = False
         self._ready_at = time.monotonic()
         self._set_up(up=True)
         version = self._connection.ha_version if self._connection else ""
-        self._log.info("websocket_up", ha_version=version, event_types=len(self._subscriptions.wanted()))
-        self._tell_gap(self._gaps.regain_connection(now_ns))
+        self._log.info("websocket_up", ha_version=version, event_types=len(self.event_types))
+        self._quiet_until = time.monotonic() + _QUIET_S
+
+    def quiet(self) -> None:
+        """End a gap by our own clock where no event tells Home Assistant's time."""
+        if self._quiet_until is not None and time.monotonic() >= self._quiet_until:
+            now_us, gap = self._clock.at(time.time_ns() // 1000), self._gaps.connection
+            if gap is None or now_us > gap.start_us:  # else our clock is of no use: the next event tells the time
+                self._end_gap(now_us)
+
+    def _end_gap(self, end_us: int) -> None:
+        self._quiet_until = None
+        self._tell_gap(self._gaps.regain_connection(end_us))
 
     def take(self, payload: bytes) -> None:
         """Stamp a frame, take its secrets out and hand it on; count it as dropped where the journal is full."""
@@ -174,23 +214,49 @@ class WebSocketListener:
         counts.frames += 1
         counts.bytes += len(payload)
         self._frames_total.inc()
+        fired_us = self._look_at(payload, received_ns // 1000)
+        marks = not self._is_marking
         try:
-            self._sink.add(Frame("websocket", received_ns, redact(payload)))
+            self._sink.add(Frame("websocket", received_ns, redact(payload)), self._mark(fired_us))
         except errors.JournalFull:
-            self._drop(payload, received_ns)
+            self._is_marking = not marks and self._is_marking
+            self._drop(payload, fired_us)
         else:
-            self._gaps.last_kept_ns = received_ns
             if self._gaps.journal is not None:
-                self._tell_gap(self._gaps.keep_again(received_ns))
+                self._tell_gap(self._gaps.keep_again(fired_us))
         if _REGISTRY_CHANGED in payload and self._on_registry_change is not None:
             self._call(self._on_registry_change)
 
-    def _drop(self, payload: bytes, received_ns: int) -> None:
+    def _look_at(self, payload: bytes, received_us: int) -> int:
+        """Return the time of a frame's last event, by Home Assistant's clock as well as it is known."""
+        fired_us = last_fired_us(payload)
+        if not fired_us:
+            return self._clock.at(received_us)
+        self._clock.heard(fired_us, received_us)
+        if self._quiet_until is not None:
+            self._end_gap(fired_us)
+        if _STOPPING in payload:
+            self._has_stopped = True
+        return fired_us
+
+    def _mark(self, fired_us: int) -> Callable[[], None] | None:
+        """Return what notes that all up to this event is in the journal; one such note is under way at a time."""
+        if self._is_marking:
+            return None
+        self._is_marking = True
+        return functools.partial(self._journaled, fired_us)
+
+    def _journaled(self, fired_us: int) -> None:
+        # Called by the journal's thread: batches reach the disk in the order in which they were filled.
+        self._gaps.last_kept_us = fired_us
+        self._is_marking = False
+
+    def _drop(self, payload: bytes, fired_us: int) -> None:
         events = max(1, payload.count(b'"time_fired"'))
         self._counts.dropped_frames += 1
         self._counts.dropped_events += events
         self._lost_total.inc(events)
-        self._gaps.drop(received_ns, events)
+        self._tell_gap(self._gaps.drop(payload, events, fired_us))
 
     def _set_up(self, *, up: bool) -> None:
         if up == self._up:
@@ -209,6 +275,20 @@ class WebSocketListener:
         except Exception:  # noqa: BLE001 - what others do with the news must not end the listening
             self._log.exception("callback_failed", callback=getattr(callback, "__qualname__", repr(callback)))
 
+    @property
+    def heard(self) -> tuple[int, list[Gap]]:
+        """What a later run must know: the time of the last event in the journal, and the gaps that are not over."""
+        return self._gaps.last_kept_us, self._gaps.running()
+
+    def home_time_us(self, our_us: int) -> int:
+        """Return when, by Home Assistant's clock, events were fired that were read at a time of ours."""
+        return self._clock.at(our_us) - self._clock.late_us
+
+    @property
+    def event_types(self) -> list[str]:
+        """The event types that are listened to."""
+        return [name or "*" for name in self._subscriptions.wanted()]
+
     def status(self) -> dict[str, Any]:
         """Return how the listener does; may be called from any thread."""
         counts, connection = self._counts, self._connection
@@ -225,8 +305,8 @@ class WebSocketListener:
             "bytes": counts.bytes,
             "dropped_frames": counts.dropped_frames,
             "dropped_events": counts.dropped_events,
-            "last_kept_ns": self._gaps.last_kept_ns,
-            "subscribed": [name or "*" for name in self._subscriptions.wanted()],
+            "last_kept_us": self._gaps.last_kept_us,
+            "subscribed": self.event_types,
             "refused": dict(self._subscriptions.refused),
             "gaps": self._gaps.status(),
             "last_error": self._last_error,

@@ -31,6 +31,10 @@ class Audience(Protocol):
         """Every subscription was answered: from now on nothing is missed."""
         ...
 
+    def quiet(self) -> None:
+        """Nothing came for a moment."""
+        ...
+
 
 class Session:
     """Hears one connection until it ends or `stop` is set."""
@@ -66,6 +70,7 @@ class Session:
                 payload = recv()
             except TimeoutError:
                 now = clock()
+                self._audience.quiet()
             else:
                 now = self._heard_at = clock()
                 if not self._may_be_answer(payload) or self._settle(payload):

@@ -80,6 +80,7 @@ GAUGES: Final = (
     Declared("ingestor_worker_nodes", "gauge", "Worker nodes that tell how they are.", ("type",)),
     Declared("ingestor_worker_processes", "gauge", "Processes of these nodes.", ("type",)),
     Declared("ingestor_quarantine_pieces", "gauge", "Pieces in quarantine."),
+    Declared("ingestor_gaps", "gauge", "Gaps that have not ended: not over yet, or being filled.", ("state",)),
 )
 _BY_NAME: Final = {metric.name: metric for metric in DECLARED}
 

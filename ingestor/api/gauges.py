@@ -62,5 +62,6 @@ _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_listener_connected": _listeners(lambda entry: float(bool(entry.get("connected")))),
     "ingestor_worker_nodes": _workers("nodes"),
     "ingestor_worker_processes": _workers("processes"),
+    "ingestor_gaps": lambda seen: (((state,), count) for state, count in (seen.gaps or {}).items()),
     "ingestor_quarantine_pieces": lambda seen: [] if seen.quarantine is None else [((), seen.quarantine)],
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +14,7 @@ from ingestor.api.lag import Lag, read_lag
 from ingestor.api.side_by_side import SideBySide
 from ingestor.queue.depths import Depths
 from ingestor.settings import Settings
+from ingestor.storage.gaps import ENDED, GapRecord, GapState
 
 _COUNTS: Final = ("written", "duplicate", "rejected", "filtered", "lost")
 _TIMEOUT_S: Final = 3.0
@@ -27,6 +29,7 @@ class Overview:
     workers: dict[str, dict[str, int]] | None
     queues: dict[str, int] | None
     quarantine: int | None
+    gaps: dict[str, int] | None
     lag: Lag
     problems: list[str] = field(default_factory=list)
 
@@ -69,11 +72,13 @@ class Observer:
         self._depths = Depths(settings.broker_url)
         # Kept once it is open: opening looks for tables that are missing.
         quarantine = functools.cache(lambda: bootstrap.open_quarantine(settings))
+        gaps = functools.cache(lambda: bootstrap.open_gaps(settings))
         self._parts = SideBySide(
             {
                 "board": bootstrap.open_status_board(settings).read,
                 "queues": self._depths.read,
                 "quarantine": lambda: quarantine().count(),
+                "gaps": lambda: _by_state(gaps().list(unended_only=True)),
             },
             timeout_s=_TIMEOUT_S,
         )
@@ -89,6 +94,7 @@ class Observer:
             workers=None if board is None else _by_type(entry for _, entry in _of("worker", board)),
             queues=answers["queues"].value,
             quarantine=answers["quarantine"].value,
+            gaps=answers["gaps"].value,
             lag=read_lag(self._folder),
             problems=[f"{part}: {answer.error}" for part, answer in answers.items() if answer.error],
         )
@@ -101,6 +107,12 @@ class Observer:
 
 def _of(kind: str, board: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     return [(key.partition(":")[2], entry) for key, entry in board.items() if key.partition(":")[0] == kind]
+
+
+def _by_state(gaps: Iterable[GapRecord]) -> dict[str, int]:
+    """Return how many gaps have not ended, by state."""
+    found = Counter(gap.state.value for gap in gaps)
+    return {state.value: found[state.value] for state in GapState if state not in ENDED}
 
 
 def types_of(entry: dict[str, Any]) -> list[str]:

@@ -1,0 +1,170 @@
+"""Commands about gaps: spans of time in which a home could not be heard, and what became of them."""
+# ruff: noqa: PLC0415 -- the database is loaded when it is asked
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import typer
+
+from ingestor import errors
+from ingestor.cli.events import parse_time
+from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
+from ingestor.cli.output import print_json, print_table, say
+from ingestor.storage.gaps import GapRecord, Gaps, gap_id_of, refilled
+
+_US: Final = 1_000_000
+_NS_PER_US: Final = 1000
+#: The listener's name in a gap that a person asked for.
+_BY_HAND: Final = "by-hand"
+GapId = Annotated[str, typer.Argument(metavar="ID", help="The gap's id, as `ha-ingestor gaps` prints it.")]
+_COLUMNS: Final = ("from", "for", "home", "reason", "state", "written", "lost", "why", "id")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(
+        invoke_without_command=True,
+        help="Spans of time in which a home could not be heard, and how far they are filled from its history.",
+        epilog="Examples: `ha-ingestor gaps --since 1d` · `ha-ingestor gaps add --from 2h --to 1h` · "
+        "`ha-ingestor gaps retry ID`",
+    )
+    group.callback(invoke_without_command=True)(list_gaps)
+    group.command("list")(list_gaps)
+    group.command("show")(show)
+    group.command("retry")(retry)
+    group.command("add")(add)
+    app.add_typer(group, name="gaps", rich_help_panel="Reading")
+
+
+def list_gaps(
+    context: typer.Context,
+    *,
+    since: Annotated[
+        str | None, typer.Option(metavar="AGE|TIME", help="Only gaps not over before: 10m, 1h, 2d, or an ISO time.")
+    ] = None,
+    home: Annotated[str | None, typer.Option("--home", metavar="NAME", help="Only this home.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Most gaps to print.")] = 100,
+    as_json: JsonFlag = False,
+) -> None:
+    """Print gaps, newest first; with --json one object: `gaps`, and `all_ended`: none is open or being filled."""
+    if context.invoked_subcommand is not None:
+        return
+    since_us = parse_time(since, time.time_ns()) // _NS_PER_US if since else 0
+    gaps = _open(context)
+    found = gaps.list(home=home, since_us=since_us, limit=limit)
+    waiting = len(gaps.list(home=home, unended_only=True, limit=100_000))
+    untold = _untold(context)
+    if as_json:
+        ended = not waiting and not untold
+        print_json(
+            {"all_ended": ended, "waiting": waiting, "untold": untold, "gaps": [as_object(gap) for gap in found]}
+        )
+        return
+    if found:
+        print_table(_COLUMNS, [_row(gap) for gap in found])
+    say(f"{len(found)} gaps, {waiting} of all not ended" if found else "no gaps")
+
+
+def show(context: typer.Context, gap_id: GapId, as_json: JsonFlag = False) -> None:
+    """Print everything about one gap."""
+    found = as_object(_find(_open(context), gap_id))
+    if as_json:
+        print_json(found)
+        return
+    print_table(["", ""], [[key, _text(value)] for key, value in found.items()])
+
+
+def retry(context: typer.Context, gap_id: GapId) -> None:
+    """Fill a gap once more, from its beginning; what is stored already does no harm."""
+    gaps = _open(context)
+    gap = _find(gaps, gap_id)
+    if not gap.end_us:
+        raise errors.IngestorError(f"the gap {gap_id} is not over yet")
+    gaps.save(refilled(gap))
+    say("it is filled within a minute")
+
+
+def add(
+    context: typer.Context,
+    *,
+    since: Annotated[str, typer.Option("--from", metavar="AGE|TIME", help="2h, 1d, or an ISO time.")],
+    until: Annotated[str, typer.Option("--to", metavar="AGE|TIME", help="As --from; default: now.")] = "0s",
+    home: HomeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Have a span of time read back from a home's history, as if it were a gap."""
+    now_ns = time.time_ns()
+    start_us, end_us = (parse_time(text, now_ns) // _NS_PER_US for text in (since, until))
+    if not start_us < end_us:
+        raise typer.BadParameter("--from must be before --to")
+    name = home_of(settings_of(context), home).name
+    gap = GapRecord(gap_id_of(name, _BY_HAND, start_us), name, _BY_HAND, "asked_for", start_us, end_us)
+    _open(context).observe(gap)
+    if as_json:
+        print_json(as_object(gap))
+        return
+    say(f"{gap.gap_id} is filled within a minute")
+
+
+def as_object(gap: GapRecord) -> dict[str, Any]:
+    """Return a gap as the JSON object that is printed."""
+    return {
+        **asdict(gap),
+        "state": gap.state.value,
+        "event_types": list(gap.event_types),
+        "entities": list(gap.entities),
+        "ended": gap.ended,
+        "start": _time(gap.start_us),
+        "end": _time(gap.end_us) if gap.end_us else None,
+    }
+
+
+def _open(context: typer.Context) -> Gaps:
+    from ingestor import bootstrap
+
+    return bootstrap.open_gaps(settings_of(context))
+
+
+def _untold(context: typer.Context) -> int:
+    """Return how many gaps listeners know of that the database does not, as far as they can be asked."""
+    from ingestor import bootstrap
+
+    entries = bootstrap.open_status_board(settings_of(context)).all().values()
+    return sum(int(entry.get("gaps_waiting", 0)) for entry in entries)
+
+
+def _find(gaps: Gaps, gap_id: str) -> GapRecord:
+    gap = gaps.find(gap_id)
+    if gap is None:
+        raise errors.IngestorError(f"there is no gap {gap_id}; `ha-ingestor gaps` lists them")
+    return gap
+
+
+def _row(gap: GapRecord) -> list[str]:
+    lasted = f"{(gap.end_us - gap.start_us) / _US:,.1f} s" if gap.end_us else "…"
+    return [
+        f"{datetime.fromtimestamp(gap.start_us / _US, UTC).astimezone():%Y-%m-%d %H:%M:%S}",
+        lasted,
+        gap.home,
+        gap.reason,
+        gap.state.value,
+        f"{gap.counts.get('written', 0):,}",
+        f"{sum(gap.lost.values()):,}",
+        gap.why,
+        gap.gap_id,
+    ]
+
+
+def _time(at_us: int) -> str:
+    seconds, micros = divmod(at_us, _US)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {one}" for key, one in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

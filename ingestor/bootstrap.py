@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ingestor.queue.status_board import StatusBoard
     from ingestor.settings import Settings
     from ingestor.storage.gaps import Gaps
+    from ingestor.storage.ledger import Ledger
     from ingestor.storage.port import Store
     from ingestor.storage.quarantine import Quarantine
 
@@ -71,6 +72,13 @@ def open_gaps(settings: Settings, database: sqlalchemy.Engine | None = None) -> 
     from ingestor.storage.gaps_sql import SqlGaps
 
     return SqlGaps(database or open_metadata(settings))
+
+
+def open_ledger(settings: Settings, database: sqlalchemy.Engine | None = None) -> Ledger:
+    """Open the ledger in the metadata database."""
+    from ingestor.storage.ledger_sql import SqlLedger
+
+    return SqlLedger(database or open_metadata(settings))
 
 
 def open_store(settings: Settings) -> Store:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from ingestor import errors
 from ingestor.events.point import FieldValue, Point, StoredEvent
 from ingestor.storage import embedded_tables as tables
-from ingestor.storage.port import EventQuery, StoreInfo, WriteResult
+from ingestor.storage.port import HOUR_US, EventQuery, HourCount, StoredState, StoreInfo, WriteResult
 from ingestor.storage.schema import event_id
 
 #: How long a write waits for another process's write (s).
@@ -59,9 +59,16 @@ class EmbeddedStore:
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
         """Yield stored events of our own schema, newest first."""
         statement, values = tables.selection(query)
-        with _sqlite_errors(self._path), self._lock:
-            rows = self._open().execute(statement, values).fetchall()
-        yield from (_event(row) for row in rows)
+        yield from (_event(row) for row in self._rows(statement, values))
+
+    def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
+        """Return how many points the file holds, by hour, kind and source."""
+        rows = self._rows(*tables.hour_counts(home, since_ns, until_ns))
+        return [HourCount(hour * HOUR_US, kind, source, points) for kind, hour, source, points in rows]
+
+    def states_between(self, home: str, since_ns: int, until_ns: int, limit: int) -> list[StoredState]:
+        """Return stored states."""
+        return [StoredState(*row) for row in self._rows(*tables.states_of(home, since_ns, until_ns, limit))]
 
     def check(self, *, write: bool = False) -> StoreInfo:
         """Say which SQLite answers; with `write`, try to take the write lock."""
@@ -78,6 +85,10 @@ class EmbeddedStore:
         if self._connection is not None and self._owner == os.getpid():
             self._connection.close()
         self._connection = None
+
+    def _rows(self, statement: str, values: Sequence[Any]) -> list[_Row]:
+        with _sqlite_errors(self._path), self._lock:
+            return self._open().execute(statement, values).fetchall()
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None or self._owner != os.getpid():

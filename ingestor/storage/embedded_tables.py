@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, Final
 
 from ingestor.events.point import FieldValue, Point, Tags
-from ingestor.storage.port import EventQuery, Rejection
+from ingestor.storage.port import HOUR_NS, EventQuery, Rejection
 from ingestor.storage.schema import OTHERS, STATES
 
 __all__ = [
@@ -18,10 +18,12 @@ __all__ = [
     "Tags",
     "clean_row",
     "fault_of",
+    "hour_counts",
     "is_finite",
     "row_of",
     "selection",
     "series_number",
+    "states_of",
     "table_of",
 ]
 
@@ -171,6 +173,27 @@ def selection(query: EventQuery) -> tuple[str, list[Any]]:
         )
         values += [*found, query.limit]
     return " UNION ALL ".join(parts) + " ORDER BY time_ns DESC LIMIT ?", [*values, query.limit]
+
+
+def hour_counts(home: str, since_ns: int, until_ns: int) -> tuple[str, list[Any]]:
+    """Return the statement and its values that count points by kind, hour since 1970 and source."""
+    parts = [
+        f"SELECT '{kind}', t.time_ns / {HOUR_NS} AS hour, coalesce(t.source, '') AS source, count(*)"  # noqa: S608 -- our own names
+        f" FROM {table} t JOIN series s ON s.id = t.series_id"
+        " WHERE s.home = ? AND t.time_ns >= ? AND t.time_ns < ? GROUP BY hour, t.source"
+        for kind, table in (("state", "states"), ("event", "events"))
+    ]
+    return " UNION ALL ".join(parts), [home, since_ns, until_ns] * len(parts)
+
+
+def states_of(home: str, since_ns: int, until_ns: int, limit: int) -> tuple[str, list[Any]]:
+    """Return the statement and its values for what tells states apart."""
+    statement = (
+        "SELECT t.time_ns, s.series, coalesce(t.entity_id, s.series), t.state, coalesce(t.source, '')"
+        " FROM states t JOIN series s ON s.id = t.series_id"
+        " WHERE s.home = ? AND t.time_ns >= ? AND t.time_ns < ? LIMIT ?"
+    )
+    return statement, [home, since_ns, until_ns, limit]
 
 
 def _where(query: EventQuery, table: str) -> tuple[str, list[Any]]:

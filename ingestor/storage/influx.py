@@ -13,9 +13,10 @@ import requests
 
 from ingestor import errors
 from ingestor.events.point import FieldValue, Point, StoredEvent
+from ingestor.storage import influx_counts as counts
 from ingestor.storage.influx_errors import Answer, read_answer, read_ping, read_results, reason_of
 from ingestor.storage.line_protocol import Encoder
-from ingestor.storage.port import EventQuery, Rejection, StoreInfo, WriteResult
+from ingestor.storage.port import EventQuery, HourCount, Rejection, StoredState, StoreInfo, WriteResult
 from ingestor.storage.schema import OTHERS, STATES
 
 #: Lines and bytes in a request: what InfluxData advises, and well below what a server refuses (1.x 25 MB, 3.x 10 MB).
@@ -88,6 +89,14 @@ class InfluxStore(abc.ABC):
             if query.kind in (None, kind) and (statement := _select(query, kind, measurement)):
                 found += [_event(kind, row, {*_TAGS, *self._address.extra_tags}) for row in self.query(statement)]
         yield from sorted(found, key=lambda event: -event.time_ns)[: query.limit]
+
+    def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
+        """Return how many points the server holds, by hour, kind and source."""
+        return counts.count_by_hour(self.query, home, since_ns, until_ns)
+
+    def states_between(self, home: str, since_ns: int, until_ns: int, limit: int) -> list[StoredState]:
+        """Return stored states."""
+        return [counts.stored_state(row) for row in self.query(counts.states_of(home, since_ns, until_ns, limit))]
 
     def query(self, statement: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of an InfluxQL query, times in nanoseconds. Raises as `write` does."""
@@ -200,7 +209,7 @@ def _select(query: EventQuery, kind: str, measurement: str) -> str | None:
         pattern = _regex(query.entity)
         terms.append(f'("series" =~ /{pattern}/ OR "entity_id" =~ /{pattern}/)')
     if query.home is not None:
-        terms.append('"home" = \'' + query.home.replace("\\", "\\\\").replace("'", "\\'") + "'")
+        terms.append(f'"home" = {counts.quoted(query.home)}')
     if query.since_ns is not None:
         terms.append(f"time >= {query.since_ns}")
     if query.until_ns is not None:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ingestor import errors
 from ingestor.events.point import FieldValue, Point, StoredEvent, Tags
-from ingestor.storage.port import EventQuery, Rejection, StoreInfo, WriteResult
+from ingestor.storage.port import (
+    HOUR_NS,
+    HOUR_US,
+    EventQuery,
+    HourCount,
+    Rejection,
+    StoredState,
+    StoreInfo,
+    WriteResult,
+)
 from ingestor.storage.schema import OTHERS, STATES
 
 _KINDS = {STATES: "state", OTHERS: "event"}
@@ -44,6 +54,21 @@ class MemoryStore:
         found = [event for event in self._events() if _matches(event, query)]
         yield from sorted(found, key=lambda event: -event.time_ns)[: query.limit]
 
+    def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
+        """Return how many points are there by hour, kind and source."""
+        self._require_here()
+        found = Counter(
+            (event.time_ns // HOUR_NS * HOUR_US, event.kind, str(event.fields.get("source", "")))
+            for event in self._of(home, since_ns, until_ns)
+        )
+        return [HourCount(*key, points) for key, points in sorted(found.items())]
+
+    def states_between(self, home: str, since_ns: int, until_ns: int, limit: int) -> list[StoredState]:
+        """Return stored states."""
+        self._require_here()
+        states = [event for event in self._of(home, since_ns, until_ns) if event.kind == "state"]
+        return [_stored_state(event) for event in states[:limit]]
+
     def check(self, *, write: bool = False) -> StoreInfo:
         """Say that it is here; it can always be written to."""
         del write
@@ -66,12 +91,21 @@ class MemoryStore:
         self._types.update({(point.measurement, name): type(value) for name, value in point.fields.items()})
         return ""
 
+    def _of(self, home: str, since_ns: int, until_ns: int) -> Iterator[StoredEvent]:
+        return (event for event in self._events() if event.home == home and since_ns <= event.time_ns < until_ns)
+
     def _events(self) -> Iterator[StoredEvent]:
         for (measurement, pairs, time_ns), fields in self.points.items():
             if measurement in _KINDS:
                 tags = dict(pairs)
                 home, series, domain = (tags.get(name, "") for name in ("home", "series", "domain"))
                 yield StoredEvent(time_ns, _KINDS[measurement], home, series, domain, tags, dict(fields))
+
+
+def _stored_state(event: StoredEvent) -> StoredState:
+    state, source = event.fields.get("state"), str(event.fields.get("source", ""))
+    entity_id = str(event.fields.get("entity_id", event.series))
+    return StoredState(event.time_ns, event.series, entity_id, None if state is None else str(state), source)
 
 
 def _matches(event: StoredEvent, query: EventQuery) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 from ingestor.events.point import Point, StoredEvent
+
+HOUR_US: Final = 3_600_000_000
+HOUR_NS: Final = 1000 * HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,26 @@ class StoreInfo:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class HourCount:
+    """How many points of a home the store holds in an hour. `source` is "" where the points do not say theirs."""
+
+    hour_us: int
+    kind: str
+    source: str
+    points: int
+
+
+class StoredState(NamedTuple):
+    """What tells a stored state from any other, and which source it came from; None is a removal."""
+
+    time_ns: int
+    series: str
+    entity_id: str
+    state: str | None
+    source: str
+
+
 class Store(Protocol):
     """Where points rest. Writing the same point twice leaves one (same measurement, tags and time)."""
 
@@ -62,6 +85,17 @@ class Store(Protocol):
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
         """Yield stored events of our own schema, newest first."""
+        ...
+
+    def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
+        """Return how many points of our own schema the store holds, by hour (UTC), kind and source.
+
+        An hour of which only a part is asked for is counted in that part. Raises as `write` does.
+        """
+        ...
+
+    def states_between(self, home: str, since_ns: int, until_ns: int, limit: int) -> list[StoredState]:
+        """Return stored states of our own schema, at most `limit`, in no order. Raises as `write` does."""
         ...
 
     def check(self, *, write: bool = False) -> StoreInfo:

@@ -18,7 +18,7 @@ from ingestor.events.point import FieldValue, Point, StoredEvent
 from ingestor.settings import StorageSettings
 from ingestor.storage.memory import MemoryStore
 from ingestor.storage.open import open_store
-from ingestor.storage.port import EventQuery, Store
+from ingestor.storage.port import HOUR_NS, HOUR_US, EventQuery, HourCount, Store, StoredState
 from ingestor.storage.schema import STATES, PointBuilder, event_id, parse_event_id, point_time_ns
 from tests.servers import free_port
 from tests.servers_stores import InfluxDB
@@ -103,7 +103,7 @@ def place(series: str = "sensor.kitchen", **more: Any) -> Place:
     return Place(series=series, domain=series.partition(".")[0], **more)
 
 
-def state(at_us: int = 0, value: str = "21.5", entity: str = "sensor.kitchen", **more: Any) -> Event:
+def state(at_us: int = 0, value: str | None = "21.5", entity: str = "sensor.kitchen", **more: Any) -> Event:
     fields = {
         "slot": next(_slots),
         "kind": "state",
@@ -396,6 +396,67 @@ def test_many_long_texts_are_one_write(bench: Bench) -> None:
     assert len(bench.read(limit=5, since_ns=points[100].time_ns)) == 5
 
 
+def test_points_are_counted_by_hour_kind_and_source(bench: Bench) -> None:
+    hour_us = T0_US // HOUR_US * HOUR_US
+    first, last = hour_us - T0_US, hour_us + HOUR_US - T0_US - 1
+    bench.write_events(
+        *[(state(at_us, value=str(at_us), identity=999), place()) for at_us in (first, first + 1, last)],
+        (state(last, entity="light.desk", source="history"), place("light.desk")),
+        (state(last + 1, source="statestream"), place()),
+        (called(last), place("call_service:light.turn_on")),
+    )
+    (elsewhere,) = build(state(first), place(), f"{bench.home}-other")
+    bench.store.write([elsewhere])
+
+    found = bench.store.count_by_hour(bench.home, hour_us * 1000, hour_us * 1000 + 2 * HOUR_NS)
+
+    assert sorted(found, key=lambda one: (one.hour_us, one.kind, one.source)) == [
+        HourCount(hour_us, "event", "websocket", 1),
+        HourCount(hour_us, "state", "history", 1),
+        HourCount(hour_us, "state", "websocket", 3),
+        HourCount(hour_us + HOUR_US, "state", "statestream", 1),
+    ]
+
+
+def test_a_part_of_an_hour_is_counted_alone(bench: Bench) -> None:
+    points = bench.write_events(*[(state(number, value=str(number)), place()) for number in range(5)])
+    times = [point.time_ns for point in points]
+
+    found = bench.store.count_by_hour(bench.home, times[1], times[3])
+
+    assert found == [HourCount(T0_US // HOUR_US * HOUR_US, "state", "websocket", 2)]
+    assert bench.store.count_by_hour(bench.home, times[4] + 1, times[4] + 2) == []
+    assert bench.store.count_by_hour("nobody's \\' home", times[0], times[4]) == []
+
+
+def test_a_point_written_twice_or_from_a_richer_source_counts_once(bench: Bench) -> None:
+    bench.write_events((state(source="statestream"), place()), (state(source="statestream"), place()))
+    (point,) = bench.write_events((state(), place()))
+
+    found = bench.store.count_by_hour(bench.home, point.time_ns, point.time_ns + 1)
+
+    assert [(count.source, count.points) for count in found] == [("websocket", 1)]
+
+
+def test_states_of_a_span_are_named_by_time_series_state_and_source(bench: Bench) -> None:
+    kept, renamed, removed, _, _ = bench.write_events(
+        (state(1, value="on"), place()),
+        (state(2, value="off", entity="sensor.new_name", source="history"), place()),
+        (state(3, value=None), place()),
+        (called(2), place("call_service:light.turn_on")),
+        (state(9), place()),
+    )
+
+    found = bench.store.states_between(bench.home, kept.time_ns, removed.time_ns + 1, 10)
+
+    assert sorted(found) == [
+        StoredState(kept.time_ns, "sensor.kitchen", "sensor.kitchen", "on", "websocket"),
+        StoredState(renamed.time_ns, "sensor.kitchen", "sensor.new_name", "off", "history"),
+        StoredState(removed.time_ns, "sensor.kitchen", "sensor.kitchen", None, "websocket"),
+    ]
+    assert len(bench.store.states_between(bench.home, kept.time_ns, removed.time_ns + 1, 2)) == 2
+
+
 def test_a_store_says_what_it_is_and_that_it_may_be_written_to(bench: Bench) -> None:
     info = bench.store.check(write=True)
 
@@ -447,8 +508,10 @@ def _away(kind: str, folder: Path) -> Store:
         lambda store: list(store.read(EventQuery())),
         lambda store: store.check(),
         lambda store: store.check(write=True),
+        lambda store: store.count_by_hour("home", 0, HOUR_NS),
+        lambda store: store.states_between("home", 0, HOUR_NS, 1),
     ],
-    ids=["write", "read", "check", "check write"],
+    ids=["write", "read", "check", "check write", "count", "states"],
 )
 def test_a_store_that_is_away_is_unavailable(kind: str, use: Callable[[Store], object], tmp_path: Path) -> None:
     store = _away(kind, tmp_path)

@@ -126,6 +126,9 @@ class FakeInflux:
         self.behaviour: Behaviour = all_good
         self.requests: list[Request] = []
         self.stored: list[str] = []
+        #: What a query is answered with, by its statement; `queries` says which came.
+        self.answer: Callable[[str], dict[str, Any]] = lambda _: {"results": [{"statement_id": 0}]}
+        self.queries: list[str] = []
         self.released = threading.Event()
         self.port = 0
 
@@ -133,6 +136,11 @@ class FakeInflux:
         """Say nothing until the test ends."""
         self.released.wait(30)
         return Reply(204)
+
+    def select(self, statement: str) -> Reply:
+        """Answer a query."""
+        self.queries.append(statement)
+        return Reply(200, self.answer(statement))
 
     def take(self, request: Request) -> Reply:
         """Answer one write."""
@@ -151,6 +159,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        if parts.path == "/query":
+            self._send(self.fake.select(parse_qs(parts.query)["q"][0]))
+            return
         self._send(Reply(204, headers={"X-Influxdb-Version": "2.7.12"}))
 
     def do_POST(self) -> None:

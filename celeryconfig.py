@@ -19,6 +19,7 @@ task_routes = {
     "tasks.write.*": {"queue": "write"},
     "tasks.registry.*": {"queue": "registry"},
     "tasks.history.*": {"queue": "history"},
+    "tasks.quality.*": {"queue": "quality"},
     "tasks.upkeep.*": {"queue": "upkeep"},
 }
 task_default_queue_type = "quorum"  # RabbitMQ: replicated, and poison is counted; Redis knows no queue types
@@ -72,6 +73,8 @@ beat_schedule = {
     "sync-registries": {"task": "tasks.registry.sync_all", "schedule": 900.0},
     # Filled by steps that enqueue themselves; this finds what a killed one left.
     "look-for-gaps": {"task": "tasks.history.look_for_gaps", "schedule": 10.0, "options": {"expires": 30}},
+    # Hours that are over are compared by steps that enqueue themselves; an hour is due once an hour.
+    "reconcile": {"task": "tasks.quality.reconcile_all", "schedule": 120.0, "options": {"expires": 100}},
     "keep-house": {"task": "tasks.upkeep.keep_house", "schedule": 60.0},
 }
 timezone = "UTC"

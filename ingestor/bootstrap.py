@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     import sqlalchemy
 
     from ingestor.home.port import HomeMap
+    from ingestor.pipeline.reconcile import Reconciler
     from ingestor.pipeline.write import Writer
     from ingestor.queue.done import DoneMarks
     from ingestor.queue.status_board import StatusBoard
-    from ingestor.settings import Settings
+    from ingestor.settings import HomeSettings, Settings
     from ingestor.storage.gaps import Gaps
     from ingestor.storage.ledger import Ledger
     from ingestor.storage.port import Store
     from ingestor.storage.quarantine import Quarantine
+    from ingestor.storage.reconciled import ReconciledHours
 
 
 @functools.cache
@@ -79,6 +81,38 @@ def open_ledger(settings: Settings, database: sqlalchemy.Engine | None = None) -
     from ingestor.storage.ledger_sql import SqlLedger
 
     return SqlLedger(database or open_metadata(settings))
+
+
+def open_reconciled_hours(settings: Settings, database: sqlalchemy.Engine | None = None) -> ReconciledHours:
+    """Open what reconciliation found, in the metadata database."""
+    from ingestor.storage.reconciled_sql import SqlReconciledHours
+
+    return SqlReconciledHours(database or open_metadata(settings))
+
+
+def open_reconciler(
+    settings: Settings,
+    home: HomeSettings,
+    *,
+    store: Store,
+    state: redis.Redis[bytes],
+    database: sqlalchemy.Engine,
+) -> Reconciler:
+    """Put together what compares a home's hours with its store, its ledger and its history."""
+    from ingestor.pipeline.reconcile_home import Opened, home_reconciler
+    from ingestor.queue.status_board import StatusBoard
+
+    opened = Opened(
+        settings=settings,
+        store=store,
+        state=state,
+        database=database,
+        hours=open_reconciled_hours(settings, database),
+        gaps=open_gaps(settings, database),
+        ledger=open_ledger(settings, database),
+        board=StatusBoard(state).read,
+    )
+    return home_reconciler(home, opened)
 
 
 def open_store(settings: Settings) -> Store:

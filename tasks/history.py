@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,9 +14,8 @@ from celery import current_app, shared_task
 from redis.exceptions import LockError
 
 from ingestor import bootstrap, errors
+from ingestor.home.asking import ask_home, within
 from ingestor.home.history import MapHistory
-from ingestor.home.requests import remember_refusal, was_refused
-from ingestor.homeassistant.client import HomeAssistantClient
 from ingestor.pipeline.history import GapFiller, Step
 from ingestor.pipeline.history_batches import Shipment
 from ingestor.queue import names
@@ -137,7 +135,7 @@ def _oldest(gaps: Gaps, home: str) -> GapRecord | None:
 
 
 def _step(held: Resources, home: HomeSettings, gaps: Gaps, gap: GapRecord, budget_s: float) -> Step:
-    with _client(held, home) as client, _room(held) as room:
+    with ask_home(home, held.state, within(_AWAY_S)) as client, _room(held) as room:
         tasks = Producer(current_app)
         try:
             shipment = Shipment(home.name, f"history-{home.name}", tasks, held.done)
@@ -152,22 +150,6 @@ def _step(held: Resources, home: HomeSettings, gaps: Gaps, gap: GapRecord, budge
             return filler.step(gap, budget_s)
         finally:
             tasks.close()
-
-
-@contextlib.contextmanager
-def _client(held: Resources, home: HomeSettings) -> Iterator[HomeAssistantClient]:
-    """Connect, unless Home Assistant refused these very credentials before: it bans addresses that keep trying."""
-    token = home.homeassistant.token
-    secret = f"{home.homeassistant.url} {token.get_secret_value() if token else ''}"
-    credentials = hashlib.sha256(secret.encode()).hexdigest()[:32]
-    if was_refused(held.state, home.name, credentials):
-        raise errors.AuthenticationRefused(f"Home Assistant refused the token of {home.name!r} before")
-    try:
-        with HomeAssistantClient(home.homeassistant, answer_within_s=_AWAY_S) as client:
-            yield client
-    except errors.AuthenticationRefused:
-        remember_refusal(held.state, home.name, credentials)
-        raise
 
 
 @contextlib.contextmanager

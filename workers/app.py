@@ -20,7 +20,15 @@ from ingestor.queue.app import make_app
 from tasks import resources
 from workers.node import NodeLife
 
-_TASK_MODULES = ("tasks.validate", "tasks.enrich", "tasks.write", "tasks.registry", "tasks.history", "tasks.upkeep")
+_TASK_MODULES = (
+    "tasks.validate",
+    "tasks.enrich",
+    "tasks.write",
+    "tasks.registry",
+    "tasks.history",
+    "tasks.quality",
+    "tasks.upkeep",
+)
 
 
 def build() -> Celery:

@@ -35,6 +35,7 @@ class WorkerType(StrEnum):
     WRITE = "write"
     REGISTRY = "registry"
     HISTORY = "history"
+    QUALITY = "quality"
     UPKEEP = "upkeep"
     RARE = "rare"
 

@@ -7,7 +7,6 @@ later than its effective time, or events in between would be placed by the old o
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -19,15 +18,16 @@ import structlog
 
 from ingestor import errors
 from ingestor.events.values import time_us
+from ingestor.home.asking import Connect, ask_home
 from ingestor.home.derive import Current, Registries, derive
 from ingestor.home.history import MapHistory, Record, Version, mapped_from_us
 from ingestor.home.merge import Diff, Merger
 from ingestor.home.model import ALWAYS_US, Snapshot
 from ingestor.home.mqtt_entities import publish_mqtt_entities
 from ingestor.home.publication import Published, Publisher, RedisMaps
-from ingestor.home.requests import forget_request, remember_refusal, request_sync, sync_lock, was_refused
+from ingestor.home.requests import forget_request, request_sync, sync_lock
 from ingestor.homeassistant.client import HomeAssistantClient
-from ingestor.settings import HomeAssistantSettings, HomeSettings, RegistrySettings
+from ingestor.settings import HomeSettings, RegistrySettings
 
 _ATTEMPTS: Final = 5
 #: How long keeping and publishing may take in any case, whatever the settings say (µs).
@@ -38,7 +38,6 @@ _log = structlog.get_logger(__name__)
 
 #: Our own clock: Unix time in microseconds.
 Clock = Callable[[], int]
-Connect = Callable[[HomeAssistantSettings], HomeAssistantClient]
 
 
 def run_sync(
@@ -174,19 +173,8 @@ def _effective_us(record: Record, wanted_us: int) -> int:
 
 def _read(home: HomeSettings, state: redis.Redis[bytes], connect: Connect) -> Registries:
     """Ask Home Assistant, unless it refused these very credentials before."""
-    token = home.homeassistant.token
-    secret = f"{home.homeassistant.url} {token.get_secret_value() if token else ''}"
-    credentials = hashlib.sha256(secret.encode()).hexdigest()[:32]
-    if was_refused(state, home.name, credentials):
-        raise errors.AuthenticationRefused(
-            f"Home Assistant refused the token of {home.name!r} before; it is not tried again until it changes"
-        )
-    try:
-        with connect(home.homeassistant) as client:
-            return read_registries(client)
-    except errors.AuthenticationRefused:
-        remember_refusal(state, home.name, credentials)
-        raise
+    with ask_home(home, state, connect) as client:
+        return read_registries(client)
 
 
 def read_registries(client: HomeAssistantClient) -> Registries:

@@ -14,13 +14,14 @@ class TaskType(StrEnum):
     WRITE = "write"
     REGISTRY = "registry"
     HISTORY = "history"
+    QUALITY = "quality"
     UPKEEP = "upkeep"
 
 
 #: The way of an event: these queues are watched for depth.
 PIPELINE: Final = (TaskType.VALIDATE, TaskType.ENRICH, TaskType.WRITE)
 #: Seldom used types: they share one worker node.
-RARE: Final = (TaskType.REGISTRY, TaskType.HISTORY, TaskType.UPKEEP)
+RARE: Final = (TaskType.REGISTRY, TaskType.HISTORY, TaskType.QUALITY, TaskType.UPKEEP)
 
 VALIDATE_BATCH: Final = "tasks.validate.validate_batch"
 ENRICH_BATCH: Final = "tasks.enrich.enrich_batch"
@@ -30,6 +31,8 @@ SYNC_ALL: Final = "tasks.registry.sync_all"
 FILL_GAPS: Final = "tasks.history.fill_gaps"
 NOTE_GAP: Final = "tasks.history.note_gap"
 LOOK_FOR_GAPS: Final = "tasks.history.look_for_gaps"
+RECONCILE: Final = "tasks.quality.reconcile"
+RECONCILE_ALL: Final = "tasks.quality.reconcile_all"
 KEEP_HOUSE: Final = "tasks.upkeep.keep_house"
 
 

@@ -114,6 +114,17 @@ class JournalSettings(Group):
     resend_per_s: float = Field(
         20.0, gt=0, description="Most batches sent again each second, so that live events do not starve."
     )
+    backlog_order: Literal["oldest", "newest"] = Field(
+        "oldest",
+        description="Which batches go first when many wait: `oldest` keeps the order; with `newest`, what happens now is"
+        " stored first and the past is filled in behind it.",
+    )
+    max_age_s: float = Field(
+        86_400.0,
+        gt=0,
+        description="A batch that waits longer than this is an alarm (`overdue` in the status). Nothing is dropped for its"
+        " age: only `max_bytes` may refuse a batch.",
+    )
 
     @model_validator(mode="after")
     def _check_room(self) -> JournalSettings:

@@ -77,6 +77,7 @@ class Sender:
         self._gate = gate
         self._done = done
         self._resend_per_s = settings.resend_per_s
+        self._newest_first = settings.backlog_order == "newest"
         self._shown = shown
         self._on_done = on_done or (lambda _batch: None)
         self._clock = clock
@@ -119,7 +120,8 @@ class Sender:
     def _has_next(self) -> bool:
         """See to it that the next batch is at hand, if there is one; done ones of earlier runs are passed over."""
         while self._ahead is None:
-            given = self._journal.next_unsent()
+            # A few batches are no backlog: they go in order, whatever the setting.
+            given = self._journal.next_unsent(newest=self._newest_first and self._journal.unsent > _BACKLOG)
             if given is None:
                 self._end_recovery()
                 return False

@@ -431,8 +431,8 @@ def test_what_is_appended_while_the_reader_looks_at_damage_is_not_taken_for_dama
     file.write_bytes(damaged)
     look = journal._cursor.next_record
 
-    def look_slowly(segment: Segment, end: int) -> Record | None:
-        record = look(segment, end)
+    def look_slowly(segment: Segment, end: int, *, newest: bool) -> Record | None:
+        record = look(segment, end, newest=newest)
         if record is None and journal.unsent == 1:
             for number in (3, 4, 5):  # meanwhile the other thread fills this segment and begins another
                 journal.append([sealed(number, 40_000)])

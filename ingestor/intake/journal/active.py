@@ -24,6 +24,11 @@ class ActiveFile:
         self._segment: Segment | None = None
         self._fd = -1
 
+    @property
+    def current(self) -> Segment | None:
+        """The segment that is written to, if there is one."""
+        return self._segment
+
     def segment(self) -> Segment:
         """Return the segment that the next group goes to. Raises OSError where none can be made."""
         if self._segment is not None and self._segment.size < self._segment_bytes:

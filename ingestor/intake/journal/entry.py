@@ -20,7 +20,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class JournalStatus:
-    """Figures of a journal; `oldest_ns` is when the oldest batch that was given out was opened (Unix), 0 for none."""
+    """Figures of a journal; `oldest_ns` is when the oldest batch that was given out was opened (Unix), 0 for none.
+
+    `waiting_s` is for how long this run has known the oldest batch, `overdue` whether that is longer than it should be.
+    """
 
     pending_batches: int
     unsent_batches: int
@@ -30,3 +33,5 @@ class JournalStatus:
     full: bool
     damaged_bytes: int
     damaged_batches: int
+    waiting_s: float = 0.0
+    overdue: bool = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ import structlog
 
 from ingestor import errors
 from ingestor.intake.journal.active import ActiveFile
+from ingestor.intake.journal.ages import Ages
 from ingestor.intake.journal.cursor import Cursor
 from ingestor.intake.journal.entry import Entry, JournalStatus
 from ingestor.intake.journal.record import (
@@ -49,7 +51,14 @@ _LEAST_SEGMENTS: Final = 8
 class Journal:
     """A folder of segment files that belongs to this process. Raises Fatal where another process has it."""
 
-    def __init__(self, folder: Path, settings: JournalSettings, *, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: JournalSettings,
+        *,
+        disk: Disk | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         make_folder(folder)
         self._folder = folder
         self._lock_fd = lock(folder)
@@ -62,11 +71,16 @@ class Journal:
         self._segments = recovered.segments
         self._bytes = sum(segment.size for segment in self._segments)
         self._unread = sum(segment.unread for segment in self._segments)
+        self._unread_earlier = self._unread
         self._seq = recovered.last_seq
         self._out: dict[int, Entry] = {}
         self._forgotten: list[int] = []
         self._full = False
         self._untidy = False
+        self._max_age_s = settings.max_age_s
+        self._ages = Ages(recovered.last_seq, clock)
+        self._last_given = 0
+        self._newest_first = settings.backlog_order == "newest"
         self._damaged_bytes = recovered.damaged_bytes
         self._damaged_batches = 0
 
@@ -78,7 +92,7 @@ class Journal:
     @property
     def recovering(self) -> bool:
         """Tell whether batches of an earlier run are still ahead of the cursor."""
-        return self._cursor.recovering
+        return self._unread_earlier > 0
 
     @property
     def unsent(self) -> int:
@@ -104,6 +118,8 @@ class Journal:
         except OSError as error:
             raise errors.JournalFull(f"the journal's disk takes no more: {error}") from error
         self._seq += len(batches)
+        with self._mutex:
+            self._ages.note(self._seq)
 
     def tidy(self) -> None:
         """Delete segments that hold nothing alive, write down what was forgotten, empty a segment that holds little."""
@@ -132,6 +148,7 @@ class Journal:
         with self._mutex:
             segment.size += len(data)
             segment.unread += unread
+            segment.first_seq = segment.first_seq or bodies[0][0]
             self._bytes += len(data)
             self._unread += unread
         return segment
@@ -149,17 +166,25 @@ class Journal:
             raise
 
     def _delete_done(self) -> None:
-        """Delete from the oldest on: what a segment says to be done stands in itself or in older ones."""
-        while (segment := self._oldest_read()) is not None and segment.live == 0:
+        """Delete segments of which nothing is alive, from the oldest on: they say what before them is done.
+
+        Where the newest go first, the oldest stay for long: then any may go. What is lost by it is sent again.
+        """
+        for segment in list(self._segments):
+            if segment.live or segment is self._active.current:
+                if self._newest_first:
+                    continue
+                return
             segment.path.unlink(missing_ok=True)
             with self._mutex:
                 self._segments.remove(segment)
                 self._bytes -= segment.size
+            self._cursor.forget(segment)
 
     def _compact(self) -> None:
         """Copy the few live batches of the oldest segment to the end, so that one stuck batch does not hold all."""
-        segment = self._oldest_read()
-        if segment is None or len(self._segments) <= _COMPACT_ABOVE_SEGMENTS:
+        segment = self._segments[0] if len(self._segments) > _COMPACT_ABOVE_SEGMENTS else None
+        if segment is None or segment.unread:
             return
         with self._mutex:
             entries = [entry for entry in self._out.values() if entry.segment == segment.number]
@@ -187,27 +212,20 @@ class Journal:
                     moved.segment, moved.offset, moved.length = target.number, offset, length
                 offset += length
 
-    def _oldest_read(self) -> Segment | None:
-        """Return the oldest segment, if the cursor has left it; the newest it never leaves."""
-        oldest = self._segments[0] if self._segments else None
-        return oldest if oldest is not None and oldest.number < self._cursor.number else None
-
     # -- the sender's thread -------------------------------------------------------------------------
 
-    def next_unsent(self) -> tuple[Entry, bytes] | None:
-        """Give out the next batch in order, with its message; None while there is none."""
+    def next_unsent(self, *, newest: bool = False) -> tuple[Entry, bytes] | None:
+        """Give out the oldest batch that was not given out, or the newest; None while there is none."""
         while self._unread > 0:
             with self._mutex:
-                segment = next(one for one in self._segments if one.number >= self._cursor.number)
-                end = segment.size
-            if segment.number != self._cursor.number:
-                self._cursor.enter(segment)
-            record = self._cursor.next_record(segment, end)
-            if record is not None:
-                if (given := self._give_out(segment, record)) is not None:
-                    return given
-            elif not self._leave(segment, end):
-                return None
+                segments = reversed(self._segments) if newest else iter(self._segments)
+                segment = next(segment for segment in segments if segment.unread)
+                end, unread = segment.size, segment.unread
+            record = self._cursor.next_record(segment, end, newest=newest)
+            if record is None:
+                self._miss(segment, unread)
+            elif (given := self._give_out(segment, record)) is not None:
+                return given
         return None
 
     def _give_out(self, segment: Segment, record: Record) -> tuple[Entry, bytes] | None:
@@ -218,27 +236,26 @@ class Journal:
         entry = Entry(record.seq, batch.batch_id, batch.frames, batch.opened_ns, segment.number, record.offset, length)
         with self._mutex:
             self._out[entry.seq] = entry
-            segment.unread -= 1
+            self._last_given = entry.seq
             segment.out += 1
-            self._unread -= 1
+            self._read_on(segment, 1)
         return entry, batch.message
 
-    def _leave(self, segment: Segment, end: int) -> bool:
-        """Go on to the next segment; False where there is none yet. Batches that should have been here are damaged."""
+    def _read_on(self, segment: Segment, batches: int) -> None:
+        """Count batches as read; the mutex is held."""
+        segment.unread -= batches
+        self._unread -= batches
+        if self._unread_earlier and self._cursor.is_recovered(segment):
+            self._unread_earlier -= batches
+            if not self._unread_earlier:
+                self._cursor.settle()
+
+    def _miss(self, segment: Segment, batches: int) -> None:
+        """Count batches that should have been in a segment and are damaged."""
         with self._mutex:
-            if segment.size != end:
-                return True  # more was appended meanwhile
-            following = self._segments.index(segment) + 1
-            if following == len(self._segments):
-                return False
-            after, missing = self._segments[following], segment.unread
-            segment.unread = 0
-            self._unread -= missing
-            self._damaged_batches += missing
-        if missing:
-            _log.error("journal_batches_damaged", journal=self.name, batches=missing, file=segment.path.name)
-        self._cursor.enter(after)
-        return True
+            self._read_on(segment, batches)
+            self._damaged_batches += batches
+        _log.error("journal_batches_damaged", journal=self.name, batches=batches, file=segment.path.name)
 
     def read(self, entry: Entry) -> bytes | None:
         """Return a batch's message from the disk once more; None where it is damaged or forgotten by now."""
@@ -297,7 +314,17 @@ class Journal:
                 full=self._full,
                 damaged_bytes=self._damaged_bytes,
                 damaged_batches=self._damaged_batches,
+                waiting_s=round(waiting_s := self._waiting_s(), 1),
+                overdue=waiting_s > self._max_age_s,
             )
+
+    def _waiting_s(self) -> float:
+        """Return for how long the oldest batch has been known."""
+        oldest = [min(self._out)] if self._out else []
+        if (unread := next((one for one in self._segments if one.unread), None)) is not None:
+            # Where the oldest go first, what was given out is before all that was not.
+            oldest.append(unread.first_seq if self._newest_first else max(unread.first_seq, self._last_given + 1))
+        return self._ages.age_s(min(oldest)) if oldest else 0.0
 
     def close(self) -> None:
         """Write down what was forgotten and give the journal back; no other thread may use it any more."""

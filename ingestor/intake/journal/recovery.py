@@ -15,13 +15,15 @@ from ingestor.intake.journal.segment import Segment, list_segments, reading
 class Recovered:
     """What a journal's folder held.
 
-    `done` and `moved` say which batch records are to be passed over: those that were forgotten, and those of
-    which a later copy stands at (segment, offset). `damaged_bytes` lay between whole records or after the last.
+    `done`, `moved` and `twins` say which batch records are to be passed over: those that were forgotten, those of
+    which a later copy stands at (segment, offset), and those that a failed write left a second time at (segment,
+    offset). `damaged_bytes` lay between whole records or after the last.
     """
 
     segments: list[Segment] = field(default_factory=list)
     done: set[int] = field(default_factory=set)
     moved: dict[int, tuple[int, int]] = field(default_factory=dict)
+    twins: set[tuple[int, int]] = field(default_factory=set)
     last_seq: int = 0
     last_number: int = 0
     damaged_bytes: int = 0
@@ -31,13 +33,14 @@ class Recovered:
         if seq in self.done:
             return False
         if kind == Kind.BATCH:
-            return seq not in self.moved
+            return seq not in self.moved and (number, offset) not in self.twins
         return kind == Kind.MOVED and self.moved.get(seq) == (number, offset)
 
     def settle(self) -> None:
         """Forget what was only needed until the cursor has passed everything that was recovered."""
         self.done = set()
         self.moved = {}
+        self.twins = set()
 
 
 def recover(folder: Path) -> Recovered:
@@ -67,9 +70,12 @@ def _read_segment(segment: Segment, found: Recovered) -> array[int]:
                 found.done.update(unpack_forget(record.body))
             elif record.kind == Kind.MOVED:
                 found.moved[record.seq] = (segment.number, record.offset)
-            elif record.kind == Kind.BATCH and record.seq > found.last_seq:
-                # Batches stand in order. One that does not was written again after a failed write: a twin.
+            elif record.kind == Kind.BATCH and record.seq <= found.last_seq:
+                # Batches stand in order. One that does not was written again after a failed write.
+                found.twins.add((segment.number, record.offset))
+            elif record.kind == Kind.BATCH:
                 found.last_seq = record.seq
+                segment.first_seq = segment.first_seq or record.seq
                 seqs.append(record.seq)
     found.damaged_bytes += segment.size - whole
     if end < segment.size:

@@ -34,7 +34,8 @@ class Disk:
 class Segment:
     """A segment file. `size` counts the bytes that are synced: only those may be read.
 
-    `unread` counts the live batches that the reading cursor has still ahead, `out` those that it has given out.
+    `unread` counts the live batches that the reading cursor has still ahead, `out` those that it has given out;
+    `first_seq` is the lowest number of a batch in it.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Segment:
     size: int = 0
     unread: int = 0
     out: int = 0
+    first_seq: int = 0
 
     @property
     def live(self) -> int:

@@ -26,7 +26,7 @@ def sealed(number: int, size: int = 40) -> Sealed:
 
 
 def take(journal: Journal, count: int, *, newest: bool = True) -> list[Entry]:
-    found = []
+    found: list[Entry] = []
     while len(found) < count and (given := journal.next_unsent(newest=newest)) is not None:
         assert given[1] == sealed(int(given[0].batch_id), len(given[1])).message
         found.append(given[0])
@@ -54,7 +54,7 @@ def opened(folder: Path) -> Iterator[Callable[..., Journal]]:
     journals: list[Journal] = []
 
     def open_one(limits: JournalSettings = NEWEST, clock: Clock | None = None) -> Journal:
-        journal = Journal(folder, limits, **({} if clock is None else {"clock": clock}))
+        journal = Journal(folder, limits, clock=clock or Clock())
         journals.append(journal)
         return journal
 

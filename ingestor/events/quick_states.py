@@ -105,7 +105,7 @@ def split(payload: bytes) -> list[msgspec.Raw] | None:
         return [msgspec.Raw(payload)]
     try:
         return _messages.decode(payload)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -113,5 +113,5 @@ def change_of(message: msgspec.Raw, *, full: bool) -> LeanChange | FullChange | 
     """Return the change of state that a message brings; None where it is, or may be, anything else."""
     try:
         return _full.decode(message).event if full else _lean.decode(message).event
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

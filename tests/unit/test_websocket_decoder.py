@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingestor import errors
@@ -205,6 +205,8 @@ json_values = st.recursive(
 
 
 @given(st.binary(max_size=300))
+@example(b'{"":"","event":{"event_type":"\x80"')
+@example(b'{"type":"event","event":{"event_type":"state_changed","data":{"entity_id":"a.\x80"}}}')
 def test_no_bytes_crash_the_decoder(payload: bytes) -> None:
     for found in decode(Frame("websocket", 7, payload)):
         assert isinstance(found, Event | errors.Rejected)

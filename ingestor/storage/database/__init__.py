@@ -37,8 +37,14 @@ def upgrade(engine: sa.Engine) -> None:
 
     All of it is one transaction: on SQLite `BEGIN IMMEDIATE` lets one process in, on PostgreSQL an advisory lock.
     """
-    if _revision(engine) == HEAD:
+    found = _revision(engine)
+    if found == HEAD:
         return
+    if found is not None and found > HEAD:
+        raise errors.Fatal(
+            f"the database was brought to revision {found} by a newer version; this one knows {HEAD} at most:"
+            " install the newer one again, or restore a copy of the database from before the upgrade"
+        )
     from alembic import command  # noqa: PLC0415 - a start with nothing to do must not pay for loading it (0.2 s)
     from alembic.config import Config  # noqa: PLC0415 - as above
 

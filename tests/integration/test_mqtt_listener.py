@@ -23,6 +23,7 @@ from ingestor.events.event import Event
 from ingestor.events.frame import Frame
 from ingestor.intake.mqtt.connection import end_session
 from ingestor.intake.mqtt.listener import MqttListener
+from ingestor.intake.mqtt.receiver import Sink
 from ingestor.pipeline.validate import DECODERS
 from ingestor.settings import HomeSettings, MqttSettings
 from tests.conftest import StartServer
@@ -71,9 +72,7 @@ def home(broker: Mosquitto, name: str = "home", **changes: Any) -> HomeSettings:
 
 
 @contextmanager
-def listening(
-    settings: HomeSettings, sink: JournalTwin, known: set[tuple[int, int]] | None = None
-) -> Iterator[MqttListener]:
+def listening(settings: HomeSettings, sink: Sink, known: set[tuple[int, int]] | None = None) -> Iterator[MqttListener]:
     listener = MqttListener(settings, sink=sink, known_deliveries=known or set(), websocket_up=lambda: False)
     stop = threading.Event()
     thread = threading.Thread(target=listener.run, args=(stop,))

@@ -76,5 +76,7 @@ beat_schedule = {
     # Hours that are over are compared by steps that enqueue themselves; an hour is due once an hour.
     "reconcile": {"task": "tasks.quality.reconcile_all", "schedule": 120.0, "options": {"expires": 100}},
     "keep-house": {"task": "tasks.upkeep.keep_house", "schedule": 60.0},
+    # Listeners hand in again what it has not brought to the database: one that is late need not be made up for.
+    "keep-ledger": {"task": "tasks.upkeep.keep_ledger", "schedule": 10.0, "options": {"expires": 10}},
 }
 timezone = "UTC"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ingestor.pipeline.reconcile import Reconciler
     from ingestor.pipeline.write import Writer
     from ingestor.queue.done import DoneMarks
+    from ingestor.queue.ledger_post import LedgerPost
     from ingestor.queue.status_board import StatusBoard
     from ingestor.settings import HomeSettings, Settings
     from ingestor.storage.gaps import Gaps
@@ -113,6 +114,13 @@ def open_reconciler(
         board=StatusBoard(state).read,
     )
     return home_reconciler(home, opened)
+
+
+def open_ledger_post(state: redis.Redis[bytes]) -> LedgerPost:
+    """Open the post by which pages come to the ledger."""
+    from ingestor.queue.ledger_post import RedisLedgerPost
+
+    return RedisLedgerPost(state)
 
 
 def open_store(settings: Settings) -> Store:

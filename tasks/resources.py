@@ -15,8 +15,10 @@ from ingestor.home.port import HomeMap
 from ingestor.home.sync import run_sync
 from ingestor.pipeline.write import Writer
 from ingestor.queue.done import DoneMarks
+from ingestor.queue.ledger_post import LedgerPost
 from ingestor.queue.producer import Producer, TaskSender
 from ingestor.settings import HomeSettings, Settings
+from ingestor.storage.ledger import Ledger
 from ingestor.storage.port import Store
 from ingestor.storage.quarantine import Quarantine
 from tasks.poison import Trials
@@ -42,6 +44,16 @@ class Resources:
     def done(self) -> DoneMarks:
         """The mailboxes of the journals."""
         return bootstrap.open_done_marks(self.state)
+
+    @functools.cached_property
+    def ledger_post(self) -> LedgerPost:
+        """Where listeners leave their counts."""
+        return bootstrap.open_ledger_post(self.state)
+
+    @functools.cached_property
+    def ledger(self) -> Ledger:
+        """Where the counts of all are added up."""
+        return bootstrap.open_ledger(self.settings, self.database)
 
     @functools.cached_property
     def trials(self) -> Trials:

@@ -1,15 +1,27 @@
-"""The task `upkeep`: folds the metrics of dead workers and keeps small things tidy."""
+"""The tasks `upkeep`: keep the ledger, fold the metrics of dead workers and keep small things tidy."""
 
 from __future__ import annotations
 
 import structlog
 from celery import shared_task
 
-from ingestor import metrics_files
+from ingestor import errors, metrics_files
+from ingestor.pipeline.ledger import bring_in
 from ingestor.queue import names
 from tasks.resources import resources
 
 _log = structlog.get_logger("tasks")
+
+
+@shared_task(name=names.KEEP_LEDGER)
+def keep_ledger() -> None:
+    """Bring what the listeners counted into the database."""
+    held = resources()
+    try:
+        bring_in(held.ledger_post, held.ledger)
+    except errors.IngestorError as error:
+        # Nothing is lost by it: the pages wait, and what is counted meanwhile waits with the listeners.
+        _log.warning("ledger_not_kept", error=str(error), kind=type(error).__name__)
 
 
 @shared_task(name=names.KEEP_HOUSE)

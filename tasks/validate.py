@@ -36,7 +36,7 @@ def validate_batch(self: Task[..., None], body: bytes, attempt: int = 1, journal
         except errors.UnreadableMessage as error:
             if put_aside_unreadable(self, body, error) and journal:
                 # Its slots are not known; it has ended all the same, and need not come again.
-                ended = DoneMark(str(self.request.id)[:BATCH_ID_LENGTH], "store", 0, [])
+                ended = DoneMark(str(self.request.id)[:BATCH_ID_LENGTH], "store", 0, [], unread=True)
                 patiently(lambda: held.done.put(journal, ended))
             return
         line.update(batch=raw.batch_id, source=raw.source, home=raw.home, frames=len(raw.frames), attempt=attempt)

@@ -170,6 +170,7 @@ def _websocket_listener(settings: Settings, home: HomeSettings, name: str, intak
         on_registry_change=line.note_registry_change,
         on_up=line.note_up,
         on_gap=note,
+        on_lost=intake.sink.note_lost,
         before=keeper.before(),
         listener_name=name,
     )

@@ -12,10 +12,12 @@ import structlog
 
 from ingestor import errors
 from ingestor.intake.batcher import Batcher
+from ingestor.intake.book import Book
 from ingestor.intake.flights import DoneBatch, Flights
 from ingestor.intake.gate import Gate
 from ingestor.intake.journal.journal import Journal
 from ingestor.intake.loop import Loop
+from ingestor.intake.posting import Posting
 from ingestor.intake.sender import Sender
 from ingestor.intake.unjournaled import Forgetful
 from ingestor.queue import message, names
@@ -23,6 +25,7 @@ from ingestor.queue.app import make_app
 from ingestor.queue.done import DoneMarks
 from ingestor.queue.done_redis import RedisDoneMarks
 from ingestor.queue.gauge import BrokerGauge, Gauge
+from ingestor.queue.ledger_post import LedgerPost, RedisLedgerPost
 from ingestor.queue.producer import Producer, TaskSender
 from ingestor.queue.state import connect_state
 from ingestor.settings import Settings
@@ -45,15 +48,29 @@ _STOP_S: Final = 6.0
 class Intake:
     """What a listener hands its frames to. `sink.add` takes them; `close` leaves nothing half done."""
 
-    def __init__(self, settings: Settings, home: str, source: str, journal: Journal, sender: Sender) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        home: str,
+        source: str,
+        journal: Journal,
+        sender: Sender,
+        *,
+        book: Book | None = None,
+        post: LedgerPost | None = None,
+    ) -> None:
         self._journal = journal
         self._sender = sender
         self._source = source
+        self._book = book
+        self._posting = Posting(book, post, lambda: not journal.status().pending_batches) if book and post else None
         self._deliveries = _read_deliveries(journal) if source == "mqtt" else set()
         self._sending = Loop("sender", sender.step)
         self._settling = Loop("done-marks", self._take_marks)
         self._state_error: str | None = None
-        self.sink = Batcher(home, source, journal, settings.batch, on_group=self._sending.wake, is_busy=self._is_busy)
+        self.sink = Batcher(
+            home, source, journal, settings.batch, on_group=self._sending.wake, is_busy=self._is_busy, book=book
+        )
 
     def _is_busy(self) -> bool:
         return self._sender.under_way > _BUSY_BATCHES
@@ -91,7 +108,7 @@ class Intake:
             "held": sender.held,
             "done_batches": sender.done_batches,
             "done": sender.done,
-            "last_error": batcher.last_error or sender.last_error or self._state_error,
+            "last_error": batcher.last_error or sender.last_error or self._state_error or self._book_error(),
         }
 
     def close(self) -> None:
@@ -104,17 +121,32 @@ class Intake:
         self._settling.stop(_STOP_S)
         self._sending.stop(_STOP_S)
         self._sender.close()
+        self._close_book()
         self._journal.close()
+
+    def _close_book(self) -> None:
+        if self._posting is not None:
+            with contextlib.suppress(errors.IngestorError):
+                self._posting.step(at_once=True)
+        if self._book is not None:
+            self._book.close()
+
+    def _book_error(self) -> str | None:
+        return self._book.last_error if self._book else None
 
     def _take_marks(self) -> float:
         try:
             taken = self._sender.take_marks()
+            if self._posting is not None:
+                self._posting.step()
         except (errors.StateUnavailable, errors.AuthenticationRefused) as error:
             # Nothing is forgotten meanwhile, and what is sent again does no harm.
             if self._state_error is None:
                 _log.warning("state_away", journal=self._journal.name, error=str(error))
             self._state_error = str(error)
             return _STATE_AWAY_S
+        finally:
+            self._sender.let_go()
         self._state_error = None
         return 0.0 if taken else _MARKS_EVERY_S
 
@@ -130,6 +162,7 @@ def open_intake(
 ) -> Iterator[Intake]:
     """Open the intake of a listener on the configured broker and state server. Raises Fatal where it runs already."""
     app = make_app(settings.broker_url)
+    state = connect_state(settings.state_url)
     with intake_on(
         settings,
         home,
@@ -137,7 +170,8 @@ def open_intake(
         source,
         tasks=Producer(app),
         gauge=BrokerGauge(app, names.PIPELINE),
-        done=RedisDoneMarks(connect_state(settings.state_url)),
+        done=RedisDoneMarks(state),
+        post=RedisLedgerPost(state),
         on_done=on_done,
     ) as intake:
         yield intake
@@ -153,6 +187,7 @@ def intake_on(
     tasks: TaskSender,
     gauge: Gauge,
     done: DoneMarks,
+    post: LedgerPost | None = None,
     on_done: Callable[[DoneBatch], None] | None = None,
 ) -> Iterator[Intake]:
     """Open an intake on the adapters given."""
@@ -164,6 +199,8 @@ def intake_on(
     flights = Flights(
         home, source, resend_after_s=settings.journal.resend_after_s, targets=TARGETS, clock=time.monotonic
     )
+    # Without a journal nothing is known of what the queue loses: a ledger would not tell the truth.
+    book = _open_book(journal, settings, home, source) if settings.journal.enabled else None
     sender = Sender(
         journal,
         flights,
@@ -174,13 +211,20 @@ def intake_on(
         settings=settings.journal,
         shown=f"{source} of {home}",
         on_done=on_done,
+        book=book,
     )
-    intake = Intake(settings, home, source, journal, sender)
+    intake = Intake(settings, home, source, journal, sender, book=book, post=post)
     intake.start()
     try:
         yield intake
     finally:
         intake.close()
+
+
+def _open_book(journal: Journal, settings: Settings, home: str, source: str) -> Book:
+    book = Book(settings.data_dir / "journal" / journal.name, home, source)
+    book.compare(journal.held())
+    return book
 
 
 def _read_deliveries(journal: Journal) -> set[tuple[int, int]]:

@@ -18,6 +18,7 @@ import structlog
 
 from ingestor import errors
 from ingestor.events.frame import Frame, RawBatch, new_batch_id
+from ingestor.intake.book import Book
 from ingestor.intake.journal.journal import Journal
 from ingestor.intake.journal.record import Sealed
 from ingestor.queue import message
@@ -77,6 +78,7 @@ class Batcher:
         *,
         on_group: Callable[[], None] | None = None,
         is_busy: Callable[[], bool] | None = None,
+        book: Book | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._home = home
@@ -85,6 +87,7 @@ class Batcher:
         self._settings = settings
         self._on_group = on_group or (lambda: None)
         self._is_busy = is_busy or (lambda: False)
+        self._book = book
         self._clock = clock
         self._work = threading.Condition(threading.Lock())
         self._open: _Open | None = None
@@ -115,6 +118,11 @@ class Batcher:
                 batch.journaled.append(on_journaled)
             if len(batch.frames) >= self._settings.max_frames or batch.size >= self._settings.max_bytes:
                 self._close_open()
+
+    def note_lost(self, events: int) -> None:
+        """Count events that the caller could not hand in and has to drop."""
+        if events and self._book is not None:
+            self._book.dropped(events, time.time_ns())
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Put what is there into the journal and stop; what the disk does not take now is counted as lost."""
@@ -214,6 +222,8 @@ class Batcher:
             self._counts.last_error = str(error)
             return False
         self._counts.last_error = None
+        if self._book is not None:
+            self._book.took(sealed)
         return True
 
     def _seal(self, batch: _Open) -> Sealed:
@@ -250,6 +260,8 @@ class Batcher:
         with self._work:
             self._counts.lost += frames
             self._waiting_bytes -= sum(batch.size for batch in group)
+        # Who waits to hear that a frame is on the disk is not told so, and keeps it (an MQTT broker).
+        self.note_lost(sum(max(0, len(batch.frames) - len(batch.journaled)) for batch in group))
         _log.error("frames_lost", journal=self._journal.name, frames=frames, error=self._counts.last_error)
 
     def _guarded(self, call: Callable[[], None]) -> None:

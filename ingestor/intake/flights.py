@@ -28,13 +28,18 @@ _OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 @dataclass(frozen=True, slots=True)
 class DoneBatch:
-    """A batch of which every slot is done: how many ended in which way. `lag_ns` is receipt to the store's yes."""
+    """A batch of which every slot is done: how many ended in which way. `lag_ns` is receipt to the store's yes.
+
+    `size` is the number of its events as `validate` formed them; `stored` counts new points by hour (Unix seconds).
+    """
 
     batch_id: str
     home: str
     source: str
     counts: dict[Outcome, int]
     lag_ns: int
+    size: int = 0
+    stored: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +55,8 @@ class Flight:
     lag_ns: int = 0
     ended: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(_OUTCOMES, 0))
     by_target: dict[str, int] = field(default_factory=dict)
+    stored: dict[int, int] = field(default_factory=dict)
+    unread: bool = False
 
     def note(self, mark: DoneMark) -> None:
         """Add a mark's slots; a slot counts with its first outcome, but "written" wins over "duplicate"."""
@@ -58,6 +65,10 @@ class Flight:
             self.size = mark.size
             self.ended = dict.fromkeys(_OUTCOMES, 0)
             self.by_target = {}
+            self.stored = {}
+        self.unread = mark.unread
+        for hour in mark.stored:
+            self.stored[hour.hour_s] = self.stored.get(hour.hour_s, 0) | _mask(hour.slots, mark.size)
         for settled in mark.settled:
             slots = _mask(settled.slots, mark.size)
             self.by_target[mark.target] = self.by_target.get(mark.target, 0) | slots
@@ -74,8 +85,17 @@ class Flight:
         return self.size == 0 or all(self.by_target.get(target, 0) == full for target in targets)
 
     def counts(self) -> dict[Outcome, int]:
-        """Return how many slots ended in which way."""
-        return {outcome: slots.bit_count() for outcome, slots in self.ended.items()}
+        """Return how many slots ended in which way; of a batch that nobody could read a frame counts as an event."""
+        counts = {outcome: slots.bit_count() for outcome, slots in self.ended.items()}
+        return {**counts, "rejected": self.entry.frames} if self.unread and not self.size else counts
+
+    def formed(self) -> int:
+        """Return how many events there were."""
+        return self.entry.frames if self.unread and not self.size else self.size
+
+    def stored_by_hour(self) -> dict[int, int]:
+        """Return how many new points there are, by the hour of their own time."""
+        return {hour_s: (slots & self.ended["written"]).bit_count() for hour_s, slots in self.stored.items()}
 
 
 class _Passed:
@@ -183,8 +203,18 @@ class Flights:
             del self._flights[mark.batch_id]
             # The first sending: the mark may be an answer to that one, and the queue be no further.
             self._passed.note(flight.first_order)
-            done = DoneBatch(mark.batch_id, self._home, self._source, flight.counts(), flight.lag_ns)
-            return flight.entry, done
+            return flight.entry, self._done(flight)
+
+    def _done(self, flight: Flight) -> DoneBatch:
+        return DoneBatch(
+            flight.entry.batch_id,
+            self._home,
+            self._source,
+            flight.counts(),
+            flight.lag_ns,
+            flight.formed(),
+            flight.stored_by_hour(),
+        )
 
     def due(self, *, queue_empty: bool, limit: int) -> list[Flight]:
         """Return batches to send again, oldest first: those that the queue has lost, as far as anyone can tell.

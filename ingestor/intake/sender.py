@@ -13,7 +13,9 @@ import structlog
 
 from ingestor import errors
 from ingestor.events.event import Outcome
+from ingestor.intake.book import Book
 from ingestor.intake.flights import DoneBatch, Flight, Flights
+from ingestor.intake.forgetting import Forgetting
 from ingestor.intake.gate import Gate
 from ingestor.intake.journal.journal import Journal
 from ingestor.queue import names
@@ -68,6 +70,7 @@ class Sender:
         settings: JournalSettings,
         shown: str,
         on_done: Callable[[DoneBatch], None] | None = None,
+        book: Book | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._journal = journal
@@ -79,7 +82,7 @@ class Sender:
         self._resend_per_s = settings.resend_per_s
         self._newest_first = settings.backlog_order == "newest"
         self._shown = shown
-        self._on_done = on_done or (lambda _batch: None)
+        self._forgetting = Forgetting(journal, book, on_done, clock)
         self._clock = clock
         self._counts = SenderStatus()
         self._counting = threading.Lock()
@@ -180,7 +183,7 @@ class Sender:
         if message is None:
             # Either done this very moment, or its place on the disk is damaged.
             self._flights.drop(flight)
-            self._journal.give_up(flight.entry)
+            self._forgetting.damaged(flight.entry)
             return
         self._flights.again(flight)
         try:
@@ -231,16 +234,16 @@ class Sender:
         if completed is None:
             return False
         entry, batch = completed
-        self._journal.forget([entry])
         with self._counting:
             self._counts.done_batches += 1
             for outcome, count in batch.counts.items():
                 self._counts.done[outcome] = self._counts.done.get(outcome, 0) + count
-        try:
-            self._on_done(batch)
-        except Exception:  # noqa: BLE001 -- whoever counts must not cost other batches their marks
-            _log.exception("on_done_failed", batch=batch.batch_id)
+        self._forgetting.done(entry, batch)
         return True
+
+    def let_go(self, *, at_once: bool = False) -> None:
+        """Forget what is done and counted. Does so a little later than `take_marks`, for many batches together."""
+        self._forgetting.flush(at_once=at_once)
 
     @property
     def under_way(self) -> int:
@@ -261,5 +264,6 @@ class Sender:
 
     def close(self) -> None:
         """Give back connections."""
+        self.let_go(at_once=True)
         self._tasks.close()
         self._gauge.close()

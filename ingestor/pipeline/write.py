@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 
 from ingestor import errors
 from ingestor.events import decoding
+from ingestor.events.counts import hour_of
 from ingestor.events.event import Event, EventBatch, Outcome, Place, Settled
 from ingestor.events.frame import RICHNESS
 from ingestor.events.identity import batch_mark
 from ingestor.events.point import Point
-from ingestor.queue.done import DoneMark
+from ingestor.queue.done import DoneMark, StoredIn
 from ingestor.storage.port import Store
 from ingestor.storage.quarantine import Quarantined
 from ingestor.storage.schema import PointBuilder, point_key, point_time_ns
@@ -38,6 +39,8 @@ class _Job:
     time_ns: int
     mark: Mark
     outcome: Outcome | None = None
+    #: Its point was not there before.
+    new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ class Writer:
         self._settle_races(batch, stored, tally)
         now_ns = clock()
         oldest_ns = min((event.received_ns for event in batch.events), default=now_ns)
-        mark = DoneMark(batch.batch_id, self._target, batch.size, _summary(batch, jobs), now_ns - oldest_ns)
+        lag_ns = now_ns - oldest_ns
+        mark = DoneMark(batch.batch_id, self._target, batch.size, _summary(batch, jobs), lag_ns, _stored(jobs))
         return Written(mark, tally.quarantined, tally.moved, tally.points)
 
     def _job(self, batch: EventBatch, event: Event) -> _Job:
@@ -129,8 +133,11 @@ class Writer:
             for job, there in zip(pending, before, strict=True):
                 if there is None or there.richness == _CLAIM:
                     continue
+                # Of two that wrote it at the same time, the other was the first (unless it was ourselves, sent again).
+                job.new = there.batch == job.mark.batch
                 if there.identity != job.mark.identity:
                     # Only where the index has forgotten a claim: go to the next free point.
+                    job.new = True
                     _move(batch.home, job)
                     tally.moved += 1
                     again.append(job)
@@ -169,6 +176,7 @@ def _take(taken: dict[bytes, _Job], job: _Job, there: Mark | None) -> bool:
         poorer.outcome = "duplicate"
         taken[job.mark.key] = richer
     elif there.richness < job.mark.richness:
+        job.new = there.richness == _CLAIM
         taken[job.mark.key] = job
     else:
         # Written by this very batch when it was sent before: its own, no duplicate.
@@ -199,6 +207,14 @@ def _summary(batch: EventBatch, jobs: Sequence[_Job]) -> list[Settled]:
     for job in jobs:
         slots.setdefault(job.outcome or "written", []).append(job.event.slot)
     return [*batch.settled, *(Settled(outcome, found) for outcome, found in slots.items())]
+
+
+def _stored(jobs: Sequence[_Job]) -> list[StoredIn]:
+    hours: dict[int, list[int]] = {}
+    for job in jobs:
+        if job.new and job.outcome == "written":
+            hours.setdefault(hour_of(job.time_ns), []).append(job.event.slot)
+    return [StoredIn(hour_s, slots) for hour_s, slots in hours.items()]
 
 
 def _piece(batch: EventBatch, event: Event, reason: str, detail: str) -> Quarantined:

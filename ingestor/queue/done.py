@@ -9,11 +9,20 @@ import msgspec
 from ingestor.events.event import Settled
 
 
+class StoredIn(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Slots that became new points, of one hour (its beginning, Unix seconds)."""
+
+    hour_s: int
+    slots: list[int]
+
+
 class DoneMark(msgspec.Struct, array_like=True, frozen=True):
     """Slots of a batch that have ended for one target (a store). A batch is done when all `size` slots have.
 
     Slots, not parts, are counted: however a batch was split on the way, and however often it was sent, the
     union of the slots tells the truth (rule 14). `lag_ns` is receipt to the store's yes, of the oldest event.
+    `stored` names the slots that became new points, by the hour of their own time; those of an event whose point was
+    there already are not among them. `unread`: nobody could read the message, all of it is in the quarantine.
     """
 
     batch_id: str
@@ -21,6 +30,8 @@ class DoneMark(msgspec.Struct, array_like=True, frozen=True):
     size: int
     settled: list[Settled]
     lag_ns: int = 0
+    stored: list[StoredIn] = msgspec.field(default_factory=list)
+    unread: bool = False
 
 
 class DoneMarks(Protocol):

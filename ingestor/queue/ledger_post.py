@@ -1,11 +1,12 @@
-"""How pages of the ledger travel from listeners to the database: the newest page of each book lies in the state server.
+"""How pages of the ledger travel from listeners to the database: what is not kept there yet lies in the state server.
 
-A page lies there until the listener hears that the database has it, so losing it is harmless: it is put again.
+A listener puts them again until it hears that the database has them, so losing them is harmless.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 import msgspec
 import redis
@@ -19,27 +20,27 @@ _KEPT: Final = "ha_ingestor:ledger:kept:"
 #: A listener asks every few seconds; one that was away for longer hands its page in again.
 _KEPT_FOR_S: Final = 30 * 86_400
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Page)
+_decoder = msgspec.msgpack.Decoder(list[Page])
 _log: Final = structlog.get_logger(__name__)
 
 
 class LedgerPost(Protocol):
     """Where listeners leave pages. Every call may raise StateUnavailable."""
 
-    def put(self, page: Page) -> None:
-        """Leave a page, in place of an older one of the same book."""
+    def put(self, pages: Sequence[Page]) -> None:
+        """Leave the pages of a book that are not kept yet, in place of those left before; in their order."""
         ...
 
     def kept(self, book: str) -> int:
         """Return the number of the newest page of a book that is known to be in the ledger; 0 for none."""
         ...
 
-    def pages(self) -> list[Page]:
-        """Return the pages that wait."""
+    def waiting(self) -> list[list[Page]]:
+        """Return the pages that wait, a list for each book."""
         ...
 
-    def confirm(self, page: Page) -> None:
-        """Say that a page is in the ledger: it waits no longer."""
+    def confirm(self, pages: Sequence[Page]) -> None:
+        """Say that pages of a book are in the ledger: they wait no longer."""
         ...
 
 
@@ -47,26 +48,27 @@ class MemoryLedgerPost:
     """Pages within one process, for tests and for trying things out."""
 
     def __init__(self) -> None:
-        self._pages: dict[str, Page] = {}
+        self._pages: dict[str, list[Page]] = {}
         self._kept: dict[str, int] = {}
 
-    def put(self, page: Page) -> None:
-        """Leave a page."""
-        self._pages[page.book] = page
+    def put(self, pages: Sequence[Page]) -> None:
+        """Leave the pages of a book."""
+        self._pages[pages[0].book] = list(pages)
 
     def kept(self, book: str) -> int:
         """Return the number of the newest page that is in the ledger."""
         return self._kept.get(book, 0)
 
-    def pages(self) -> list[Page]:
+    def waiting(self) -> list[list[Page]]:
         """Return the pages that wait."""
         return list(self._pages.values())
 
-    def confirm(self, page: Page) -> None:
-        """Say that a page is in the ledger."""
-        self._kept[page.book] = max(page.number, self._kept.get(page.book, 0))
-        if self._pages.get(page.book) == page:
-            del self._pages[page.book]
+    def confirm(self, pages: Sequence[Page]) -> None:
+        """Say that pages are in the ledger."""
+        book = pages[-1].book
+        self._kept[book] = max(pages[-1].number, self._kept.get(book, 0))
+        if self._pages.get(book) == list(pages):
+            del self._pages[book]
 
 
 class RedisLedgerPost:
@@ -75,10 +77,10 @@ class RedisLedgerPost:
     def __init__(self, state: redis.Redis[bytes]) -> None:
         self._state = state
 
-    def put(self, page: Page) -> None:
-        """Leave a page. Raises StateUnavailable."""
+    def put(self, pages: Sequence[Page]) -> None:
+        """Leave the pages of a book: all or none of them is there. Raises StateUnavailable."""
         with state_errors():
-            self._state.hset(_PAGES, page.book, _encoder.encode(page))
+            self._state.hset(_PAGES, pages[0].book, _encoder.encode(pages))
 
     def kept(self, book: str) -> int:
         """Return the number of the newest page that is in the ledger. Raises StateUnavailable."""
@@ -86,22 +88,22 @@ class RedisLedgerPost:
             number = self._state.get(_KEPT + book)
         return int(number) if number and number.isdigit() else 0
 
-    def pages(self) -> list[Page]:
+    def waiting(self) -> list[list[Page]]:
         """Return the pages that wait. Raises StateUnavailable."""
         with state_errors():
             packed = self._state.hgetall(_PAGES)
-        return [page for book, one in packed.items() if (page := self._read(book, one)) is not None]
+        return [pages for book, one in packed.items() if (pages := self._read(book, one))]
 
-    def confirm(self, page: Page) -> None:
-        """Say that a page is in the ledger. Raises StateUnavailable."""
+    def confirm(self, pages: Sequence[Page]) -> None:
+        """Say that pages of a book are in the ledger. Raises StateUnavailable."""
+        book = pages[-1].book
         with state_errors():
-            self._state.set(_KEPT + page.book, page.number, ex=_KEPT_FOR_S)
-            # Between the two calls the listener may put the next page: it is put again after a while.
-            held: Any = self._state.hget(_PAGES, page.book)
-            if held is not None and held == _encoder.encode(page):
-                self._state.hdel(_PAGES, page.book)
+            self._state.set(_KEPT + book, pages[-1].number, ex=_KEPT_FOR_S)
+            # Between these two the listener may put newer ones: then it puts them once more a little later.
+            if self._state.hget(_PAGES, book) == _encoder.encode(pages):
+                self._state.hdel(_PAGES, book)
 
-    def _read(self, book: bytes, packed: bytes) -> Page | None:
+    def _read(self, book: bytes, packed: bytes) -> list[Page]:
         try:
             return _decoder.decode(packed)
         except msgspec.DecodeError as error:
@@ -109,4 +111,4 @@ class RedisLedgerPost:
             _log.warning("ledger_page_unreadable", book=book.decode("ascii", "replace"), error=str(error))
             with state_errors():
                 self._state.hdel(_PAGES, book)
-            return None
+            return []

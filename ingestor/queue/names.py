@@ -34,6 +34,7 @@ LOOK_FOR_GAPS: Final = "tasks.history.look_for_gaps"
 RECONCILE: Final = "tasks.quality.reconcile"
 RECONCILE_ALL: Final = "tasks.quality.reconcile_all"
 KEEP_HOUSE: Final = "tasks.upkeep.keep_house"
+KEEP_LEDGER: Final = "tasks.upkeep.keep_ledger"
 
 
 def gap_noted_key(gap_id: str) -> str:

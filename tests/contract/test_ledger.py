@@ -120,22 +120,34 @@ def test_processes_that_add_the_same_pages_at_once_count_them_once(ledger: Ledge
     assert [row.counts.written for row in ledger.rows()] == [60]
 
 
-def test_a_page_waits_until_it_is_confirmed(post: LedgerPost) -> None:
-    post.put(page(1))
+def test_pages_wait_until_they_are_confirmed(post: LedgerPost) -> None:
+    pages = [page(1), page(2)]
+    post.put(pages)
 
-    assert (post.pages(), post.kept("book")) == ([page(1)], 0)
+    assert (post.waiting(), post.kept("book")) == ([pages], 0)
 
-    post.confirm(page(1))
+    post.confirm(pages)
 
-    assert (post.pages(), post.kept("book")) == ([], 1)
+    assert (post.waiting(), post.kept("book")) == ([], 2)
 
 
 def test_a_page_that_came_meanwhile_is_not_taken_away(post: LedgerPost) -> None:
-    post.put(page(1))
-    post.put(page(2, hour_s=NEXT))
-    post.confirm(page(1))
+    post.put([page(1)])
+    post.put([page(1), page(2, hour_s=NEXT)])
+    post.confirm([page(1)])
 
-    assert (post.pages(), post.kept("book")) == ([page(2, hour_s=NEXT)], 1)
+    assert (post.waiting(), post.kept("book")) == ([[page(1), page(2, hour_s=NEXT)]], 1)
+
+
+def test_what_nobody_can_read_does_not_hide_the_others(redis_server: Any) -> None:
+    state = connect_state(redis_server.url)
+    state.flushdb()
+    post = RedisLedgerPost(state)
+    post.put([page(1)])
+    state.hset("ha_ingestor:ledger:pages", "strange", b"\x80\x04no page")
+
+    assert post.waiting() == [[page(1)]]
+    assert state.hlen("ha_ingestor:ledger:pages") == 1
 
 
 def test_an_hour_begins_where_the_clock_strikes() -> None:

@@ -63,6 +63,7 @@ def test_a_frame_goes_from_add_to_done(world: World) -> None:
         before = intake.status()
         world.finish_all()
         eventually(lambda: intake.status()["done_batches"] == 1)
+        eventually(lambda: not intake.status()["pending_batches"])
         after = intake.status()
 
     assert (before["pending_batches"], before["sent"], before["journaled_frames"]) == (1, 1, 1)

@@ -132,7 +132,7 @@ def test_a_batch_is_forgotten_when_all_its_slots_are_done(bench: Bench) -> None:
     assert half == 1
     assert bench.journal.status().pending_batches == 0
     assert bench.finished == [
-        DoneBatch(batch_id(1), "home", "mqtt", {"written": 2, "duplicate": 1, "rejected": 0, "filtered": 0}, 1)
+        DoneBatch(batch_id(1), "home", "mqtt", {"written": 2, "duplicate": 1, "rejected": 0, "filtered": 0}, 1, 3)
     ]
 
 

@@ -67,6 +67,10 @@ class Cursor:
         """Let go of what was only needed until all that was recovered has been given out."""
         self._recovered.settle()
 
+    def is_wanted(self, segment: Segment, record: Record) -> bool:
+        """Tell whether a record that was recovered is the one copy of a batch that is not done."""
+        return self._recovered.wants(record.kind, record.seq, segment.number, record.offset)
+
     def close(self) -> None:
         """Close the file that is read from."""
         if self._fd >= 0:
@@ -101,4 +105,4 @@ class Cursor:
     def _is_due(self, segment: Segment, record: Record) -> bool:
         if not self.is_recovered(segment):
             return record.kind == Kind.BATCH
-        return self._recovered.wants(record.kind, record.seq, segment.number, record.offset)
+        return self.is_wanted(segment, record)

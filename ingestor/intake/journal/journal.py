@@ -281,13 +281,14 @@ class Journal:
                     self._segment(entry.segment).out -= 1
                     self._forgotten.append(entry.seq)
 
-    def give_up(self, entry: Entry) -> None:
-        """Let go of a batch that cannot be read any more, and count it."""
+    def give_up(self, entry: Entry) -> bool:
+        """Let go of a batch that cannot be read any more, and count it; False where it was forgotten before."""
         if entry.seq not in self._out:
-            return
+            return False
         _log.error("journal_batches_damaged", journal=self.name, batches=1, batch=entry.batch_id)
         self._damaged_batches += 1
         self.forget([entry])
+        return True
 
     def newest_messages(self) -> Iterator[bytes]:
         """Yield the messages in the journal, newest first, done or not; only before anything else is asked of it."""
@@ -300,6 +301,18 @@ class Journal:
                     batch = unpack_batch(record.body) if record else None
                     if batch is not None:
                         yield batch.message
+
+    def held(self) -> Iterator[Sealed]:
+        """Yield the batches of an earlier run that are not done; only before anything else is asked of it."""
+        last_seq = 0
+        for segment in self._segments:
+            with reading(segment) as fd:
+                for record in scan(fd, 0, segment.size, segment.seed) if segment.unread else ():
+                    twin = record.kind == Kind.BATCH and record.seq <= last_seq
+                    last_seq = max(last_seq, record.seq) if record.kind == Kind.BATCH else last_seq
+                    batch = unpack_batch(record.body)
+                    if batch is not None and not twin and self._cursor.is_wanted(segment, record):
+                        yield batch
 
     def status(self) -> JournalStatus:
         """Return figures for people."""

@@ -62,8 +62,9 @@ class WebSocketListener:
     """Listens to one home.
 
     `on_registry_change` is called for each frame with a change of a registry, `on_up` when the home can be heard and
-    when it cannot any more, `on_gap` with each gap that begins or is over; what they raise is logged and goes no
-    further. `before` is the gap that this run begins with: what followed the last event that an earlier run kept.
+    when it cannot any more, `on_gap` with each gap that begins or is over, `on_lost` with the number of events that
+    were dropped; what they raise is logged and goes no further. `before` is the gap that this run begins with: what
+    followed the last event that an earlier run kept.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class WebSocketListener:
         on_registry_change: Callable[[], None] | None = None,
         on_up: Callable[[bool], None] | None = None,
         on_gap: Callable[[Gap], None] | None = None,
+        on_lost: Callable[[int], None] | None = None,
         listener_name: str = "websocket",
         before: Gap | None = None,
         connect: Callable[[HomeAssistantSettings], Connection] = Connection.open,
@@ -85,6 +87,7 @@ class WebSocketListener:
         self._on_registry_change = on_registry_change
         self._on_up = on_up
         self._on_gap = on_gap
+        self._on_lost = on_lost
         self._name = listener_name
         self._connect = connect
         self._chance = chance
@@ -256,6 +259,8 @@ class WebSocketListener:
         self._counts.dropped_frames += 1
         self._counts.dropped_events += events
         self._lost_total.inc(events)
+        if self._on_lost is not None:
+            self._call(self._on_lost, events)
         self._tell_gap(self._gaps.drop(payload, events, fired_us))
 
     def _set_up(self, *, up: bool) -> None:

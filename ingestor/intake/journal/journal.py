@@ -304,14 +304,11 @@ class Journal:
 
     def held(self) -> Iterator[Sealed]:
         """Yield the batches of an earlier run that are not done; only before anything else is asked of it."""
-        last_seq = 0
         for segment in self._segments:
             with reading(segment) as fd:
                 for record in scan(fd, 0, segment.size, segment.seed) if segment.unread else ():
-                    twin = record.kind == Kind.BATCH and record.seq <= last_seq
-                    last_seq = max(last_seq, record.seq) if record.kind == Kind.BATCH else last_seq
-                    batch = unpack_batch(record.body)
-                    if batch is not None and not twin and self._cursor.is_wanted(segment, record):
+                    batch = unpack_batch(record.body) if self._cursor.is_wanted(segment, record) else None
+                    if batch is not None:
                         yield batch
 
     def status(self) -> JournalStatus:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ingestor.queue.ledger_post import LedgerPost
     from ingestor.queue.status_board import StatusBoard
     from ingestor.settings import HomeSettings, Settings
+    from ingestor.storage.breaker import StoreBreaker
     from ingestor.storage.gaps import Gaps
     from ingestor.storage.ledger import Ledger
     from ingestor.storage.port import Store
@@ -128,6 +129,13 @@ def open_store(settings: Settings) -> Store:
     from ingestor.storage.open import open_store as open_by_url
 
     return open_by_url(settings.storage, settings.data_dir)
+
+
+def open_breaker(state: redis.Redis[bytes]) -> StoreBreaker:
+    """Open the breaker before the store, which all writers share."""
+    from ingestor.storage.breaker import StoreBreaker
+
+    return StoreBreaker(state)
 
 
 def open_writer(settings: Settings, store: Store, state: redis.Redis[bytes]) -> Writer:

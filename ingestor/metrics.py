@@ -69,6 +69,11 @@ DECLARED: Final = (
     Declared("ingestor_task_failures_total", "counter", "Tasks that failed for a reason nobody foresaw.", ("step",)),
     Declared("ingestor_messages_refused_total", "counter", "Messages in a queue that nobody of us can have sent."),
     Declared("ingestor_rejections_total", "counter", "Pieces put in quarantine, each time it is done.", ("reason",)),
+    Declared(
+        "ingestor_points_repaired_total",
+        "counter",
+        "Points written with a value in a field beside its own, which has another type (storage.on_type_conflict).",
+    ),
     Declared("ingestor_tie_breaks_total", "counter", "Points moved to the next free digit below the microsecond."),
 )
 #: Not counted by processes: `/metrics` reads them when it is asked.
@@ -80,6 +85,13 @@ GAUGES: Final = (
     Declared("ingestor_worker_nodes", "gauge", "Worker nodes that tell how they are.", ("type",)),
     Declared("ingestor_worker_processes", "gauge", "Processes of these nodes.", ("type",)),
     Declared("ingestor_quarantine_pieces", "gauge", "Pieces in quarantine."),
+    Declared(
+        "ingestor_store_breaker",
+        "gauge",
+        "1 for how the breaker before the store is: closed (the store takes points), open (nothing is sent for a"
+        " while), half_open (one write is tried), refused (open, and settings must change).",
+        ("state",),
+    ),
     Declared("ingestor_gaps", "gauge", "Gaps that have not ended: not over yet, or being filled.", ("state",)),
 )
 _BY_NAME: Final = {metric.name: metric for metric in DECLARED}

@@ -49,7 +49,13 @@ class StorageSettings(Group):
         (),
         description="More fields: any of attributes (the rest of them as JSON), labels, last_changed, parent_id, user_id, origin, received_at; or attribute names as `attribute:NAME`.",
     )
-    timeout_s: float = Field(10.0, gt=0, le=120, description="Seconds to wait for the store's answer.")
+    on_type_conflict: Literal["quarantine", "sibling"] = Field(
+        "quarantine",
+        description="What becomes of a value whose field holds another type in InfluxDB: its event goes to quarantine, or the value to a field beside it (`value_text`).",
+    )
+    timeout_s: float = Field(
+        10.0, gt=0, le=12, description="Seconds to wait for the store's answer; a task may take 25."
+    )
     gzip: bool | None = Field(None, description="Compress requests; default: only if the store is not on this machine.")
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)

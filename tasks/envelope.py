@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -19,8 +20,13 @@ from tasks.resources import resources
 
 T = TypeVar("T")
 
-#: How long a task waits for a peer before it puts its batch back into the queue: below the soft time limit.
-PATIENCE_S: Final = 15.0
+#: How long a task waits for peers, all together, before it puts its batch back. A last call may take 12 s more
+#: (storage.timeout_s), and that is still below the soft time limit (25 s).
+PATIENCE_S: Final = 11.0
+#: A store that is back must not wait for us: while it is away looking costs one call of the state server.
+_LONGEST_PAUSE_S: Final = 1.0
+#: Until when (monotonic seconds) the task at work may wait.
+_until_s: ContextVar[float] = ContextVar("until_s", default=float("inf"))
 
 _log = structlog.get_logger("tasks")
 
@@ -34,9 +40,11 @@ def patiently(call: Callable[[], T], *, limit_s: float = PATIENCE_S) -> T:
 
 
 def _with_patience(call: Callable[[], T], limit_s: float) -> T:
+    # Several calls of one task share its time: three waits of 15 s each would break its limit.
+    limit_s = min(limit_s, max(0.0, _until_s.get() - time.monotonic()))
     retrying = Retrying(
         retry=retry_if_exception_type((errors.Transient, errors.StoreRefused)),
-        wait=wait_random_exponential(multiplier=0.1, max=2.0),
+        wait=wait_random_exponential(multiplier=0.1, max=_LONGEST_PAUSE_S),
         stop=stop_after_delay(limit_s),
         before_sleep=_say_waiting,
     )
@@ -62,6 +70,7 @@ def envelope(task: Task[..., None], step: names.TaskType, body: bytes) -> Iterat
     """
     started = time.perf_counter()
     fields: dict[str, Any] = {}
+    until = _until_s.set(time.monotonic() + PATIENCE_S)
     try:
         yield fields
     except (errors.Transient, errors.StoreRefused) as error:
@@ -75,6 +84,8 @@ def envelope(task: Task[..., None], step: names.TaskType, body: bytes) -> Iterat
         metrics.counter("ingestor_task_failures_total", step=step.value).inc()
         _log.exception("batch_failed", step=step.value, **fields)
         raise
+    finally:
+        _until_s.reset(until)
     took_s = time.perf_counter() - started
     metrics.histogram("ingestor_step_seconds", step=step.value).observe(took_s)
     _log.info(f"batch_{_DONE[step]}", took_ms=round(took_s * 1000, 1), **fields)

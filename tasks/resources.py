@@ -18,6 +18,7 @@ from ingestor.queue.done import DoneMarks
 from ingestor.queue.ledger_post import LedgerPost
 from ingestor.queue.producer import Producer, TaskSender
 from ingestor.settings import HomeSettings, Settings
+from ingestor.storage.breaker import GuardedStore, StoreBreaker
 from ingestor.storage.ledger import Ledger
 from ingestor.storage.port import Store
 from ingestor.storage.quarantine import Quarantine
@@ -76,9 +77,14 @@ class Resources:
         return bootstrap.open_store(self.settings)
 
     @functools.cached_property
+    def breaker(self) -> StoreBreaker:
+        """What says whether writing is worth a try."""
+        return bootstrap.open_breaker(self.state)
+
+    @functools.cached_property
     def writer(self) -> Writer:
-        """The writer to that store."""
-        return bootstrap.open_writer(self.settings, self.store, self.state)
+        """The writer to that store, by the breaker."""
+        return bootstrap.open_writer(self.settings, GuardedStore(self.store, self.breaker), self.state)
 
     def sync_home(self, home: HomeSettings) -> Diff:
         """Read the registries of a home and publish its map; one at a time for a home."""

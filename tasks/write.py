@@ -5,11 +5,12 @@ from __future__ import annotations
 from celery import Task, shared_task
 
 from ingestor import errors, metrics
+from ingestor.events.event import EventBatch
 from ingestor.pipeline.write import Written
 from ingestor.queue import message, names
 from tasks.envelope import envelope, patiently
 from tasks.poison import goes_round
-from tasks.resources import resources
+from tasks.resources import Resources, resources
 from tasks.validate import put_aside_unreadable
 
 
@@ -26,7 +27,7 @@ def write_batch(self: Task[..., None], body: bytes) -> None:
             put_aside_unreadable(self, body, error)
             return
         line.update(batch=batch.batch_id, source=batch.source, home=batch.home, events=len(batch.events))
-        written = patiently(lambda: held.writer.write(batch))
+        written = patiently(lambda: _write(held, batch))
         if written.quarantined:
             patiently(lambda: held.quarantine.put(written.quarantined))
         patiently(lambda: held.done.put(batch.journal, written.mark))
@@ -34,9 +35,17 @@ def write_batch(self: Task[..., None], body: bytes) -> None:
         _count(written)
 
 
+def _write(held: Resources, batch: EventBatch) -> Written:
+    # Before any work: while the store is away each look costs one call.
+    held.breaker.ready()
+    return held.writer.write(batch)
+
+
 def _count(written: Written) -> None:
     metrics.histogram("ingestor_lag_seconds").observe(written.mark.lag_ns / 1e9)
     if written.moved:
         metrics.counter("ingestor_tie_breaks_total").inc(written.moved)
+    if written.repaired:
+        metrics.counter("ingestor_points_repaired_total").inc(written.repaired)
     for piece in written.quarantined:
         metrics.counter("ingestor_rejections_total", reason=piece.reason).inc()

@@ -47,6 +47,13 @@ def _workers(field: str) -> Callable[[Overview], Iterator[_Sample]]:
     return lambda overview: (((kind,), counts[field]) for kind, counts in (overview.workers or {}).items())
 
 
+def _breaker(overview: Overview) -> Iterator[_Sample]:
+    if (store := overview.store) is not None:
+        now = "refused" if store.refused else store.phase
+        for state in ("closed", "open", "half_open", "refused"):
+            yield (state,), float(state == now)
+
+
 def _of_intake(*names: str) -> Callable[[dict[str, Any]], float]:
     def value(entry: dict[str, Any]) -> float:
         intake = entry.get("intake") or {}
@@ -62,6 +69,7 @@ _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_listener_connected": _listeners(lambda entry: float(bool(entry.get("connected")))),
     "ingestor_worker_nodes": _workers("nodes"),
     "ingestor_worker_processes": _workers("processes"),
+    "ingestor_store_breaker": _breaker,
     "ingestor_gaps": lambda seen: (((state,), count) for state, count in (seen.gaps or {}).items()),
     "ingestor_quarantine_pieces": lambda seen: [] if seen.quarantine is None else [((), seen.quarantine)],
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from ingestor import bootstrap
+from ingestor import bootstrap, errors
 from ingestor.api.overview import types_of
 from ingestor.api.side_by_side import Answer, NotWell, SideBySide
 from ingestor.queue.depths import Depths
@@ -125,7 +126,13 @@ def _state_check(settings: Settings) -> Check:
 
 
 def _store_check(settings: Settings) -> Check:
+    breaker = bootstrap.open_breaker(bootstrap.open_state(settings))
+
     def check() -> str:
+        # First what the writers hear: a store that answers a ping may still take nothing from us.
+        with contextlib.suppress(errors.StateUnavailable, errors.AuthenticationRefused):
+            if (heard := breaker.read()).phase != "closed":
+                raise NotWell(heard.sentence())
         store = bootstrap.open_store(settings)
         try:
             info = store.check()

@@ -14,6 +14,7 @@ from ingestor.api.lag import Lag, read_lag
 from ingestor.api.side_by_side import SideBySide
 from ingestor.queue.depths import Depths
 from ingestor.settings import Settings
+from ingestor.storage.breaker import BreakerState
 from ingestor.storage.gaps import ENDED, GapRecord, GapState
 
 _COUNTS: Final = ("written", "duplicate", "rejected", "filtered", "lost")
@@ -31,6 +32,7 @@ class Overview:
     quarantine: int | None
     gaps: dict[str, int] | None
     lag: Lag
+    store: BreakerState | None = None
     problems: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
@@ -47,8 +49,9 @@ class Overview:
         }
 
     def last_error(self) -> str:
-        """Return an error that a listener tells, or what could not be read."""
-        told = [str(entry["last_error"]) for entry in self.listeners or () if entry.get("last_error")]
+        """Return what the store said while it takes nothing, an error that a listener tells, or what cannot be read."""
+        told = [self.store.sentence()] if self.store and self.store.phase != "closed" else []
+        told += [str(entry["last_error"]) for entry in self.listeners or () if entry.get("last_error")]
         return next(iter([*told, *self.problems]), "")
 
     def written_per_s(self) -> float:
@@ -78,6 +81,7 @@ class Observer:
                 "board": bootstrap.open_status_board(settings).read,
                 "queues": self._depths.read,
                 "quarantine": lambda: quarantine().count(),
+                "store": bootstrap.open_breaker(bootstrap.open_state(settings)).read,
                 "gaps": lambda: _by_state(gaps().list(unended_only=True)),
             },
             timeout_s=_TIMEOUT_S,
@@ -96,6 +100,7 @@ class Observer:
             quarantine=answers["quarantine"].value,
             gaps=answers["gaps"].value,
             lag=read_lag(self._folder),
+            store=answers["store"].value,
             problems=[f"{part}: {answer.error}" for part, answer in answers.items() if answer.error],
         )
 

@@ -93,6 +93,7 @@ def as_object(now: Overview) -> dict[str, Any]:
         "workers": now.workers,
         "lag_ms": {"p50": now.lag.percentile_ms(0.5), "p95": now.lag.percentile_ms(0.95), "batches": now.lag.count},
         "journal": now.journal(),
+        "store": now.store.as_dict() if now.store else None,
         "quarantine": now.quarantine,
         "gaps": now.gaps,
         "last_error": now.last_error(),
@@ -139,6 +140,7 @@ def _summary(now: Overview, first: Overview | None) -> Iterator[_Row]:
     yield "rate", f"{now.written_per_s():,.1f} events/s stored"
     yield "lag", f"p50 {_ms(lag.percentile_ms(0.5))} · p95 {_ms(lag.percentile_ms(0.95))}"
     yield "journal", f"{journal['pending_batches']:,} batches · {journal['bytes_on_disk']:,} bytes"
+    yield "store", "unknown" if now.store is None else now.store.sentence()
     yield "quarantine", "unknown" if now.quarantine is None else f"{now.quarantine:,} pieces"
     yield "gaps", "unknown" if now.gaps is None else " · ".join(f"{count} {state}" for state, count in now.gaps.items())
     yield "last error", now.last_error() or "none"

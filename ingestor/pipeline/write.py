@@ -9,7 +9,7 @@ that is put right at once (`_settle_races`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from ingestor import errors
@@ -20,7 +20,7 @@ from ingestor.events.frame import RICHNESS
 from ingestor.events.identity import batch_mark
 from ingestor.events.point import Point
 from ingestor.queue.done import DoneMark, StoredIn
-from ingestor.storage.port import Store
+from ingestor.storage.port import Rejection, Store
 from ingestor.storage.quarantine import Quarantined
 from ingestor.storage.schema import PointBuilder, point_key, point_time_ns
 from ingestor.storage.written import Mark, WrittenIndex
@@ -51,12 +51,15 @@ class Written:
     quarantined: list[Quarantined]
     moved: int = 0
     points: int = 0
+    #: Points with a value in a sibling field.
+    repaired: int = 0
 
 
 @dataclass(slots=True)
 class _Tally:
     points: int = 0
     moved: int = 0
+    repaired: int = 0
     quarantined: list[Quarantined] = field(default_factory=list)
 
 
@@ -82,7 +85,7 @@ class Writer:
         oldest_ns = min((event.received_ns for event in batch.events), default=now_ns)
         lag_ns = now_ns - oldest_ns
         mark = DoneMark(batch.batch_id, self._target, batch.size, _summary(batch, jobs), lag_ns, _stored(jobs))
-        return Written(mark, tally.quarantined, tally.moved, tally.points)
+        return Written(mark, tally.quarantined, tally.moved, tally.points, tally.repaired)
 
     def _job(self, batch: EventBatch, event: Event) -> _Job:
         place = batch.places[event.place]
@@ -116,12 +119,20 @@ class Writer:
         tally.points += len(points)
         if not points:
             return
+        result = self._store.write(points)
+        tally.repaired += result.repaired
+        if not result.rejected:
+            return
         by_slot = {job.event.slot: job for job in jobs}
-        for rejection in self._store.write(points).rejected:
-            job = by_slot[points[rejection.index].slot]
-            if job.outcome != "rejected":
-                job.outcome = "rejected"
-                tally.quarantined.append(_piece(batch, job.event, rejection.reason, rejection.detail))
+        places: dict[int, list[int]] = {}
+        for index, point in enumerate(points):
+            places.setdefault(point.slot, []).append(index)
+        for slot, refused in _by_slot(points, result.rejected).items():
+            job = by_slot[slot]
+            job.outcome = "rejected"
+            stored = [points[index] for index in places[slot] if index not in refused]
+            first, detail = next(iter(refused.values())), " · ".join(fault.detail for fault in refused.values())
+            tally.quarantined.append(_piece(batch, job.event, first.reason, detail + _also(points, refused, stored)))
 
     def _settle_races(self, batch: EventBatch, jobs: Sequence[_Job], tally: _Tally) -> None:
         """Record what was written; where somebody was faster in the meantime, write what sets it right."""
@@ -161,6 +172,23 @@ class Writer:
             for point in points
             if "source" in point.fields
         ]
+
+
+def _by_slot(points: Sequence[Point], rejected: Sequence[Rejection]) -> dict[int, dict[int, Rejection]]:
+    """Return what was refused by event, then by place."""
+    found: dict[int, dict[int, Rejection]] = {}
+    for fault in rejected:
+        found.setdefault(points[fault.index].slot, {})[fault.index] = fault
+    return found
+
+
+def _also(points: Sequence[Point], refused: Collection[int], stored: Sequence[Point]) -> str:
+    """Return what to add where an event has more than one point (schema `both`): the piece stands for one of them."""
+    if not stored:
+        return ""
+    ours = ", ".join(f"`{points[index].measurement}`" for index in refused)
+    others = ", ".join(f"`{point.measurement}`" for point in stored)
+    return f" · Refused is this event's point in {ours}; its point in {others} is stored."
 
 
 def _take(taken: dict[bytes, _Job], job: _Job, there: Mark | None) -> bool:

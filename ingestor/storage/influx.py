@@ -7,6 +7,7 @@ import gzip
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import requests
@@ -14,10 +15,13 @@ import requests
 from ingestor import errors
 from ingestor.events.point import FieldValue, Point, StoredEvent
 from ingestor.storage import influx_counts as counts
-from ingestor.storage.influx_errors import Answer, read_answer, read_ping, read_results, reason_of
+from ingestor.storage.diagnosis import conflict_of, explain, reason_of
+from ingestor.storage.influx_errors import Answer, in_words, read_answer, read_ping, read_results
 from ingestor.storage.line_protocol import Encoder
+from ingestor.storage.line_search import Line, LineSearch
 from ingestor.storage.port import EventQuery, HourCount, Rejection, StoredState, StoreInfo, WriteResult
 from ingestor.storage.schema import OTHERS, STATES
+from ingestor.storage.siblings import put_back
 
 #: Lines and bytes in a request: what InfluxData advises, and well below what a server refuses (1.x 25 MB, 3.x 10 MB).
 #: A server that refuses may cut the line while we still send, and that looks like one that is away.
@@ -25,6 +29,8 @@ _MAX_LINES: Final = 5000
 _MAX_BYTES: Final = 4_000_000
 _TAGS: Final = ("home", "series", "domain", "area", "device", "device_class", "floor")
 _GLOB: Final = {"*": ".*", "?": "."}
+#: Fields whose first time is remembered.
+_MAX_KNOWN: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,8 @@ class Address:
     gzip: bool
     #: What is a tag by the settings; `integration` is a field where it is none.
     extra_tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    point: Point
-    index: int
-    text: bytes
+    #: Whether a value whose field has another type in the store is written to a field beside it.
+    siblings: bool = False
 
 
 class InfluxStore(abc.ABC):
@@ -60,6 +61,8 @@ class InfluxStore(abc.ABC):
         # Proxies of the environment are for the internet, not for a database beside us.
         self._session.trust_env = False
         self._prepared: dict[str, requests.PreparedRequest] = {}
+        self._search = LineSearch(self._ask, self._encode, siblings=address.siblings)
+        self._first_written: dict[tuple[str, str], datetime | None] = {}
 
     @abc.abstractmethod
     def _send(self, body: bytes) -> tuple[int, bytes, Mapping[str, str]]:
@@ -71,16 +74,19 @@ class InfluxStore(abc.ABC):
 
     def write(self, points: Sequence[Point]) -> WriteResult:
         """Store points. Raises StoreUnavailable (try again) or StoreRefused (settings are wrong)."""
-        lines: list[_Line] = []
+        lines: list[Line] = []
         rejected: list[Rejection] = []
         for index, point in enumerate(points):
             if text := self._encoder.line(point):
-                lines.append(_Line(point, index, text.encode("utf-8", "replace")))
+                lines.append(Line(point, index, text.encode("utf-8", "replace")))
             else:
                 rejected.append(Rejection(index, "no_field", "no field of this point can be stored"))
+        repaired = 0
         for request in _requests(lines):
-            rejected += self._write_lines(request)
-        return WriteResult(len(points) - len(rejected), rejected)
+            found = self._search.write(request)
+            rejected += [self._rejection(line, message) for line, message in found.refused]
+            repaired += found.repaired
+        return WriteResult(len(points) - len(rejected), rejected, repaired)
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
         """Yield stored events of our own schema, newest first."""
@@ -131,7 +137,7 @@ class InfluxStore(abc.ABC):
                 **options,
             )
         except requests.RequestException as error:
-            raise errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {error}") from error
+            raise errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {in_words(error)}") from error
 
     def _post_lines(self, path: str, params: Mapping[str, str], body: bytes) -> requests.Response:
         """Post lines. The request is prepared once: making it anew takes as long as sending it (0.36 ms, measured)."""
@@ -147,39 +153,37 @@ class InfluxStore(abc.ABC):
             # A redirected POST becomes a GET, and its 200 would pass for a yes.
             return self._session.send(prepared, timeout=self._address.timeout_s, allow_redirects=False)
         except requests.RequestException as error:
-            raise errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {error}") from error
+            raise errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {in_words(error)}") from error
 
-    def _write_lines(self, lines: Sequence[_Line]) -> list[Rejection]:
-        """Write lines; where some are refused, find them. Sending a good line again does no harm."""
-        rejected: list[Rejection] = []
-        waiting = [lines]
-        while waiting:
-            part = waiting.pop()
-            answer = read_answer(*self._send(b"\n".join(line.text for line in part)))
-            if answer.stored:
-                continue
-            named = dict(answer.bad_lines) if _can_name(part, answer) else {}
-            if named:
-                # The others once more: not every server has kept them.
-                rejected += [_rejection(part[number], message) for number, message in named.items()]
-                rest = [line for number, line in enumerate(part) if number not in named]
-                waiting += [rest] if rest else []
-            elif len(part) == 1:
-                rejected.append(_rejection(part[0], answer.doubt))
-            else:
-                middle = len(part) // 2
-                waiting += [part[middle:], part[:middle]]
-        return rejected
+    def _ask(self, body: bytes) -> Answer:
+        return read_answer(*self._send(body))
 
+    def _encode(self, point: Point) -> bytes:
+        return self._encoder.line(point).encode("utf-8", "replace")
 
-def _can_name(lines: Sequence[_Line], answer: Answer) -> bool:
-    """Tell whether the numbers of an answer can mean our lines: a line break within a text may count as one more."""
-    known = all(0 <= number < len(lines) for number, _ in answer.bad_lines)
-    return known and not any(b"\n" in line.text for line in lines)
+    def _rejection(self, line: Line, message: str) -> Rejection:
+        conflict = conflict_of(message)
+        since = self._since(line.point.measurement, conflict.field) if conflict else None
+        return Rejection(line.index, reason_of(message), explain(line.point, message, since))
+
+    def _since(self, measurement: str, field: str) -> datetime | None:
+        """Return when a field was first written, asked once; None where the store does not say."""
+        key = (measurement, field)
+        if key not in self._first_written:
+            names = [name.replace("\\", "\\\\").replace('"', '\\"') for name in key]
+            statement = f'SELECT first("{names[1]}") FROM "{names[0]}"'  # noqa: S608 -- escaped
+            try:
+                row = next(iter(self.query(statement)), None)
+            except errors.IngestorError:
+                row = None
+            if len(self._first_written) >= _MAX_KNOWN:
+                self._first_written.clear()
+            self._first_written[key] = datetime.fromtimestamp(row["time"] / 1e9, UTC) if row else None
+        return self._first_written[key]
 
 
-def _requests(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
-    request: list[_Line] = []
+def _requests(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    request: list[Line] = []
     size = 0
     for line in lines:
         if request and (len(request) >= _MAX_LINES or size + len(line.text) > _MAX_BYTES):
@@ -189,11 +193,6 @@ def _requests(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
         size += len(line.text) + 1
     if request:
         yield request
-
-
-def _rejection(line: _Line, message: str) -> Rejection:
-    series = dict(line.point.tags).get("series", line.point.measurement)
-    return Rejection(line.index, reason_of(message), f"{series}: {message}")
 
 
 def _select(query: EventQuery, kind: str, measurement: str) -> str | None:
@@ -226,6 +225,7 @@ def _event(kind: str, row: dict[str, Any], tag_names: set[str]) -> StoredEvent:
     time_ns = int(row.pop("time"))
     tags = {name: str(row.pop(name)) for name in sorted(tag_names) if row.get(name) is not None}
     fields: dict[str, FieldValue] = {name: value for name, value in row.items() if value is not None}
+    put_back(fields)
     if isinstance(fields.get("value"), int):
         fields["value"] = float(fields["value"])
     return StoredEvent(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from ingestor import errors
@@ -28,27 +29,13 @@ _DATABASE_REFUSED: Final = (
     "Adding a new database would exceed limit",
 )
 _BAD_LINES: Final = frozenset({400, 422})
+#: Some 2.x say 500 for a line that they will never take: who waits for it to be taken waits for ever.
+_BROKEN: Final = 500
+_OF_LINES: Final = ("partial write", "field type conflict", "unable to parse")
 _STORED: Final = 204
 _TOO_LARGE: Final = 413
 #: A server says this to a query for what was never written.
 _NOTHING_YET: Final = ("database not found", "measurement not found", "table not found")
-#: Words in an answer → a short stable name to group by.
-_REASONS: Final = (
-    ("field type conflict", "field_type_conflict"),
-    ("schema conflict", "field_type_conflict"),
-    ("invalid column type", "field_type_conflict"),
-    ("field type mismatch", "field_type_conflict"),
-    ("column type mismatch", "field_type_conflict"),
-    ("series key mismatch", "other_tags_than_before"),
-    ("would exceed number of tables", "too_many_tables"),
-    ("would exceed number of columns", "too_many_columns"),
-    ("would exceed number of tag columns", "too_many_columns"),
-    ("retention policy", "beyond_retention"),
-    ("max-series-per-database", "too_many_series"),
-    ("max-values-per-tag", "too_many_tag_values"),
-    ("unable to parse", "unparsable_line"),
-    ("invalid", "unparsable_line"),
-)
 _MAX_DETAIL: Final = 500
 
 
@@ -74,6 +61,8 @@ def read_answer(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
         if refused := next((text for text in (message, *(said for _, said in named)) if _is_of_database(text)), ""):
             raise errors.StoreRefused(f"the store does not take the database (storage.url): {refused}"[:_MAX_DETAIL])
         return Answer(stored=False, doubt=message or f"HTTP {status}", bad_lines=named)
+    if status == _BROKEN and any(words in message for words in _OF_LINES):
+        return Answer(stored=False, doubt=message)
     raise _refusal(status, message, headers)
 
 
@@ -116,15 +105,16 @@ def _is_of_database(message: str) -> bool:
     return message.startswith(_DATABASE_REFUSED)
 
 
-def reason_of(message: str) -> str:
-    """Return the short name for what a store says of a line."""
-    text = message.lower()
-    return next((reason for words, reason in _REASONS if words in text), "refused_by_store")
-
-
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    value = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
-    return float(value) if value.isdecimal() else None
+    """Return the seconds that a server asks for, which it says as such or as a time (then by its own clock)."""
+    found = {name.lower(): text.strip() for name, text in headers.items()}
+    value = found.get("retry-after", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(found["date"])).total_seconds())
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 def _parsed(body: bytes) -> Any:
@@ -158,3 +148,17 @@ def _named_lines(body: bytes) -> list[tuple[int, str]]:
             return []
         found.append((entry["line_number"] - 1, str(entry.get("error_message", ""))))
     return found
+
+
+def in_words(error: Exception) -> str:
+    """Return what stopped a request: the innermost cause, without the names of the library's classes round it.
+
+    The libraries nest it: an error has an error as its first argument, or as its `reason`, down to the system's own.
+    """
+    told: Any = error
+    while (inner := getattr(told, "reason", None) or (told.args[0] if told.args else None)) is not None:
+        if not isinstance(inner, Exception):
+            break
+        told = inner
+    # Text is all that urllib3 hands on of the system's own error here.
+    return str(told).rpartition("Failed to establish a new connection: ")[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 
-from ingestor.storage.influx import Address, InfluxStore
+from ingestor.storage.influx import InfluxStore
 from ingestor.storage.influx_errors import read_results
 
 _NOT_FOUND = 404
@@ -16,21 +16,17 @@ class InfluxDB1Store(InfluxStore):
 
     product = "InfluxDB 1"
 
-    def __init__(self, address: Address) -> None:
-        super().__init__(address)
-        self._tried_to_create = False
-
     def _credentials(self) -> Mapping[str, str]:
         if not self._address.token:
             return {}
         return {"Authorization": "Basic " + base64.b64encode(self._address.token.encode()).decode()}
 
     def _send(self, body: bytes) -> tuple[int, bytes, Mapping[str, str]]:
-        answer = self._post_lines("/write", {"db": self._address.database, "precision": "ns"}, body)
-        if answer.status_code == _NOT_FOUND and b"database not found" in answer.content and not self._tried_to_create:
-            self._tried_to_create = True
+        params = {"db": self._address.database, "precision": "ns"}
+        answer = self._post_lines("/write", params, body)
+        if answer.status_code == _NOT_FOUND and b"database not found" in answer.content:
             self.create_database()
-            return self._send(body)
+            answer = self._post_lines("/write", params, body)
         return answer.status_code, answer.content, answer.headers
 
     def create_database(self) -> None:

@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from ingestor import errors
 from ingestor.storage.influx import Address, InfluxStore
+from ingestor.storage.influx_errors import in_words
 
 
 class InfluxDB2Store(InfluxStore):
@@ -47,7 +48,7 @@ class InfluxDB2Store(InfluxStore):
             text = error.body if isinstance(error.body, bytes) else str(error.body or "").encode()
             return int(error.status or 0), text, dict(error.headers or {})
         except (HTTPError, OSError) as error:
-            raise errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {error}") from error
+            raise errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {in_words(error)}") from error
         return int(status), b"", dict(headers)
 
     def close(self) -> None:

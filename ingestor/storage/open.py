@@ -74,6 +74,7 @@ def _address(parts: SplitResult, settings: StorageSettings) -> Address:
         timeout_s=settings.timeout_s,
         gzip=not _is_here(parts.hostname) if settings.gzip is None else settings.gzip,
         extra_tags=settings.extra_tags,
+        siblings=settings.on_type_conflict == "sibling",
     )
 
 

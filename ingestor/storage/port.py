@@ -30,6 +30,8 @@ class WriteResult:
 
     written: int
     rejected: list[Rejection] = field(default_factory=list)
+    #: Of those written: with a value in a field beside its own, which has another type (storage.on_type_conflict).
+    repaired: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ worker_cancel_long_running_tasks_on_connection_loss = False  # everything may ru
 task_soft_time_limit = 25
 task_time_limit = 30
 broker_transport_options = {
-    "visibility_timeout": 70,  # no countdown is longer (60 s); an orphaned message comes back after a minute; its journal is faster
+    "visibility_timeout": 70,  # over any countdown (60 s); a dead worker's message comes back then
     "unacked_restore_interval": 5,  # kombu's default sweeps every 100 s
     "health_check_interval": 10,  # a half-open connection is noticed
     "socket_timeout": 10,

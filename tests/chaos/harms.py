@@ -51,6 +51,20 @@ def kill_child(kind: str) -> Callable[[Stage, random.Random], str]:
     return do
 
 
+def kill_in_a_write(stage: Stage, _chance: random.Random) -> str:
+    """Kill every writing process while the store has a request of theirs and has not yet answered."""
+    before = stage.proxy.seen.harmed.get("delay", 0)
+    stage.proxy.mood = Mood("delay", 2.0)
+    try:
+        stage.wait(lambda: stage.proxy.seen.harmed.get("delay", 0) > before, 10, "a request to the store")
+        children = stage.processes("write")[1:]
+        for _, process in children:
+            process.kill()
+    finally:
+        stage.proxy.mood = Mood()
+    return f"kill -9 of {len(children)} while the store's answer was awaited"
+
+
 def _kill(found: list[tuple[str, psutil.Process]]) -> str:
     for _, process in found:
         process.kill()
@@ -227,7 +241,8 @@ HARMS = (
     Harm("kill-enrich", kill_parent("enrich"), 2, 1),
     Harm("kill-enrich-child", kill_child("enrich"), 3, 1),
     Harm("kill-write", kill_parent("write"), 2, 1),
-    Harm("kill-write-child", kill_child("write"), 5, 2),
+    Harm("kill-write-child", kill_child("write"), 3, 1),
+    Harm("kill-in-a-write", kill_in_a_write, 3, 1),
     Harm("kill-rare", kill_parent("rare"), 2),
     Harm("kill-rare-child", kill_child("rare"), 1),
     Harm("kill-beat", kill_parent("beat"), 2, 1),

@@ -15,7 +15,7 @@ import redis
 
 from ingestor import bootstrap
 from tests.chaos.proxy import Mood
-from tests.chaos.stage import Stage
+from tests.chaos.stage import OTHER_HOST, Stage
 
 FILLER_KEY = "chaos:filler"
 
@@ -29,7 +29,8 @@ class Harm:
     times: int = 1
     in_short: int = 0
     cuts: bool = False
-    needs_redis: bool = False
+    needs_embedded: bool = False
+    needs_hosts: bool = False
 
 
 def kill_parent(kind: str) -> Callable[[Stage, random.Random], str]:
@@ -115,21 +116,22 @@ def starve_worker(stage: Stage, _chance: random.Random) -> str:
 
 def kill_broker(stage: Stage, _chance: random.Random) -> str:
     """Kill -9 the task broker."""
-    if stage.rabbitmq is None:
+    if stage.broker_server is None:
         return kill_parent("broker")(stage, _chance)
-    stage.rabbitmq.kill()
+    stage.broker_server.kill()
     time.sleep(2)
-    stage.rabbitmq.start()
+    stage.broker_server.start()
     return "kill -9, started again after 2 s"
 
 
 def restart_broker(stage: Stage, _chance: random.Random) -> str:
     """Stop the task broker in an orderly way; it comes back."""
-    if stage.rabbitmq is None:
+    if stage.broker_server is None:
         for _, process in stage.processes("broker")[:1]:
             process.terminate()
         return "SIGTERM"
-    stage.rabbitmq.restart()
+    stage.broker_server.stop()
+    stage.broker_server.start()
     return "stopped and started"
 
 
@@ -210,6 +212,20 @@ def restart_mosquitto(stage: Stage, _chance: random.Random) -> str:
     return "stopped for 1 s"
 
 
+def cut_host(seconds: float) -> Callable[[Stage, random.Random], str]:
+    """Return a harm that takes the network of the host with workers alone; they keep what they have in hand."""
+
+    def do(stage: Stage, _chance: random.Random) -> str:
+        if stage.hosts is None:
+            return "not done: there is one host"
+        stage.hosts.cut(OTHER_HOST)
+        time.sleep(seconds)
+        stage.hosts.mend(OTHER_HOST)
+        return f"cut off for {seconds:g} s"
+
+    return do
+
+
 def fill_disk(stage: Stage, _chance: random.Random) -> str:
     """Fill the journals' disk for ten seconds, where they have one of their own."""
     if not stage.disk_is_small:
@@ -256,7 +272,9 @@ HARMS = (
     Harm("kill-broker", kill_broker, 2, 1),
     Harm("restart-broker", restart_broker),
     Harm("flush-broker", flush_broker, 2, 1),
-    Harm("fill-broker", fill_broker, needs_redis=True),
+    Harm("fill-broker", fill_broker, needs_embedded=True),
+    Harm("cut-host-off", cut_host(20), 2, needs_hosts=True),
+    Harm("cut-host-off-long", cut_host(60), 1, needs_hosts=True),
     Harm("store-hangs", stop_store(60)),
     Harm("store-hangs-shortly", stop_store(8), 0, 1),
     Harm("kill-store", kill_store, 1, 1),

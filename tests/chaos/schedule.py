@@ -48,4 +48,6 @@ def _fits(harm: Harm, options: Options, *, repairs_gaps: bool) -> bool:
         return False
     if harm.cuts and not repairs_gaps:
         return False
-    return not (harm.needs_redis and options.broker != "redis")
+    if harm.needs_hosts and not options.hosts:
+        return False
+    return not (harm.needs_embedded and (options.broker != "redis" or options.hosts))

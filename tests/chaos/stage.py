@@ -22,13 +22,17 @@ import psutil
 
 from ingestor import bootstrap
 from ingestor.settings import Settings, StateSettings
+from tests.chaos.hosts import LOOPBACK, Hosts, Relay
 from tests.chaos.mix import EVENT_TOPIC
 from tests.chaos.proxy import Proxy
+from tests.chaos.workers import WorkersElsewhere
 from tests.servers import Server, free_port
 from tests.servers_brokers import Mosquitto, RabbitMQ, RedisServer
 from tests.servers_stores import InfluxDB
 
 TOKEN = "chaos"
+#: Short names: network interfaces are called after them.
+MAIN_HOST, OTHER_HOST = "main", "other"
 DATABASE = "chaos"
 #: What we ship, but that it saves each second instead of at each change: that costs all but some hundred messages a
 #: second (docs/how-to/use-mqtt.md). It is restarted, not killed: what a kill costs is the broker's, not ours.
@@ -84,6 +88,8 @@ class Options:
     without: list[str] = field(default_factory=list)
     entities: int = 500
     keep: str = ""
+    #: Two hosts in network namespaces: one has all but the servers, the other workers alone.
+    hosts: bool = False
 
 
 class Stage:
@@ -108,6 +114,8 @@ class Stage:
         self.up: subprocess.Popen[bytes]
         self.source: subprocess.Popen[bytes]
         self.disk_is_small = False
+        self.hosts: Hosts | None = None
+        self.elsewhere: WorkersElsewhere | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -130,11 +138,34 @@ class Stage:
         self.mosquitto = self._server(Mosquitto(self._subfolder("mosquitto"), base=SAVES_EACH_SECOND))
         if self.options.broker == "rabbitmq":
             self.rabbitmq = self._server(RabbitMQ(self._subfolder("rabbitmq")))
+        if self.options.broker == "rabbitmq" or self.options.hosts:
             self.state_server = self._server(RedisServer(self._subfolder("state")))
         self.proxy = self._stack.enter_context(Proxy(self.influx.port))
         self.source = self._start_source()
-        self.up = self._start_process([sys.executable, "-m", "ingestor", "up"], "up", faked=True)
-        self.wait(self._is_ready, 90, "listeners, workers and the map of the home")
+        if self.options.hosts:
+            self._make_hosts()
+        up = [sys.executable, "-m", "ingestor", "up"]
+        words = up if self.hosts is None else self.hosts.command(MAIN_HOST, up)
+        self.up = self._start_process(words, "up", faked=True)
+        if self.hosts is not None:
+            self.elsewhere = self._stack.enter_context(WorkersElsewhere(self._start_elsewhere, self.data_dir / "logs"))
+        self.wait(self._is_ready, 120, "listeners, workers and the map of the home")
+
+    def _make_hosts(self) -> None:
+        """Make two hosts, and let them reach the servers."""
+        self.hosts = self._stack.enter_context(Hosts((MAIN_HOST, OTHER_HOST)))
+        relay = self._stack.enter_context(Relay(self.hosts.address))
+        servers = [server.port for server in (self.mosquitto, self.rabbitmq, self.state_server) if server is not None]
+        for port in (*servers, self.proxy.port, self._home_port):
+            relay.open(port)
+
+    def _start_elsewhere(self, words: list[str], log: Path) -> subprocess.Popen[bytes]:
+        assert self.hosts is not None
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = self.environment() | self._clock_environment()
+        with log.open("ab") as out:
+            command = self.hosts.command(OTHER_HOST, words)
+            return subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
 
     def _server(self, server: Any) -> Any:
         self._stack.callback(server.stop)
@@ -175,21 +206,24 @@ class Stage:
     def environment(self) -> dict[str, str]:
         """Return what `ha-ingestor` finds in its environment."""
         found = {key: value for key, value in os.environ.items() if not key.startswith("HA_INGESTOR_")}
+        host = LOOPBACK if self.hosts is None else self.hosts.address
         found |= {
             "HA_INGESTOR_DATA_DIR": str(self.data_dir),
             "HA_INGESTOR_API__PORT": str(self.api_port),
             "HA_INGESTOR_FLOWER__ENABLED": "false",
-            "HA_INGESTOR_HOMEASSISTANT__URL": f"http://127.0.0.1:{self._home_port}",
+            "HA_INGESTOR_HOMEASSISTANT__URL": f"http://{host}:{self._home_port}",
             "HA_INGESTOR_HOMEASSISTANT__TOKEN": TOKEN,
-            "HA_INGESTOR_MQTT__URL": self.mosquitto.url,
+            "HA_INGESTOR_MQTT__URL": self.mosquitto.url.replace(LOOPBACK, host),
             "HA_INGESTOR_MQTT__EVENTSTREAM_TOPIC": EVENT_TOPIC,
-            "HA_INGESTOR_STORAGE__URL": f"influxdb1://127.0.0.1:{self.proxy.port}/{DATABASE}",
+            "HA_INGESTOR_STORAGE__URL": f"influxdb1://{host}:{self.proxy.port}/{DATABASE}",
             "HA_INGESTOR_BROKER__MAX_MEMORY_BYTES": str(BROKER_BYTES),
             "HA_INGESTOR_JOURNAL__SEGMENT_BYTES": str(1024 * 1024),
             "HA_INGESTOR_LOG__FORMAT": "json",
         }
-        if self.rabbitmq is not None and self.state_server is not None:
-            found |= {"HA_INGESTOR_BROKER__URL": self.rabbitmq.url, "HA_INGESTOR_STATE__URL": self.state_server.url}
+        if self.state_server is not None:
+            found["HA_INGESTOR_STATE__URL"] = self.state_server.url.replace(LOOPBACK, host)
+            broker = self.rabbitmq or self.state_server
+            found["HA_INGESTOR_BROKER__URL"] = broker.url.replace(LOOPBACK, host)
         if not self.options.journal:
             found["HA_INGESTOR_JOURNAL__ENABLED"] = "false"
         return found
@@ -247,7 +281,7 @@ class Stage:
 
     def processes(self, kind: str = "") -> list[tuple[str, psutil.Process]]:
         """Return (kind, process) of all that runs, or of one kind; parents come before their children."""
-        roots = [self.up.pid, self.source.pid]
+        roots = [self.up.pid, self.source.pid, *(self.elsewhere.pids if self.elsewhere else ())]
         servers: list[Server | None] = [self.influx, self.mosquitto, self.rabbitmq, self.state_server]
         roots += [server.pid for server in servers if server is not None and server.is_running]
         found = []
@@ -256,6 +290,11 @@ class Stage:
                 top = psutil.Process(root)
                 found += [(_kind(process), process) for process in (top, *top.children(recursive=True))]
         return [(name, process) for name, process in found if kind in ("", name)]
+
+    @property
+    def broker_server(self) -> Server | None:
+        """The broker, where `ha-ingestor up` does not run it itself."""
+        return self.rabbitmq or self.state_server
 
     def wait(self, met: Callable[[], Any], within_s: float, what: str) -> Any:
         """Return the first true answer. Raises TimeoutError with what the supervisor printed."""

@@ -29,7 +29,7 @@ _S_US: Final = 1_000_000
 _COUNTED_US: Final = HOUR_US // 6
 #: An hour that is missing something after so many repairs stays so.
 _REPAIRS: Final = 2
-#: How far back an hour can be that nobody has looked at yet; Home Assistant's recorder keeps 10 days.
+#: How far back the first hour can be; Home Assistant's recorder keeps 10 days.
 _OLDEST_US: Final = 240 * HOUR_US
 _NAMED: Final = 5
 _MOST_HOURS: Final = 10_000
@@ -97,7 +97,7 @@ class Reconciler:
         until_s = self._clock() + budget_s
         with contextlib.ExitStack() as stack:
             client = _Once(self._of.ask, stack)
-            for hour in self._due():
+            for hour in self.due():
                 if self._clock() > until_s:
                     return True
                 try:
@@ -111,10 +111,13 @@ class Reconciler:
         return False
 
     def again(self, since_us: int) -> int:
-        """Have the finished hours from then on compared anew; return how many there are."""
-        since_us = since_us // HOUR_US * HOUR_US
-        known = {hour.hour_us: hour for hour in self._hours.list(home=self._home, since_us=since_us, limit=_MOST_HOURS)}
-        chosen = range(since_us, self._settled_until(), HOUR_US)
+        """Have the finished hours from then on compared anew; return how many there are.
+
+        None before the first that was ever compared: of those Home Assistant knows more than was ever heard here.
+        """
+        begin_us = max(self._first_hour(), since_us // HOUR_US * HOUR_US)
+        known = {hour.hour_us: hour for hour in self._hours.list(home=self._home, since_us=begin_us, limit=_MOST_HOURS)}
+        chosen = range(begin_us, self._settled_until(), HOUR_US) if self._first_hour() else ()
         for hour_us in chosen:
             # What was repaired stays so: the ledger has counted it twice.
             repaired = known[hour_us].repaired if hour_us in known else 0
@@ -123,23 +126,23 @@ class Reconciler:
 
     def due(self) -> list[ReconciledHour]:
         """Return the finished hours that have not ended, oldest first."""
-        return self._due()
+        begun = self._hours.list(home=self._home, unended_only=True, limit=_MOST_HOURS)
+        newest = self._hours.list(home=self._home, limit=1)
+        first_us = newest[0].hour_us + HOUR_US if newest else self._first_hour()
+        new = range(first_us, self._settled_until(), HOUR_US) if first_us else ()
+        return [*reversed(begun), *(ReconciledHour(self._home, hour_us) for hour_us in new)]
 
     # -- which hours -----------------------------------------------------------------------------------
-
-    def _due(self) -> list[ReconciledHour]:
-        until_us = self._settled_until()
-        known = {hour.hour_us: hour for hour in self._hours.list(home=self._home, since_us=until_us - _OLDEST_US)}
-        first_us = min(known, default=0) or self._first_hour(until_us)
-        wanted = range(first_us, until_us, HOUR_US) if first_us else ()
-        hours = [known.get(hour_us) or ReconciledHour(self._home, hour_us) for hour_us in wanted]
-        return [hour for hour in hours if not hour.ended]
 
     def _settled_until(self) -> int:
         return (self._now_us() - self._settle_us) // HOUR_US * HOUR_US
 
-    def _first_hour(self, until_us: int) -> int:
+    def _first_hour(self) -> int:
         """Return the hour in which the home was first heard, as far as anybody knows; 0 for none."""
+        for home in self._hours.summaries():
+            if home.home == self._home:
+                return home.first_us
+        until_us = self._settled_until()
         since_us = until_us - _OLDEST_US
         found: list[int] = []
         if self._of.expected is not None:
@@ -206,8 +209,7 @@ class Reconciler:
 
     def _heard_from(self, hour: ReconciledHour, store: Store) -> int:
         """Return from when on an hour is compared: before the very first event nobody listened."""
-        known = self._hours.list(home=self._home, since_us=hour.hour_us - _OLDEST_US)
-        if any(one.hour_us < hour.hour_us for one in known):
+        if hour.hour_us != self._first_hour():
             return hour.hour_us
         states = store.states_between(self._home, hour.hour_us * _NS, (hour.hour_us + HOUR_US) * _NS, 10_000_000)
         return min((one.time_ns // _NS for one in states if one.source not in _LIVE_NOT), default=hour.hour_us)

@@ -77,7 +77,9 @@ class ReconciledHours(Protocol):
         """Keep an hour in place of what was kept of it."""
         ...
 
-    def list(self, *, home: str | None = None, since_us: int = 0, limit: int = 1000) -> list[ReconciledHour]:
+    def list(
+        self, *, home: str | None = None, since_us: int = 0, unended_only: bool = False, limit: int = 1000
+    ) -> list[ReconciledHour]:
         """Return hours from `since_us` on, newest first."""
         ...
 

@@ -19,9 +19,15 @@ class MemoryReconciledHours:
         """Keep an hour."""
         self.hours[hour.home, hour.hour_us] = hour
 
-    def list(self, *, home: str | None = None, since_us: int = 0, limit: int = 1000) -> _Hours:
+    def list(
+        self, *, home: str | None = None, since_us: int = 0, unended_only: bool = False, limit: int = 1000
+    ) -> _Hours:
         """Return hours, newest first."""
-        found = [hour for hour in self.hours.values() if home in (None, hour.home) and hour.hour_us >= since_us]
+        found = [
+            hour
+            for hour in self.hours.values()
+            if home in (None, hour.home) and hour.hour_us >= since_us and not (unended_only and hour.ended)
+        ]
         return sorted(found, key=lambda hour: (-hour.hour_us, hour.home))[:limit]
 
     def summaries(self) -> _Summaries:

@@ -49,11 +49,15 @@ class SqlReconciledHours:
             if not connection.execute(sa.update(HOURS).where(chosen).values(_values(hour))).rowcount:
                 connection.execute(sa.insert(HOURS).values(_values(hour)))
 
-    def list(self, *, home: str | None = None, since_us: int = 0, limit: int = 1000) -> _Hours:
+    def list(
+        self, *, home: str | None = None, since_us: int = 0, unended_only: bool = False, limit: int = 1000
+    ) -> _Hours:
         """Return hours, newest first. Raises StoreUnavailable."""
         query = sa.select(HOURS).where(HOURS.c.hour_us >= since_us)
         if home is not None:
             query = query.where(HOURS.c.home == home)
+        if unended_only:
+            query = query.where(HOURS.c.state.not_in(_ENDED))
         query = query.order_by(HOURS.c.hour_us.desc(), HOURS.c.home).limit(limit)
         with database_errors(), self._engine.connect() as connection:
             return [_hour(row) for row in connection.execute(query).mappings()]

@@ -69,7 +69,7 @@ def test_an_hour_comes_back_as_it_was_kept_and_the_last_word_stands(hours: Recon
 def test_hours_are_listed_newest_first_of_a_home_from_a_time_on(hours: ReconciledHours) -> None:
     for number in (1, 3, 0, 2):
         hours.save(hour(number))
-    hours.save(hour(9, home="cabin"))
+    hours.save(hour(9, HourState.WAITING, home="cabin"))
 
     assert [one.hour_us for one in hours.list(home="home")] == [H0 + n * HOUR_US for n in (3, 2, 1, 0)]
     assert [one.hour_us for one in hours.list(home="home", since_us=H0 + 2 * HOUR_US)] == [
@@ -77,6 +77,7 @@ def test_hours_are_listed_newest_first_of_a_home_from_a_time_on(hours: Reconcile
         H0 + 2 * HOUR_US,
     ]
     assert [one.home for one in hours.list(limit=2)] == ["cabin", "home"]
+    assert [one.home for one in hours.list(unended_only=True)] == ["cabin"]
 
 
 def test_a_summary_counts_what_is_missing_for_good_and_what_was_repaired(hours: ReconciledHours) -> None:

@@ -281,3 +281,28 @@ def test_a_store_that_refuses_leaves_the_hour_waiting_too(error: Exception) -> N
 
     assert bench.only().state is HourState.WAITING
     assert str(error) in bench.only().why
+
+
+def test_hours_from_before_the_first_that_was_heard_are_never_compared() -> None:
+    bench = Bench(ledger={H0: 1}, now_us=H0 + 2 * HOUR_US + SETTLE_US)
+    bench.put(1)
+    bench.reconciler().step(10)
+
+    asked = bench.reconciler().again(H0 - 1000 * HOUR_US)
+    bench.reconciler().step(10)
+
+    assert asked == 2
+    assert [hour.hour_us for hour in bench.hours.list()] == [H0 + HOUR_US, H0]
+
+
+def test_hours_of_a_long_silence_are_all_compared_however_old() -> None:
+    bench = Bench(ledger={H0: 1})
+    bench.put(1)
+    bench.reconciler().step(10)
+    bench.now_us = H0 + 400 * HOUR_US + SETTLE_US
+
+    while bench.reconciler().step(10):
+        pass
+
+    assert len(bench.hours.list()) == 400
+    assert all(hour.ended for hour in bench.hours.list())

@@ -92,6 +92,13 @@ GAUGES: Final = (
         " while), half_open (one write is tried), refused (open, and settings must change).",
         ("state",),
     ),
+    Declared(
+        "ingestor_reconciled_until_seconds", "gauge", "Up to when all hours are compared (Unix seconds).", ("home",)
+    ),
+    Declared(
+        "ingestor_reconciled_missing_points", "gauge", "Points that are missing for good in compared hours.", ("home",)
+    ),
+    Declared("ingestor_reconciled_repaired_points", "gauge", "Points that were missing and were read back.", ("home",)),
     Declared("ingestor_gaps", "gauge", "Gaps that have not ended: not over yet, or being filled.", ("state",)),
 )
 _BY_NAME: Final = {metric.name: metric for metric in DECLARED}

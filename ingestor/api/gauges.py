@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 
 from ingestor.api.overview import Overview
 from ingestor.metrics import GAUGES
+from ingestor.storage.reconciled import Reconciliation
 
 _Sample = tuple[tuple[str, ...], float]
 
@@ -62,6 +63,10 @@ def _of_intake(*names: str) -> Callable[[dict[str, Any]], float]:
     return value
 
 
+def _reconciled(value: Callable[[Reconciliation], float]) -> Callable[[Overview], Iterator[_Sample]]:
+    return lambda overview: (((home.home,), value(home)) for home in overview.reconciled or ())
+
+
 _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_queue_batches": lambda seen: (((name,), depth) for name, depth in (seen.queues or {}).items()),
     "ingestor_journal_batches": _listeners(_of_intake("pending_batches")),
@@ -71,5 +76,8 @@ _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_worker_processes": _workers("processes"),
     "ingestor_store_breaker": _breaker,
     "ingestor_gaps": lambda seen: (((state,), count) for state, count in (seen.gaps or {}).items()),
+    "ingestor_reconciled_until_seconds": _reconciled(lambda home: home.until_us / 1e6),
+    "ingestor_reconciled_missing_points": _reconciled(lambda home: home.missing),
+    "ingestor_reconciled_repaired_points": _reconciled(lambda home: home.repaired),
     "ingestor_quarantine_pieces": lambda seen: [] if seen.quarantine is None else [((), seen.quarantine)],
 }

@@ -16,6 +16,7 @@ from ingestor.queue.depths import Depths
 from ingestor.settings import Settings
 from ingestor.storage.breaker import BreakerState
 from ingestor.storage.gaps import ENDED, GapRecord, GapState
+from ingestor.storage.reconciled import Reconciliation
 
 _COUNTS: Final = ("written", "duplicate", "rejected", "filtered", "lost")
 _TIMEOUT_S: Final = 3.0
@@ -31,6 +32,7 @@ class Overview:
     queues: dict[str, int] | None
     quarantine: int | None
     gaps: dict[str, int] | None
+    reconciled: list[Reconciliation] | None
     lag: Lag
     store: BreakerState | None = None
     problems: list[str] = field(default_factory=list)
@@ -76,12 +78,14 @@ class Observer:
         # Kept once it is open: opening looks for tables that are missing.
         quarantine = functools.cache(lambda: bootstrap.open_quarantine(settings))
         gaps = functools.cache(lambda: bootstrap.open_gaps(settings))
+        hours = functools.cache(lambda: bootstrap.open_reconciled_hours(settings))
         self._parts = SideBySide(
             {
                 "board": bootstrap.open_status_board(settings).read,
                 "queues": self._depths.read,
                 "quarantine": lambda: quarantine().count(),
                 "store": bootstrap.open_breaker(bootstrap.open_state(settings)).read,
+                "reconciled": lambda: hours().summaries(),
                 "gaps": lambda: _by_state(gaps().list(unended_only=True)),
             },
             timeout_s=_TIMEOUT_S,
@@ -99,6 +103,7 @@ class Observer:
             queues=answers["queues"].value,
             quarantine=answers["quarantine"].value,
             gaps=answers["gaps"].value,
+            reconciled=answers["reconciled"].value,
             lag=read_lag(self._folder),
             store=answers["store"].value,
             problems=[f"{part}: {answer.error}" for part, answer in answers.items() if answer.error],

@@ -13,6 +13,7 @@ import typer
 from ingestor import errors
 from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import make_table, print_json
+from ingestor.cli.reconcile import sentence, summary_object
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -96,6 +97,7 @@ def as_object(now: Overview) -> dict[str, Any]:
         "store": now.store.as_dict() if now.store else None,
         "quarantine": now.quarantine,
         "gaps": now.gaps,
+        "reconciled": None if now.reconciled is None else [summary_object(home) for home in now.reconciled],
         "last_error": now.last_error(),
         "problems": now.problems,
     }
@@ -143,7 +145,14 @@ def _summary(now: Overview, first: Overview | None) -> Iterator[_Row]:
     yield "store", "unknown" if now.store is None else now.store.sentence()
     yield "quarantine", "unknown" if now.quarantine is None else f"{now.quarantine:,} pieces"
     yield "gaps", "unknown" if now.gaps is None else " · ".join(f"{count} {state}" for state, count in now.gaps.items())
+    yield "reconciled", _reconciled(now)
     yield "last error", now.last_error() or "none"
+
+
+def _reconciled(now: Overview) -> str:
+    if now.reconciled is None:
+        return "unknown"
+    return "\n".join(f"{home.home}: {sentence(home)}" for home in now.reconciled) or "no hour yet"
 
 
 def _ms(value: float | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ingestor.demo.clock import ManualClock
 from ingestor.demo.home import DemoHome
+from ingestor.demo.running import Control
 from ingestor.demo.wire import Event
 from ingestor.events.frame import Frame, RawBatch, new_batch_id
 from ingestor.home.cache import MemoryHomeMap
@@ -39,9 +40,9 @@ BEGIN_US = 1_795_230_000_000_000 // HOUR_US * HOUR_US
 SETTLE_US = HOUR_US // 4
 
 
-def past_home(entities: int = 40) -> DemoHome:
+def past_home(entities: int = 40, begin_us: int = BEGIN_US) -> DemoHome:
     """A demo home whose time is moved by the test."""
-    return DemoHome(1, entities, clock=ManualClock(BEGIN_US), rate=2.0)
+    return DemoHome(1, entities, clock=ManualClock(begin_us), rate=2.0)
 
 
 @dataclass
@@ -101,6 +102,12 @@ class Listener:
     def _hear(self, event: Event) -> None:
         if not self.deaf and event.event_type in {"state_changed", "call_service"}:
             self._frames.append(Frame("websocket", event.fired_us * 1000, event.message(1)))
+
+    def live(self, control: Control, seconds: float) -> None:
+        """Let time go by at the home, in portions that its server's thread finishes soon, and write what was heard."""
+        for _ in range(round(seconds / 300)):
+            control.call(lambda home: home.run_for(300))
+        self.flush()
 
     def flush(self) -> None:
         """Write what was heard."""

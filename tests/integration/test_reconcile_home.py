@@ -37,8 +37,7 @@ class Bench:
         return sorted(self.store.states_between(HOME, since_us * 1000, until_us * 1000, 1_000_000))
 
     def live(self, seconds: float) -> None:
-        self.demo.control.call(lambda home: home.run_for(seconds))
-        self.listener.flush()
+        self.listener.live(self.demo.control, seconds)
 
 
 @pytest.fixture(params=["embedded", "influxdb1"])

@@ -60,7 +60,7 @@ def test_the_command_line_has_the_commands_that_others_rely_on() -> None:
     assert set(commands()) >= {
         *("up", "listen", "worker", "beat", "api", "flower", "demo", "doctor", "events", "status"),
         *("restart-workers", "config init", "config show", "config check", "quarantine list"),
-        *("gaps list", "gaps show", "gaps retry", "gaps add"),
+        *("gaps list", "gaps show", "gaps retry", "gaps add", "reconcile"),
     }
 
 
@@ -72,7 +72,16 @@ def test_every_command_and_option_has_a_sentence_of_help() -> None:
 
 
 def test_every_command_that_prints_a_table_takes_json() -> None:
-    for name in ("doctor", "events", "status", "config show", "config check", "quarantine list", "gaps list"):
+    for name in (
+        "doctor",
+        "events",
+        "status",
+        "config show",
+        "config check",
+        "quarantine list",
+        "gaps list",
+        "reconcile",
+    ):
         assert any("--json" in param.opts for param in commands()[name].params), name
 
 

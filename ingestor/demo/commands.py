@@ -5,21 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
 
 from ingestor.demo import services
 from ingestor.demo.client import Client
-from ingestor.demo.clock import SECOND_US
 from ingestor.demo.command_schema import Command, Handler, Message, check
 from ingestor.demo.home import DemoHome
-from ingestor.demo.recorder import Asked
+from ingestor.demo.recorder_commands import RECORDER_COMMANDS
 from ingestor.demo.registry import CHANGEABLE, RefusedError
 from ingestor.homeassistant.event_types import OPEN_TO_ALL
 
-_FOREVER_US: Final = 2**62
 _RELATED_SINCE_2024: Final = (
     *("area", "automation", "automation_blueprint", "config_entry", "device", "entity", "group", "person"),
     *("scene", "script", "script_blueprint"),
@@ -167,45 +164,6 @@ def _current_user(home: DemoHome, client: Client) -> dict[str, Any]:
     }
 
 
-def _recorder_info(home: DemoHome, client: Client) -> dict[str, Any]:
-    info = {"backlog": 0, "max_backlog": 65_000, "migration_in_progress": False, "migration_is_live": False}
-    newer = {"db_in_default_location": True} if home.modern else {}
-    return {**info, **newer, "recording": True, "thread_running": True}
-
-
-def _history(home: DemoHome, client: Client, message: Message) -> None:
-    asked = Asked(
-        _time(message, "start_time"),
-        _time(message, "end_time") if "end_time" in message else _FOREVER_US,
-        message["entity_ids"],
-        message.get("include_start_time_state", True),
-        message.get("significant_changes_only", True),
-        message.get("minimal_response", False),
-        message.get("no_attributes", False),
-    )
-    if asked.start_us > home.clock.now_us():
-        client.send_result(message["id"], {})
-        return
-    if not all(_is_entity_id(entity_id) for entity_id in asked.entity_ids):
-        raise RefusedError("invalid_entity_ids", "Invalid entity_ids")
-    client.send_result(message["id"], home.recorder.history(asked))
-
-
-def _time(message: Message, key: str) -> int:
-    try:
-        time = datetime.fromisoformat(message[key])
-    except ValueError as error:
-        raise RefusedError(f"invalid_{key}", f"Invalid {key}") from error
-    zoned = time if time.tzinfo else time.replace(tzinfo=UTC)
-    seconds = int(zoned.replace(microsecond=0).timestamp())
-    return seconds * SECOND_US + zoned.microsecond
-
-
-def _is_entity_id(text: Any) -> bool:
-    domain, dot, name = text.partition(".") if isinstance(text, str) else ("", "", "")
-    return bool(dot and domain and name) and all(sign.isalnum() or sign == "_" for sign in domain + name)
-
-
 def _related(home: DemoHome, client: Client, message: Message) -> None:
     kind = message["item_type"]
     known = sorted((*_RELATED_SINCE_2024, *(_RELATED_LATER if home.modern else ())))
@@ -244,16 +202,10 @@ _CHANGES: Final[dict[str, type | tuple[type, ...]]] = {
     "labels": list,
     "new_entity_id": str,
 }
-_PERIOD: Final[dict[str, type | tuple[type, ...]]] = {
-    "end_time": str,
-    "include_start_time_state": bool,
-    "significant_changes_only": bool,
-    "minimal_response": bool,
-    "no_attributes": bool,
-}
 
 #: Every command by its name.
 COMMANDS: Final[dict[str, Command]] = {
+    **RECORDER_COMMANDS,
     "supported_features": Command(_features, {"features": dict}),
     "ping": Command(_ping),
     "subscribe_events": Command(_subscribe, {}, {"event_type": str}),
@@ -275,8 +227,6 @@ COMMANDS: Final[dict[str, Command]] = {
     "config/area_registry/create": Command(_create_area, {"name": str}, admin=True),
     "config_entries/get": Command(_config_entries, {}, {"domain": str, "type_filter": (list, str)}),
     "manifest/list": Command(_manifests, {}, {"integrations": list}),
-    "history/history_during_period": Command(_history, {"start_time": str, "entity_ids": list}, _PERIOD),
-    "recorder/info": Command(_answer(_recorder_info)),
     "search/related": Command(_related, {"item_type": str, "item_id": str}),
     "auth/current_user": Command(_answer(_current_user)),
     "automation/config": Command(_routine_config("automations"), _ENTITY),

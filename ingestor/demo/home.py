@@ -14,6 +14,7 @@ from ingestor.demo.recorder import HistorySource, Recorder
 from ingestor.demo.registry import Registry
 from ingestor.demo.routines import Routines
 from ingestor.demo.services import Services
+from ingestor.demo.statistics import Statistics
 from ingestor.demo.wire import Context, Event
 from ingestor.demo.world import LATITUDE, LONGITUDE, TIME_ZONE, World
 
@@ -43,6 +44,7 @@ class DemoHome:
         self.modern = self.bus.modern
         self.registry = Registry(self.bus)
         self.recorder: HistorySource = Recorder(self.bus, commit_every_s=commit_every_s)
+        self.statistics = Statistics(self.bus)
         #: The states as JSON; load replaces it by one that knows what it sent.
         self.states_json: Callable[[], list[bytes]] = self._states_json
         builder = Builder(self.registry, self.bus, seed, entities)

@@ -154,6 +154,23 @@ class HomeAssistantClient:
             no_attributes=False,
         )
 
+    def list_statistic_ids(self) -> list[shapes.StatisticId]:
+        """Return of what statistics are kept: of entities, and of what integrations import."""
+        return self._list("recorder/list_statistic_ids")
+
+    def statistics_during_period(
+        self, start: datetime, end: datetime, statistic_ids: Sequence[str]
+    ) -> dict[str, list[shapes.StatisticsRow]]:
+        """Return the hourly statistics of the hours that begin in that time; kept for ever, unlike history."""
+        return self._dict(
+            "recorder/statistics_during_period",
+            start_time=start.isoformat(),
+            end_time=end.isoformat(),
+            statistic_ids=list(statistic_ids),
+            period="hour",
+            types=["max", "mean", "min", "state", "sum"],
+        )
+
     def _list(self, command: str) -> list[Any]:
         result = self.command(command)
         return result if isinstance(result, list) else []

@@ -21,6 +21,10 @@ ENTITIES_AT_ONCE: Final = 50
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ENTITY_ID: Final = re.compile(r"(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)")
 _PROBES: Final = 20
+#: Longer than the recorder takes to commit, by far; short enough for a small answer.
+_LATELY_US: Final = 30_000_000
+#: States from before a moment that are looked for: one that is found is enough.
+_WITNESSES: Final = 5
 _MS_US: Final = 1000
 
 Rows = Mapping[str, Sequence[Any]]
@@ -66,10 +70,36 @@ def _within(row: Any, start_us: int, end_us: int) -> bool:
         return True  # to quarantine, by way of `validate`
 
 
-def is_recorded(client: HomeAssistantClient, states: Sequence[shapes.State]) -> bool:
-    """Tell whether the recorder has committed one of the newest states, and so everything before it."""
+def is_recorded(client: HomeAssistantClient, states: Sequence[shapes.State], until_us: int) -> bool:
+    """Tell whether the recorder has committed something as new as that, and so everything before it.
+
+    In a home that said nothing since, one of its newest states stands for it.
+    """
     newest = sorted(states, key=updated_us, reverse=True)[:_PROBES]
-    return bool(newest) and len(unrecorded(client, newest)) < len(newest)
+    if not newest or (last_us := updated_us(newest[0])) < until_us:
+        return bool(newest) and len(unrecorded(client, newest)) < len(newest)
+    names = askable(state["entity_id"] for state in newest)
+    return any(rows_between(client, max(until_us, last_us - _LATELY_US), last_us + 1, names).values())
+
+
+def reaches_back(client: HomeAssistantClient, states: Iterable[shapes.State], before_us: int) -> bool:
+    """Tell whether the recorder still has a state that was the present one already before that moment."""
+    older = [state for state in states if updated_us(state) < before_us and _ENTITY_ID.fullmatch(state["entity_id"])]
+    newest = sorted(older, key=updated_us, reverse=True)[:_WITNESSES]
+    return any(not unrecorded(client, [state]) for state in newest)
+
+
+def statistic_units(client: HomeAssistantClient, entity_ids: Iterable[str]) -> dict[str, str | None]:
+    """Return the unit of each entity that statistics are kept of."""
+    known = {one["statistic_id"]: one.get("display_unit_of_measurement") for one in client.list_statistic_ids()}
+    return {name: known[name] for name in entity_ids if name in known}
+
+
+def hours_between(client: HomeAssistantClient, start_us: int, end_us: int, statistic_ids: Sequence[str]) -> Rows:
+    """Return the hourly statistics of the hours that begin in that time."""
+    if not statistic_ids or end_us <= start_us:
+        return {}
+    return client.statistics_during_period(moment(start_us), moment(end_us), statistic_ids)
 
 
 def unrecorded(client: HomeAssistantClient, states: Sequence[shapes.State]) -> list[str]:

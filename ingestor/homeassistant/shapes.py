@@ -131,6 +131,27 @@ class HistoryRow(TypedDict):
     lc: NotRequired[float]
 
 
+class StatisticId(TypedDict):
+    """An entry of `recorder/list_statistic_ids`; the statistics are told in the display unit."""
+
+    statistic_id: str
+    display_unit_of_measurement: str | None
+    source: str
+    has_sum: bool
+
+
+class StatisticsRow(TypedDict):
+    """An hour of `recorder/statistics_during_period`; times are Unix milliseconds, what it has not is null."""
+
+    start: int
+    end: int
+    mean: NotRequired[float | None]
+    min: NotRequired[float | None]
+    max: NotRequired[float | None]
+    state: NotRequired[float | None]
+    sum: NotRequired[float | None]
+
+
 class RecorderInfo(TypedDict):
     """The answer to `recorder/info`."""
 

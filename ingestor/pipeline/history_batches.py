@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ingestor import metrics
 from ingestor.events.frame import Frame, RawBatch, new_batch_id
-from ingestor.events.history import history_frame
+from ingestor.events.history import history_frame, statistics_frame
 from ingestor.queue import message, names
 from ingestor.queue.done import DoneMark, DoneMarks
 from ingestor.queue.producer import TaskSender
@@ -26,6 +26,16 @@ def frames_of(rows: Mapping[str, list[Any]]) -> Iterator[tuple[Frame, int]]:
         for first in range(0, len(found), _ROWS_IN_FRAME):
             part = found[first : first + _ROWS_IN_FRAME]
             yield history_frame(entity_id, part, time.time_ns()), len(part)
+
+
+def statistics_frames_of(
+    rows: Mapping[str, Sequence[Any]], units: Mapping[str, str | None]
+) -> Iterator[tuple[Frame, int]]:
+    """Yield frames of hourly statistics with the number of their rows."""
+    for entity_id, found in rows.items():
+        for first in range(0, len(found), _ROWS_IN_FRAME):
+            part = found[first : first + _ROWS_IN_FRAME]
+            yield statistics_frame(entity_id, units.get(entity_id), part, time.time_ns()), len(part)
 
 
 class Shipment:

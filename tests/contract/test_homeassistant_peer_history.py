@@ -125,3 +125,75 @@ def test_history_of_an_unknown_entity_is_left_out_and_of_the_future_empty(peer: 
 def test_history_refuses_with_these_codes(peer: Peer, fields: dict[str, Any], code: str) -> None:
     with peer.connect() as line:
         assert line.code("history/history_during_period", **fields) == code
+
+
+HOURS = datetime(2025, 3, 1, 4, tzinfo=UTC)
+
+
+def import_hours(line: Line, statistic_id: str, *, modern: bool, has_sum: bool, rows: list[dict[str, Any]]) -> None:
+    kinds = {"mean_type": int(not has_sum), "unit_class": None} if modern else {"has_mean": not has_sum}
+    about = {"has_sum": has_sum, "name": None, "source": "recorder", "statistic_id": statistic_id}
+    stats = [{"start": (HOURS + timedelta(hours=hour)).isoformat(), **row} for hour, row in enumerate(rows)]
+    metadata = {**about, **kinds, "unit_of_measurement": "W"}
+    line.result("recorder/import_statistics", metadata=metadata, stats=stats)
+
+
+def hours(line: Line, *statistic_ids: str, start: datetime, end: datetime) -> dict[str, Any]:
+    asked = {"statistic_ids": list(statistic_ids), "period": "hour", "types": ["max", "mean", "min", "state", "sum"]}
+    found = line.result(
+        "recorder/statistics_during_period", start_time=start.isoformat(), end_time=end.isoformat(), **asked
+    )
+    return dict(found)
+
+
+def test_hourly_statistics_are_told_by_their_start_in_milliseconds_with_null_for_what_they_have_not(
+    peer: Peer,
+) -> None:
+    means = [{"mean": 10.5 + hour, "min": 10.0, "max": 20.0} for hour in range(4)]
+    sums = [{"state": 100.0 + hour, "sum": 5.0 + hour} for hour in range(4)]
+    with peer.connect() as line:
+        import_hours(line, "sensor.contract_mean", modern=peer.modern, has_sum=False, rows=means)
+        import_hours(line, "sensor.contract_sum", modern=peer.modern, has_sum=True, rows=sums)
+        first, last = HOURS + timedelta(hours=1), HOURS + timedelta(hours=3)
+        names = ("sensor.contract_mean", "sensor.contract_sum", "sensor.nobody_knows")
+        deadline = time.monotonic() + 20
+        while len(found := hours(line, *names, start=first, end=last)) < 2:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+
+    start_ms = int(first.timestamp()) * 1000
+    nothing = dict.fromkeys(("max", "mean", "min", "state", "sum"))
+    times = [{"start": start_ms + hour * 3_600_000, "end": start_ms + (hour + 1) * 3_600_000} for hour in range(2)]
+    assert found == {
+        "sensor.contract_mean": [{**nothing, **time, **row} for time, row in zip(times, means[1:3], strict=True)],
+        "sensor.contract_sum": [{**nothing, **time, **row} for time, row in zip(times, sums[1:3], strict=True)],
+    }
+
+
+def test_the_list_of_statistics_names_each_with_its_unit(peer: Peer) -> None:
+    with peer.connect() as line:
+        import_hours(line, "sensor.contract_listed", modern=peer.modern, has_sum=True, rows=[{"sum": 1.0}])
+        deadline = time.monotonic() + 20
+        while not (found := _listed(line, "sensor.contract_listed")):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    expected = {"display_unit_of_measurement": "W", "statistics_unit_of_measurement": "W", "source": "recorder"}
+    assert {**found[0], **expected, "has_sum": True, "has_mean": False, "name": None} == found[0]
+
+
+def _listed(line: Line, statistic_id: str) -> list[dict[str, Any]]:
+    found = line.result("recorder/list_statistic_ids")
+    return [one for one in found if one["statistic_id"] == statistic_id]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"start_time": "yesterday", "statistic_ids": [PROBE], "period": "hour"}, "invalid_start_time"),
+        ({"statistic_ids": [PROBE], "period": "hour"}, "invalid_format"),
+    ],
+)
+def test_statistics_refuse_with_these_codes(peer: Peer, fields: dict[str, Any], code: str) -> None:
+    with peer.connect() as line:
+        assert line.code("recorder/statistics_during_period", **fields) == code

@@ -1,0 +1,164 @@
+"""Gaps in the whole stack, on the demo home: whatever is cut or killed, afterwards the store holds all that happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.homeassistant.talk import Conversation
+from tests.system.line import Line
+from tests.system.stack import ROOT, Stack, free_port, wait_until
+from tests.system.witness import Witness
+
+StackFactory = Callable[..., Stack]
+Change = tuple[str, int, str | None]
+
+
+class Demo:
+    """The demo home in a process of its own; the stack hears it by a line that can be cut, the test by another."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self._log = (folder / "demo.out").open("w")
+        command = [sys.executable, "-m", "ingestor.demo", "--port", str(self.port), *options]
+        self.process = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=self._log, stderr=self._log
+        )
+
+    def connect(self) -> Conversation:
+        return Conversation(f"http://127.0.0.1:{self.port}", "demo-home-token")
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        self._log.close()
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    home = Demo(tmp_path, "--entities", "60", "--rate", "40")
+    yield home
+    home.close()
+
+
+@pytest.fixture
+def line(demo: Demo) -> Iterator[Line]:
+    with Line(demo.port) as line:
+        yield line
+
+
+@pytest.fixture
+def witness(demo: Demo) -> Iterator[Witness]:
+    wait_until(lambda: _answers(demo), 30, "the demo home")
+    witness = Witness(demo)
+    yield witness
+    witness.close()
+
+
+@pytest.fixture
+def stack(stack_factory: StackFactory, line: Line, witness: Witness) -> Stack:
+    stack = stack_factory(
+        HA_INGESTOR_HOMEASSISTANT__URL=f"http://127.0.0.1:{line.port}",
+        HA_INGESTOR_HOMEASSISTANT__TOKEN="demo-home-token",  # noqa: S106 -- the demo home's, known to all
+    )
+    wait_until(lambda: stack.events("--limit", "1"), 40, "a first event")
+    return stack
+
+
+def _answers(demo: Demo) -> bool:
+    try:
+        demo.connect().cut()
+    except OSError:
+        return False
+    return True
+
+
+def gaps(stack: Stack) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(stack.run("gaps", "--json"))
+    return found
+
+
+def ended(stack: Stack, count: int) -> list[dict[str, Any]]:
+    """Return the gaps once there are so many and all have ended."""
+    found = wait_until(
+        lambda: (now := gaps(stack))["all_ended"] and len(now["gaps"]) >= count and now, 60, f"{count} gaps ended"
+    )
+    assert isinstance(found["gaps"], list)
+    return found["gaps"]
+
+
+def truth(witness: Witness, start_us: int, end_us: int) -> Counter[Change]:
+    said = witness.of_type("state_changed")
+    return Counter(one.change for one in said if start_us <= one.time_us < end_us)
+
+
+def stored(stack: Stack, start_us: int, end_us: int) -> Counter[Change]:
+    events = stack.events("--kind", "state", "--limit", "100000")
+    changes = [(one["fields"]["entity_id"], one["time_ns"] // 1000, one["fields"].get("state")) for one in events]
+    return Counter(change for change in changes if start_us <= change[1] < end_us)
+
+
+def compared(stack: Stack, witness: Witness, start_us: int) -> None:
+    """See that from the start until now what is stored is what happened, once each."""
+    end_us = time.time_ns() // 1000
+    wait_until(lambda: witness.said[-1].time_us > end_us, 10, "more happens")
+    expected = truth(witness, start_us, end_us)
+    wait_until(lambda: not expected - stored(stack, start_us, end_us), 40, "everything stored")
+    assert stored(stack, start_us, end_us) == expected
+    assert len(expected) > 100
+
+
+def test_a_line_that_was_cut_leaves_a_gap_that_is_filled_with_what_happened(
+    stack: Stack, line: Line, witness: Witness
+) -> None:
+    start_us = time.time_ns() // 1000
+
+    line.cut()
+    cut_us = time.time_ns() // 1000
+    wait_until(lambda: len(truth(witness, cut_us, 2**62)) > 150, 30, "enough happens")
+    line.mend()
+
+    (gap,) = ended(stack, 1)
+    assert (gap["state"], gap["why"]) == ("filled", "")
+    assert gap["reason"] in {"cut", "unreachable"}
+    assert gap["start_us"] <= cut_us + 1_000_000
+    assert gap["counts"]["written"] >= 150
+    compared(stack, witness, start_us)
+    filled = [one for one in stack.events("--limit", "100000") if one["fields"].get("origin") == "history"]
+    assert len(filled) >= gap["counts"]["written"]
+
+
+def test_neither_a_killed_listener_nor_a_worker_killed_while_it_fills_costs_anything(
+    stack: Stack, line: Line, witness: Witness
+) -> None:
+    start_us = time.time_ns() // 1000
+    (listener,) = stack.pids("listen websocket")
+
+    os.kill(listener, signal.SIGKILL)
+    wait_until(lambda: gaps(stack)["gaps"], 60, "a gap")
+    line.cut()
+    line.mend()
+    _kill_while_filling(stack, times=3)
+
+    found = ended(stack, 2)
+    assert {gap["state"] for gap in found} == {"filled"}
+    assert found[-1]["reason"] == "not_running"
+    compared(stack, witness, start_us)
+
+
+def _kill_while_filling(stack: Stack, times: int) -> None:
+    for _ in range(times):
+        wait_until(lambda: [gap for gap in gaps(stack)["gaps"] if gap["state"] == "filling"], 60, "a gap to fill")
+        wait_until(lambda: stack.pids("-Q registry,history") or stack.pids("history"), 30, "a worker for history")
+        for pid in stack.pids("history"):
+            os.kill(pid, signal.SIGKILL)

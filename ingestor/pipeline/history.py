@@ -101,6 +101,7 @@ class GapFiller:
         """Work on a gap for about so long. Raises Transient errors: the gap then stands where it was saved last."""
         until_s = self._clock() + budget_s
         progress = Progress.of(gap.progress)
+        self._shipment.ended.clear()
         try:
             if progress.stage == "waiting":
                 again_in_s = self._wait(gap, progress)
@@ -290,10 +291,9 @@ class GapFiller:
         return Step(kept, again_in_s)
 
     def _counted(self, gap: GapRecord, progress: Progress) -> GapRecord:
-        """Add to a gap's counts what became of its rows in this step."""
-        ended, self._shipment.ended = self._shipment.ended, {}
+        """Add to what was counted before this step what became of the rows in it."""
         counts = dict(gap.counts)
-        for outcome, count in ended.items():
+        for outcome, count in self._shipment.ended.items():
             counts[outcome] = counts.get(outcome, 0) + count
         return replace(gap, counts={**counts, "entities": len(progress.entities)})
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
-from tests.homeassistant.run import HomeAssistant
+from tests.homeassistant.talk import Conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,18 @@ class Said:
         return self.data["entity_id"], self.time_us, None if new is None else new["state"]
 
 
+class Home(Protocol):
+    """A home that a test can talk to."""
+
+    def connect(self) -> Conversation:
+        """Return a connection of its own."""
+        ...
+
+
 class Witness:
     """Notes every event that Home Assistant sends, until it stops or `close` is called."""
 
-    def __init__(self, home: HomeAssistant) -> None:
+    def __init__(self, home: Home) -> None:
         self.said: list[Said] = []
         self._conversation = home.connect()
         self._conversation.command("subscribe_events")

@@ -6,7 +6,7 @@ Asks one thing at a time, in small portions; keeps nothing and decides nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -102,16 +102,35 @@ def hours_between(client: HomeAssistantClient, start_us: int, end_us: int, stati
     return client.statistics_during_period(moment(start_us), moment(end_us), statistic_ids)
 
 
-def unrecorded(client: HomeAssistantClient, states: Sequence[shapes.State]) -> list[str]:
-    """Return the entities whose present state the recorder has not, or not yet."""
-    ordered = sorted((state for state in states if _ENTITY_ID.fullmatch(state["entity_id"])), key=updated_us)
-    missing: list[str] = []
-    for first in range(0, len(ordered), ENTITIES_AT_ONCE):
-        part = ordered[first : first + ENTITIES_AT_ONCE]
-        times = {state["entity_id"]: updated_us(state) for state in part}
-        rows = rows_between(client, min(times.values()), max(times.values()) + 1, list(times))
-        missing += [name for name in times if not rows.get(name)]
-    return missing
+def unrecorded(client: HomeAssistantClient, states: Iterable[shapes.State]) -> list[str]:
+    """Return the entities of whose present state the recorder has nothing, or not yet."""
+    return [name for part in _together(states) for name in _without_rows(client, part, 0)]
+
+
+def unrecorded_lately(client: HomeAssistantClient, states: Iterable[shapes.State]) -> list[str]:
+    """Return the entities of whose present state, and of what was shortly before, the recorder has nothing.
+
+    What moves fast has rows of a moment ago that are committed, also when its present state is not.
+    """
+    return [name for part in _together(states) for name in _without_rows(client, part, _LATELY_US)]
+
+
+def _together(states: Iterable[shapes.State]) -> Iterator[dict[str, int]]:
+    """Yield entities that can be asked for together, since they were updated at about the same time, with that time."""
+    part: dict[str, int] = {}
+    for state in sorted((state for state in states if _ENTITY_ID.fullmatch(state["entity_id"])), key=updated_us):
+        at_us = updated_us(state)
+        if part and (len(part) == ENTITIES_AT_ONCE or at_us - min(part.values()) > _LATELY_US):
+            yield part
+            part = {}
+        part[state["entity_id"]] = at_us
+    if part:
+        yield part
+
+
+def _without_rows(client: HomeAssistantClient, times: Mapping[str, int], before_us: int) -> list[str]:
+    rows = rows_between(client, min(times.values()) - before_us, max(times.values()) + 1, list(times))
+    return [name for name in times if not rows.get(name)]
 
 
 def moment(at_us: int) -> datetime:

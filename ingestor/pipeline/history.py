@@ -29,7 +29,7 @@ from ingestor.homeassistant.history import (
     reaches_back,
     rows_between,
     statistic_units,
-    unrecorded,
+    unrecorded_lately,
     updated_us,
 )
 from ingestor.pipeline.history_batches import Shipment, frames_of, statistics_frames_of
@@ -49,6 +49,10 @@ _MARGIN_US: Final = 2 * _S_US
 _COMMITTED_AFTER_S: Final = 6.0
 _LONGEST_WAIT_S: Final = 60.0
 _STARTING_UP_S: Final = 300.0
+#: So young a state may wait to be committed.
+_YOUNG_US: Final = 15 * _S_US
+_MOST_LOOKS: Final = 6
+_LOOK_AGAIN_S: Final = 3.0
 #: More batches than this are not under way at once: live events go first.
 _MOST_UNDER_WAY: Final = 20
 _NAMED: Final = 10
@@ -259,7 +263,12 @@ class GapFiller:
     def _end(self, gap: GapRecord, progress: Progress) -> Step:
         present = {state["entity_id"]: state for state in self._client.get_states()}
         silent = [present[name] for name in progress.unseen if name in present]
-        unkept = unrecorded(self._client, silent) if silent and progress.covered else []
+        unkept = unrecorded_lately(self._client, silent) if progress.covered else []
+        now_us = max(map(updated_us, present.values()), default=0)
+        young = [name for name in unkept if now_us - updated_us(present[name]) < _YOUNG_US]
+        if young and progress.looks < _MOST_LOOKS:
+            progress.stage, progress.looks = "ending", progress.looks + 1
+            return self._keep(gap, progress, _LOOK_AGAIN_S)  # it moved just now, and that may not be committed yet
         gap = replace(gap, counts={**gap.counts, "entities": len(progress.entities), "without_history": len(unkept)})
         if unkept and len(unkept) == len(progress.entities):
             return self._finish(gap, GapState.NOT_FILLABLE, "Home Assistant's recorder has no history of what moved")

@@ -37,6 +37,7 @@ class Progress:
     refusals: int = 0
     units: dict[str, str | None] = field(default_factory=dict)
     hours: int = 0
+    looks: int = 0
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Progress:

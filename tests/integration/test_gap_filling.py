@@ -182,6 +182,23 @@ def test_entities_that_the_recorder_excludes_are_named_and_the_rest_is_filled(be
     assert bench.stored(start_us, end_us) == kept
 
 
+def test_an_entity_that_moved_only_just_now_is_not_taken_for_excluded(bench: Bench) -> None:
+    start_us, end_us = bench.live(60)
+    bench.live(10)
+    bench.keeps.committed_until_us = bench.now_us()
+    bench.live(1)
+    bench.demo.control.set_state("sensor.first_seen_now", "1")
+    gap = bench.gap(start_us, end_us)
+
+    first = bench.step(gap)
+    bench.live(1)
+    bench.keeps.committed_until_us = 2**62
+    done = bench.fill(gap)
+
+    assert first.again_in_s is not None
+    assert ended(done) == (GapState.FILLED, "")
+
+
 def test_a_gap_of_entities_that_have_no_history_is_not_fillable(bench: Bench) -> None:
     start_us, end_us = bench.live(60)
     bench.live(10)

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -28,7 +31,7 @@ from ingestor.settings import HomeSettings, Settings
 if TYPE_CHECKING:
     import redis
 
-    from ingestor.intake.websocket import WebSocketListener
+    from ingestor.intake.gaps import GapKeeper
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -61,7 +64,6 @@ class HomeLine:
         self._sync_wanted = False
         self._trim = MemoryTrim()
         self.hurry: Callable[[], None] = lambda: None
-        #: Only a WebSocket listener has gaps: a broker keeps the messages of an MQTT listener that is away.
         self.keep_gaps: Callable[[], None] = lambda: None
         self.gaps_waiting: Callable[[], int] = lambda: 0
 
@@ -108,7 +110,7 @@ def run(settings: Settings, home: HomeSettings, kind: str, name: str) -> None:
         if kind == "websocket":
             listener: Listener = _websocket_listener(settings, home, name, intake, line)
         else:
-            listener = _mqtt_listener(home, name, intake, line)
+            listener = _mqtt_listener(settings, home, name, intake, line)
         board = StatusBoard(state)
         who = {"home": home.name, "kind": kind, "host": socket.gethostname(), "pid": os.getpid()}
         heartbeat = Heartbeat(
@@ -149,47 +151,74 @@ def _require_address(home: HomeSettings, kind: str) -> None:
         raise errors.InvalidSettings(f"home {home.name!r} has no {' and no '.join(missing)}; set {variables}")
 
 
-def _websocket_listener(settings: Settings, home: HomeSettings, name: str, intake: Intake, line: HomeLine) -> Listener:
-    from ingestor.intake.websocket import Gap, GapKeeper, GapMemory, WebSocketListener
+def _keeper(
+    settings: Settings, home: HomeSettings, name: str, line: HomeLine, event_types: Callable[[], list[str]]
+) -> GapKeeper:
+    from ingestor.intake.gaps import GapKeeper, GapMemory
     from ingestor.queue.app import make_app
     from ingestor.queue.producer import Producer
 
     memory = GapMemory(settings.data_dir / "journal" / f"{home.name}-{name}")
-    keeper = GapKeeper(home.name, name, memory, tasks=lambda: Producer(make_app(settings.broker_url)), state=line.state)
+    tasks = functools.cache(lambda: Producer(make_app(settings.broker_url)))
+    keeper = GapKeeper(home.name, name, memory, tasks=tasks, state=line.state, event_types=event_types)
+    line.gaps_waiting = lambda: keeper.waiting
+    return keeper
 
-    def note(gap: Gap) -> None:
-        keeper.note(gap, listener.event_types)
+
+def _websocket_listener(settings: Settings, home: HomeSettings, name: str, intake: Intake, line: HomeLine) -> Listener:
+    from ingestor.intake.websocket import WebSocketListener
+
+    keeper = _keeper(settings, home, name, line, lambda: listener.event_types)
 
     def keep() -> None:
         last_us, running = listener.heard
-        keeper.beat(last_us, running, _written_until_us(listener, intake.status(), last_us))
+        status = intake.status()
+        keeper.note_damage(_damage(status), listener.home_time_us(time.time_ns() // 1000))
+        oldest_us = listener.home_time_us(status["oldest_ns"] // 1000)
+        keeper.beat(last_us, running, _written_until_us(status, oldest_us, last_us))
 
     listener = WebSocketListener(
         home,
         sink=intake.sink,
         on_registry_change=line.note_registry_change,
         on_up=line.note_up,
-        on_gap=note,
+        on_gap=keeper.note,
         on_lost=intake.sink.note_lost,
         before=keeper.before(),
         listener_name=name,
     )
-    line.keep_gaps, line.gaps_waiting = keep, lambda: keeper.waiting
+    line.keep_gaps = keep
     return listener
 
 
-def _written_until_us(listener: WebSocketListener, status: dict[str, Any], last_us: int) -> int:
-    """Return up to when all that is in the journal is written, by Home Assistant's clock; 0 where nobody knows."""
+def _written_until_us(status: dict[str, Any], oldest_us: int, last_us: int) -> int:
+    """Return up to when all that is in the journal is written; 0 where nobody knows."""
     if not status["pending_batches"]:
         return last_us
     if not status["oldest_ns"]:
         return 0  # none was given out yet: they wait on the disk
-    return min(last_us, listener.home_time_us(status["oldest_ns"] // 1000))
+    return min(last_us, oldest_us)
 
 
-def _mqtt_listener(home: HomeSettings, name: str, intake: Intake, line: HomeLine) -> Listener:
+def _damage(status: dict[str, Any]) -> int:
+    return int(status["damaged_batches"]) + int(status["damaged_bytes"]) + int(status["lost_frames"])
+
+
+def _mqtt_listener(settings: Settings, home: HomeSettings, name: str, intake: Intake, line: HomeLine) -> Listener:
+    """Make a listener whose gaps are those of its journal alone: while it is away, its broker keeps what is said."""
     from ingestor.intake.mqtt.listener import MqttListener
 
+    keeper = _keeper(settings, home, name, line, list)
+    before = keeper.before()
+    if before is not None and before.reason == "journal_lost":
+        keeper.note(dataclasses.replace(before, end_us=time.time_ns() // 1000))
+
+    def keep() -> None:
+        now_us, status = time.time_ns() // 1000, intake.status()
+        keeper.note_damage(_damage(status), now_us)
+        keeper.beat(now_us, [], _written_until_us(status, status["oldest_ns"] // 1000, now_us))
+
+    line.keep_gaps = keep
     return MqttListener(
         home,
         sink=intake.sink,

@@ -72,7 +72,7 @@ def stack(stack_factory: StackFactory, line: Line, witness: Witness) -> Stack:
         HA_INGESTOR_HOMEASSISTANT__URL=f"http://127.0.0.1:{line.port}",
         HA_INGESTOR_HOMEASSISTANT__TOKEN="demo-home-token",
     )
-    wait_until(lambda: stack.events("--limit", "1"), 40, "a first event")
+    wait_until(lambda: stack.events("--limit", "1"), 90, "a first event")
     return stack
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestor.intake.websocket import Gap, GapMemory
+from ingestor.intake.gaps import Gap, GapMemory
 
 RECORD = {"home": "home", "start_us": 100, "end_us": 0}
 

@@ -17,7 +17,7 @@ from ingestor.events.frame import Frame
 from ingestor.events.redact import redact
 from ingestor.homeassistant.backoff import longest_pause_s, pause_s
 from ingestor.homeassistant.connection import Connection
-from ingestor.intake.websocket.gaps import Gap, GapLog, HomeClock, last_fired_us
+from ingestor.intake.gaps.gap import Gap, GapLog, HomeClock, last_fired_us
 from ingestor.intake.websocket.opening import open_unless_stopped
 from ingestor.intake.websocket.session import Session
 from ingestor.intake.websocket.subscriptions import Subscriptions

@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from ingestor.intake.websocket.gaps import Gap
+from ingestor.intake.gaps.gap import Gap
 
 _log: Final = structlog.get_logger(__name__)
 _HEARD: Final = "heard.json"

@@ -12,8 +12,8 @@ import redis
 import structlog
 
 from ingestor import errors
-from ingestor.intake.websocket.gaps import FILLABLE, Gap
-from ingestor.intake.websocket.memory import GapMemory
+from ingestor.intake.gaps.gap import FILLABLE, Gap
+from ingestor.intake.gaps.memory import GapMemory
 from ingestor.queue import names
 from ingestor.queue.producer import TaskSender
 from ingestor.queue.state import state_errors
@@ -21,11 +21,16 @@ from ingestor.queue.state import state_errors
 _log: Final = structlog.get_logger(__name__)
 #: A gap that is not noted is told again after so long.
 _TELL_EVERY_S: Final = 10.0
+#: What a damaged journal held is at most so old where nobody knows.
+_UNKNOWN_US: Final = 24 * 3600 * 1_000_000
 _EXPIRE_S: Final = 30 * 86_400
 
 
 class GapKeeper:
-    """Keeps gaps on the disk until the database has them. `beat` is called by one thread, the rest by any."""
+    """Keeps gaps on the disk until the database has them. `beat` is called by one thread, the rest by any.
+
+    `event_types` returns what the listener hears at present.
+    """
 
     def __init__(
         self,
@@ -35,6 +40,7 @@ class GapKeeper:
         *,
         tasks: Callable[[], TaskSender],
         state: redis.Redis[bytes],
+        event_types: Callable[[], list[str]] = list,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._home = home
@@ -43,7 +49,10 @@ class GapKeeper:
         self._make_tasks = tasks
         self._tasks: TaskSender | None = None
         self._state = state
+        self._event_types = event_types
         self._clock = clock
+        self._damage = 0
+        self._written_us = 0
         self._mutex = threading.Lock()
         self._unkept: dict[int, dict[str, Any]] = {}
         self._told: dict[int, tuple[dict[str, Any], float]] = {}
@@ -51,24 +60,25 @@ class GapKeeper:
 
     def before(self) -> Gap | None:
         """Return the gap that this run begins with: what the disk remembers, else what the state server does."""
-        found = self._memory.before()
-        if found is not None:
-            return found
         try:
             with state_errors():
                 last = self._state.get(self._heard_key())
         except errors.IngestorError:
-            return None
+            last = None
+        self._written_us = int(last) if last and last.isdigit() else 0
+        found = self._memory.before()
+        if found is not None or not self._written_us:
+            return found
         # The journal's disk is another one than it was: whatever it held that was not written is gone with it.
-        return Gap("journal_lost", int(last)) if last and last.isdigit() and int(last) > 0 else None
+        return Gap("journal_lost", self._written_us)
 
-    def note(self, gap: Gap, event_types: list[str]) -> None:
+    def note(self, gap: Gap) -> None:
         """Keep a gap that began or is over; on the disk when this returns, unless that takes nothing."""
         record = {
             "home": self._home,
             "listener": self._listener,
             **gap.as_dict(),
-            "event_types": [name for name in event_types if name != FILLABLE],
+            "event_types": [name for name in self._event_types() if name != FILLABLE],
         }
         with self._mutex:
             if self._memory.keep(record):
@@ -86,6 +96,7 @@ class GapKeeper:
             self._unkept = {start: record for start, record in self._unkept.items() if not self._memory.keep(record)}
             records = [*self._memory.kept(), *self._unkept.values()]
         self.waiting = len(records)
+        self._written_us = written_until_us or self._written_us
         try:
             if written_until_us:
                 with state_errors():
@@ -94,6 +105,15 @@ class GapKeeper:
                 self._tell(record)
         except errors.IngestorError as error:
             _log.debug("gaps_wait", error=str(error))
+
+    def note_damage(self, damage: int, now_us: int) -> None:
+        """Note a gap where more of the journal is lost than before: all that was not known to be written then.
+
+        `damage` counts what cannot be read any more. To be called before `beat`, with which that time moves on.
+        """
+        if damage > self._damage:
+            self.note(Gap("journal_damaged", self._written_us or now_us - _UNKNOWN_US, now_us))
+        self._damage = damage
 
     def _tell(self, record: dict[str, Any]) -> None:
         start_us = record["start_us"]

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,8 @@ def test_neither_a_killed_listener_nor_a_worker_killed_while_it_fills_costs_anyt
     for pid in stack.pids("-Q registry,history"):
         os.kill(pid, signal.SIGKILL)
     for writer in writers:
-        writer.resume()
+        with suppress(psutil.NoSuchProcess):  # on a slow machine it was taken for hung and replaced
+            writer.resume()
 
     (gap,) = ended(stack, 1)
     assert (gap["reason"], gap["state"]) == ("not_running", "filled")

@@ -127,7 +127,7 @@ class ScriptedHome:
         for line in self.lines:
             line.cut()
 
-    def line(self, number: int, within_s: float = 10) -> Line:
+    def line(self, number: int, within_s: float = 60) -> Line:
         """Return connection `number` (from 0) once its subscriptions stand."""
         with self._more_lines:
             assert self._more_lines.wait_for(lambda: len(self.lines) > number, within_s), "nobody connected"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,26 @@ class Stack:
         assert self.process is not None
         family = psutil.Process(self.process.pid).children(recursive=True)
         return [child.pid for child in family if words in " ".join(child.cmdline())]
+
+
+@contextmanager
+def numbered_events(port: int, count: int, rate: int, token: str) -> Iterator[None]:
+    """Run a home whose states are the numbers from 0 on; it begins when it is listened to."""
+    pace = ("--load", "--entities", "200", "--rate", str(rate), "--count", str(count))
+    home = subprocess.Popen(
+        [sys.executable, "-m", "ingestor.demo", "--port", str(port), "--token", token, *pace],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        home.terminate()
+        try:
+            home.wait(15)
+        finally:
+            home.kill()
 
 
 @pytest.fixture

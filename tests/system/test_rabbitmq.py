@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +21,7 @@ import pytest
 from tests.conftest import make
 from tests.servers import Server, find_program
 from tests.servers_brokers import RabbitMQ, RedisServer
-from tests.system.stack import ROOT, Stack, free_port, wait_until
+from tests.system.stack import Stack, free_port, numbered_events, wait_until
 
 COUNT: Final = 6_000
 RATE: Final = 250
@@ -65,32 +63,12 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         try:
             stack.start()
             wait_until(lambda: _status(stack)["workers"].keys() >= QUEUES, 90, "all workers are up")
-            with _numbered_events(port):
+            with numbered_events(port, COUNT, RATE, TOKEN):
                 _tell(told)
             yield told
         finally:
             if stack.process is not None and not stack.ended():
                 stack.stop()
-
-
-@contextmanager
-def _numbered_events(port: int) -> Iterator[None]:
-    """Run a home whose states are the numbers from 0 on; it begins when it is listened to."""
-    pace = ("--load", "--entities", "200", "--rate", str(RATE), "--count", str(COUNT))
-    home = subprocess.Popen(
-        [sys.executable, "-m", "ingestor.demo", "--port", str(port), "--token", TOKEN, *pace],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        home.terminate()
-        try:
-            home.wait(15)
-        finally:
-            home.kill()
 
 
 def _tell(story: Story) -> None:

@@ -20,7 +20,7 @@ from ingestor.home.model import Snapshot
 from ingestor.home.publication import RedisMaps
 from ingestor.intake.assemble import Intake, open_intake
 from ingestor.queue.state import connect_state
-from ingestor.settings import BatchSettings, BrokerSettings, JournalSettings, Settings, StateSettings
+from ingestor.settings import BatchSettings, BrokerSettings, JournalSettings, Settings, StateSettings, StorageSettings
 from ingestor.storage.port import EventQuery
 from tests.servers import wait_until
 
@@ -31,12 +31,22 @@ HOME = "home"
 class Road:
     """The whole road of an event: `add` frames, look at what is stored; workers can be started, harmed and killed."""
 
-    def __init__(self, stack: ExitStack, folder: Path, broker_url: str, state_url: str, **journal: float) -> None:
+    def __init__(
+        self,
+        stack: ExitStack,
+        folder: Path,
+        broker_url: str,
+        state_url: str,
+        *,
+        storage: StorageSettings | None = None,
+        **journal: float,
+    ) -> None:
         self._stack = stack
         self.settings = Settings(
             data_dir=folder,
             broker=BrokerSettings(url=broker_url),
             state=StateSettings(url=state_url),
+            storage=storage or StorageSettings(),
             batch=BatchSettings(max_frames=20, flush_after_s=0.01),
             journal=JournalSettings(**{"resend_after_s": 1.0, **journal}),
         )
@@ -67,6 +77,10 @@ class Road:
                 "HA_INGESTOR_DATA_DIR": str(settings.data_dir),
                 "HA_INGESTOR_BROKER__URL": settings.broker.url,
                 "HA_INGESTOR_STATE__URL": str(settings.state.url),
+                "HA_INGESTOR_STORAGE__URL": settings.storage.url,
+                "HA_INGESTOR_STORAGE__TOKEN": settings.storage.token.get_secret_value()
+                if settings.storage.token
+                else "",
                 "HA_INGESTOR_WORKERS__UNKNOWN_WAIT_S": "0",
                 "HA_INGESTOR_LOG__FORMAT": "json",
             },

@@ -16,8 +16,8 @@ from ingestor.events.point import Point
 from ingestor.pipeline.write import Writer, Written
 from ingestor.settings import StorageSettings
 from ingestor.storage.memory import MemoryStore
-from ingestor.storage.port import WriteResult
-from ingestor.storage.schema import PointBuilder
+from ingestor.storage.port import Rejection, WriteResult
+from ingestor.storage.schema import STATES, PointBuilder
 from ingestor.storage.written import Mark
 from ingestor.storage.written_memory import MemoryWrittenIndex
 
@@ -276,3 +276,36 @@ def test_points_are_claimed_before_the_store_has_them_and_recorded_after() -> No
     bench.write(event())
 
     assert recorded == [0, 1]
+
+
+def test_of_two_points_the_piece_says_which_was_refused_and_that_the_other_is_stored() -> None:
+    class RefusesOne(MemoryStore):
+        def write(self, points: Sequence[Point]) -> WriteResult:
+            super().write([point for point in points if point.measurement == STATES])
+            bad = [n for n, point in enumerate(points) if point.measurement != STATES]
+            return WriteResult(len(points) - len(bad), [Rejection(n, "field_type_conflict", "odd") for n in bad])
+
+    store, index = RefusesOne(), MemoryWrittenIndex()
+    both = PointBuilder(StorageSettings.model_validate({"schema": "both"}))
+
+    written = Writer(store, both, index).write(batch(event(attributes={"unit_of_measurement": "°C"})))
+
+    assert [(piece.reason, piece.slot) for piece in written.quarantined] == [("field_type_conflict", 0)]
+    assert written.quarantined[0].detail == (
+        "odd · Refused is this event's point in `°C`; its point in `home_assistant_events` is stored."
+    )
+    assert [(settled.outcome, settled.slots) for settled in written.mark.settled] == [("rejected", [0])]
+    assert len(store.points) == 1
+
+
+def test_an_event_both_points_of_which_are_refused_is_one_piece() -> None:
+    class RefusesAll(MemoryStore):
+        def write(self, points: Sequence[Point]) -> WriteResult:
+            return WriteResult(0, [Rejection(n, "odd", point.measurement) for n, point in enumerate(points)])
+
+    both = PointBuilder(StorageSettings.model_validate({"schema": "both"}))
+
+    written = Writer(RefusesAll(), both, MemoryWrittenIndex()).write(batch(event()))
+
+    (piece,) = written.quarantined
+    assert piece.detail == "home_assistant_events · sensor.kitchen"

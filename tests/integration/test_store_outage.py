@@ -13,7 +13,7 @@ from ingestor import bootstrap
 from ingestor.api.health import checks_for
 from ingestor.api.overview import Observer
 from ingestor.api.side_by_side import NotWell
-from ingestor.events.point import Point
+from ingestor.events.point import FieldValue, Point
 from ingestor.settings import StorageSettings
 from ingestor.storage.breaker import BreakerState
 from ingestor.storage.influx import InfluxStore
@@ -125,8 +125,8 @@ def conflicting(influx: InfluxDB, name: str) -> str:
 
 
 def points() -> list[Point]:
-    fields = [{"value": 21.5, "state": "21.5"}, {"state": "warm"}]
-    return [Point(STATES, TAGS, {**one}, 1767312000000000000 + n + 1, n) for n, one in enumerate(fields)]
+    fields: list[dict[str, FieldValue]] = [{"value": 21.5, "state": "21.5"}, {"state": "warm"}]
+    return [Point(STATES, TAGS, dict(one), 1767312000000000000 + n + 1, n) for n, one in enumerate(fields)]
 
 
 def test_a_value_of_another_type_is_refused_with_who_what_and_since_when(influxdb: InfluxDB) -> None:

@@ -27,6 +27,9 @@ FROM_ATTEMPT: Final = 3
 _CERTAINLY_FROM: Final = 6
 #: A trial takes a second of processor time: after an outage many harmless batches come for the third time.
 _EVERY_S: Final = 5.0
+#: A busy machine takes ten seconds for it: at most one part in so many of a worker's time goes into trials, else they
+#: keep it from its work, more batches come late, and those are tried as well.
+_ONE_PART_IN: Final = 10
 _TRIAL_S: Final = 20.0
 #: So often a broker may give the same message again to a next worker, when the one before has died with it.
 _MOST_REDELIVERIES: Final = 3
@@ -57,7 +60,6 @@ class Trials:
         now_s = time.monotonic()
         if attempt < FROM_ATTEMPT or (now_s < self._next_s and attempt < _CERTAINLY_FROM):
             return None
-        self._next_s = now_s + _EVERY_S
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "tasks.trial"], input=body, capture_output=True, timeout=_TRIAL_S, check=True
@@ -66,6 +68,9 @@ class Trials:
         except (OSError, subprocess.SubprocessError, msgspec.MsgspecError) as error:
             _log.warning("trial_failed", error=f"{type(error).__name__}: {error}"[:300])
             return None
+        finally:
+            ended_s = time.monotonic()
+            self._next_s = ended_s + max(_EVERY_S, _ONE_PART_IN * (ended_s - now_s))
 
 
 def goes_round(request: Any, state: redis.Redis[bytes]) -> bool:

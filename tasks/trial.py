@@ -43,5 +43,12 @@ def try_out(body: bytes) -> Found:
     )
 
 
+def main() -> None:
+    """Try what comes; only what was found goes to standard output: what is logged meanwhile would spoil it."""
+    answers, sys.stdout = sys.stdout, sys.stderr
+    answers.buffer.write(msgspec.json.encode(try_out(sys.stdin.buffer.read())))
+    answers.flush()
+
+
 if __name__ == "__main__":
-    sys.stdout.buffer.write(msgspec.json.encode(try_out(sys.stdin.buffer.read())))
+    main()

@@ -149,7 +149,7 @@ class Stage:
         self.up = self._start_process(words, "up", faked=True)
         if self.hosts is not None:
             self.elsewhere = self._stack.enter_context(WorkersElsewhere(self._start_elsewhere, self.data_dir / "logs"))
-        self.wait(self._is_ready, 120, "listeners, workers and the map of the home")
+        self.wait(self._is_ready, 240, "listeners, workers and the map of the home")
 
     def _make_hosts(self) -> None:
         """Make two hosts, and let them reach the servers."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +12,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from ingestor.events.frame import Frame, RawBatch, new_batch_id
 from ingestor.queue.message import encode_raw
 from ingestor.queue.state import connect_state
 from tasks.poison import FROM_ATTEMPT, Trials, goes_round
+from tasks.trial import Found
 from tests.integration.real_workers import Road
 from tests.servers_brokers import RedisServer
 
@@ -57,6 +61,35 @@ def test_a_first_and_a_second_try_cost_no_trial_and_later_ones_are_rationed() ->
     assert first.frames == {}
     assert trials.judge(body, FROM_ATTEMPT) is None
     assert trials.judge(body, FROM_ATTEMPT + 3) is not None
+
+
+def test_what_is_logged_during_a_trial_does_not_spoil_its_answer() -> None:
+    noisy = (
+        "from tasks import trial; trial.try_out = lambda body: print('a line') or trial.Found({1: 'x'}); trial.main()"
+    )
+
+    done = subprocess.run([sys.executable, "-c", noisy], input=b"", capture_output=True, check=True)
+
+    assert msgspec.json.decode(done.stdout, type=Found) == Found({1: "x"})
+    assert b"a line" in done.stderr
+
+
+def test_trials_take_a_small_part_of_a_workers_time_however_long_each_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials, now_s = Trials(), 1000.0
+    monkeypatch.setattr("tasks.poison.time.monotonic", lambda: now_s)
+
+    def run_for_nine_seconds(*_: Any, **__: Any) -> SimpleNamespace:
+        nonlocal now_s
+        now_s += 9
+        return SimpleNamespace(stdout=b"{}")
+
+    monkeypatch.setattr("tasks.poison.subprocess.run", run_for_nine_seconds)
+    tried = 0
+    for _ in range(600):
+        tried += trials.judge(b"batch", FROM_ATTEMPT) is not None
+        now_s += 1
+
+    assert 5 <= tried <= 8
 
 
 def test_a_trial_of_a_message_that_nobody_can_read_blames_no_frame() -> None:

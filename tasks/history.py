@@ -14,6 +14,7 @@ from celery import current_app, shared_task
 from redis.exceptions import LockError
 
 from ingestor import bootstrap, errors
+from ingestor.events.decoding import UNREADABLE
 from ingestor.home.asking import ask_home, within
 from ingestor.home.history import MapHistory
 from ingestor.pipeline.history import GapFiller, Step
@@ -106,7 +107,7 @@ def note_gap(body: bytes) -> None:
             held.state.set(names.gap_noted_key(gap_id), told.end_us, ex=_NOTED_S)
         if told.end_us:
             _enqueue(held.state, told.home)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         _log.warning("gap_unreadable", error=str(error))
     except errors.IngestorError as error:
         _log.warning("gap_not_noted", error=str(error), kind=type(error).__name__)

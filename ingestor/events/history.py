@@ -6,7 +6,7 @@ neither the cause nor the state before (rule 3).
 
 from __future__ import annotations
 
-import math
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +28,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _US_PER_MS: Final = 1000
 #: What a store can hold as nanoseconds in 64 bits.
 _LAST_US: Final = (2**63 - 1) // 1000
+#: `math.isfinite` fails for an integer that no float can hold; comparing does not, and is false for NaN.
+_LARGEST: Final = sys.float_info.max
 #: What a statistic's mean, or else its last state, is told apart by from a state of the same microsecond.
 _STATISTIC_IDENTITY: Final = zlib.crc32(b"statistics")
 
@@ -37,7 +39,7 @@ def row_time(seconds: Any) -> datetime:
 
     `datetime.fromtimestamp` rounds as its live events were rounded; multiplying by a million is off now and then.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+    if not _is_number(seconds):
         raise errors.InvalidEvent("invalid_time", f"{seconds!r:.80} is no time of a row of history")
     try:
         return datetime.fromtimestamp(seconds, UTC)
@@ -140,7 +142,7 @@ def _statistics_event(about: _Rows, row: dict[str, Any]) -> Event:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _event(about: _Rows, time_us: int) -> Event:

@@ -10,6 +10,7 @@ from typing_extensions import TypedDict  # pydantic asks for this one below Pyth
 from ingestor.events.models import MAX_STATE, EntityId, EventType
 
 Name = Annotated[str, StringConstraints(max_length=1000)]
+Template = Annotated[str, StringConstraints(max_length=20_000)]
 
 
 class StatestreamShape(TypedDict):
@@ -42,10 +43,10 @@ class DiscoveredEntity(BaseModel):
     unique_id: Name | None = None
     name: Name | None = None
     entity_id: EntityId | None = None
-    unit: str | None = None
-    device_class: str | None = None
-    value_template: Annotated[str, StringConstraints(max_length=20_000)] | None = None
-    payloads: dict[str, str] = {}
+    unit: Name | None = None
+    device_class: Name | None = None
+    value_template: Template | None = None
+    payloads: dict[Name, Name] = {}
     is_availability: bool = False
 
 

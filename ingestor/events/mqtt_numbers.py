@@ -6,6 +6,8 @@ import math
 from typing import Any, Final
 
 _NONE: Final = object()
+#: No float has more digits; a power of ten beyond takes minutes to compute.
+_MAX_DIGITS: Final = 400
 
 
 def literal(text: str) -> int | float:
@@ -38,7 +40,7 @@ def rounded(value: Any, precision: int = 0, method: str = "common", default: Any
     """Return the number rounded; `method` is common, ceil, floor or half. Without a precision it is whole."""
     try:
         number = float(value)
-        scale = float(10**precision)
+        scale = _power_of_ten(precision)
         if method == "ceil":
             number = math.ceil(number * scale) / scale
         elif method == "floor":
@@ -50,6 +52,12 @@ def rounded(value: Any, precision: int = 0, method: str = "common", default: Any
         return int(number) if precision == 0 else number
     except (ValueError, TypeError, OverflowError):
         return _default("round", value, default)
+
+
+def _power_of_ten(exponent: int) -> float:
+    if abs(exponent) > _MAX_DIGITS:
+        raise OverflowError(f"{exponent} digits")
+    return float(10**exponent)
 
 
 def multiplied(value: Any, factor: Any, default: Any = _NONE) -> Any:

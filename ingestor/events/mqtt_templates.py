@@ -41,7 +41,7 @@ def evaluate(template: str, payload: str) -> str:
     except Exception as error:
         # Jinja passes on whatever the template's own operations raise.
         raise errors.InvalidEvent("template_failed", f"{template[:200]!r}: {error}"[:400]) from error
-    text = text.strip()
+    text = decoding.whole_text(text.strip())
     return "unknown" if text == "None" else text
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from ingestor.events.decoding import UNREADABLE
 from ingestor.events.models import MAX_ENTITY_ID, MAX_STATE
 
 # `\Z`, not `$`: Python's `$` would also take a line break at the end.
@@ -105,7 +106,7 @@ def split(payload: bytes) -> list[msgspec.Raw] | None:
         return [msgspec.Raw(payload)]
     try:
         return _messages.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -113,5 +114,5 @@ def change_of(message: msgspec.Raw, *, full: bool) -> LeanChange | FullChange | 
     """Return the change of state that a message brings; None where it is, or may be, anything else."""
     try:
         return _full.decode(message).event if full else _lean.decode(message).event
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None

@@ -1,17 +1,19 @@
-"""Takes secrets out of a payload before it rests anywhere (rule 18); never decodes it, so all else stays byte for byte.
+"""Takes secrets out of a payload before it rests anywhere (rule 18) without decoding it: all else stays byte for byte.
 
 A key counts by its exact name, or by how it ends (`mqtt_password`). Only its text or number is replaced: `null`,
 `true` and objects say nothing secret. The same is done one level down, in JSON or Python text within a string,
-and for parameters of an address (`?token=…`).
+and for parameters of an address (`?token=…`). What is written in an unusual way is decoded (`redact_deep`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import ahocorasick_rs
+
+from ingestor.events.redact_deep import redact_deep
 
 #: What stands in a secret's place.
 MARK: Final = b"**redacted**"
@@ -35,9 +37,11 @@ _NAMES: Final = frozenset(
     }
 )
 _ENDINGS: Final = (b"token", b"password", b"passwd", b"secret", b"apikey", b"privatekey")
-_LONGEST_NAME: Final = 48
+_LONGEST_NAME: Final = 128
 
-_NAME: Final = re.compile(rb"(\\?[\"'])([A-Za-z0-9_-]+)\1\s*:\s*")
+_NAME: Final = re.compile(rb"(\\?[\"'])([A-Za-z0-9_. -]+)\1\s*:\s*")
+#: A quote three or more texts deep, or an ASCII letter that need not have been escaped.
+_UNUSUAL: Final = re.compile(rb'\\\\\\"|\\u00[2-7]')
 _PARAMETER: Final = re.compile(rb"([?&;])([A-Za-z0-9_-]+)(?==)=([^&;#\"'\\\s<>]+)")
 _HOOK: Final = re.compile(rb"(?:web|cloud)hook/([^/?#\"'\\\s<>]+)")
 _NUMBER: Final = rb"(?P<number>-?[0-9][0-9.eE+-]*+)"
@@ -61,6 +65,12 @@ def redact(payload: bytes) -> bytes:
         found += _places(payload, _PIN)
     if b"?" in payload and _SIGNATURE in payload:  # one byte is found 20 times faster than eight
         found += _places(payload, _SIGNATURE)
+    if b"\\" in payload and _UNUSUAL.search(payload):
+        return redact_deep(_cut(payload, found), is_secret, MARK.decode())
+    return _cut(payload, found)
+
+
+def _cut(payload: bytes, found: Iterable[int]) -> bytes:
     cuts = {cut for at in found if (cut := _cut_at(payload, at)) is not None}
     return _replace(payload, sorted(cuts)) if cuts else payload
 
@@ -112,7 +122,7 @@ def _cut_of_address(payload: bytes, at: int) -> _Cut | None:
 
 def is_secret(name: bytes) -> bool:
     """Tell whether what is kept under this name is a secret."""
-    plain = name.lower().replace(b"_", b"").replace(b"-", b"")
+    plain = name.lower().translate(None, b"_-. ")
     return plain in _NAMES or plain.endswith(_ENDINGS)
 
 

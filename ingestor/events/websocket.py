@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import msgspec
@@ -15,6 +16,8 @@ from ingestor.events.identity import event_identity, state_identity
 from ingestor.events.values import is_available, number_of, time_us
 
 _MAX_UNIT: Final = 64
+#: Home Assistant gives a client up that has 4,096 messages waiting, so no frame of its own has more.
+MAX_MESSAGES: Final = 10_000
 #: Messages that are answers or part of the handshake.
 _NO_EVENTS: Final = frozenset({"result", "pong", "auth_required", "auth_ok", "auth_invalid"})
 
@@ -28,6 +31,7 @@ def decode_websocket(frame: Frame, first_slot: int, carries: frozenset[str]) -> 
     messages = quick_states.split(frame.payload)
     if messages is None:
         return decode_slowly(frame, first_slot, carries)
+    _require_few(messages)
     full = "attributes" in carries
     found: list[Event | errors.Rejected] = []
     for message in messages:
@@ -46,6 +50,7 @@ def decode_slowly(frame: Frame, first_slot: int, carries: frozenset[str]) -> lis
     """Decode whatever is no plain change of state: other events, answers, damage."""
     found: list[Event | errors.Rejected] = []
     messages, damaged = _messages(frame.payload)
+    _require_few(messages)
     for message in messages:
         if _is_answer(message):
             continue
@@ -94,6 +99,11 @@ def _messages(payload: bytes) -> tuple[list[Any], errors.Rejected | None]:
         damaged.raw = rest
         return saved, damaged
     return (decoded if isinstance(decoded, list) else [decoded]), None
+
+
+def _require_few(messages: Sequence[Any]) -> None:
+    if len(messages) > MAX_MESSAGES:
+        raise errors.InvalidEvent("too_many_messages", f"{len(messages)} messages in one frame")
 
 
 def _decode_one(message: Any, slot: int, frame: Frame, carries: frozenset[str]) -> Event | errors.Rejected:

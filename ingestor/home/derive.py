@@ -61,7 +61,7 @@ def derive(registries: Registries) -> dict[str, Current]:
         areas=_by(registries.areas, "area_id"),
         floors={key: _text(row.get("name")) for key, row in _by(registries.floors, "floor_id").items()},
         labels={key: _text(row.get("name")) for key, row in _by(registries.labels, "label_id").items()},
-        attributes={key: row.get("attributes") or {} for key, row in _by(registries.states, "entity_id").items()},
+        attributes={key: _object(row.get("attributes")) for key, row in _by(registries.states, "entity_id").items()},
     )
     found = {
         entity_id: _of_registry(entity_id, entity, names)
@@ -85,7 +85,7 @@ def _of_registry(entity_id: str, entity: Row, names: _Names) -> Current:
         device=_device_name(device, names),
         device_class=device_class,
         integration=_text(entity.get("platform")),
-        labels=_labels([*(entity.get("labels") or ()), *(device.get("labels") or ())], names),
+        labels=_labels([*_items(entity.get("labels")), *_items(device.get("labels"))], names),
     )
     return Current(_text(entity.get("id")) or entity_id, place, class_known)
 
@@ -137,7 +137,15 @@ def _labels(label_ids: Iterable[Any], names: _Names) -> tuple[str, ...]:
 
 
 def _by(rows: Iterable[Row], key: str) -> dict[str, Row]:
-    return {row[key]: row for row in rows if isinstance(row.get(key), str)}
+    return {row[key]: row for row in rows if isinstance(row, dict) and isinstance(row.get(key), str)}
+
+
+def _object(value: Any) -> Row:
+    return value if isinstance(value, dict) else {}
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:

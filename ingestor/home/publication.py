@@ -16,6 +16,7 @@ import redis
 import zstandard
 
 from ingestor import errors
+from ingestor.events.decoding import UNREADABLE
 from ingestor.home.model import Snapshot
 from ingestor.queue.state import state_errors
 
@@ -134,7 +135,7 @@ def unpack(packed: bytes) -> Snapshot | None:
     """Read a snapshot; None where it is damaged or of another version of this program: the next sync replaces it."""
     try:
         return _decoder.decode(zstandard.ZstdDecompressor().decompress(packed, max_output_size=_MAX_BYTES))
-    except (msgspec.DecodeError, zstandard.ZstdError):
+    except (*UNREADABLE, zstandard.ZstdError):
         return None
 
 

@@ -79,6 +79,8 @@ def _decode(frame: Frame, slot: int, carries: frozenset[str]) -> list[Event | er
         return DECODERS[frame.kind](frame, slot, carries)
     except errors.Rejected as error:
         return [error]
+    except RecursionError:  # anybody can send such a thing: no line in the log for each
+        return [errors.UndecodableFrame("nested_too_deep", "values within values within values, hundreds deep")]
     except Exception as error:  # noqa: BLE001 -- a bug in a decoder must cost one frame, never its neighbours
         _log.exception("decoder_failed", kind=frame.kind, topic=frame.topic)
         return [errors.UndecodableFrame("decoder_failed", f"{type(error).__name__}: {error}"[:300])]

@@ -8,6 +8,7 @@ import msgspec
 import redis
 import structlog
 
+from ingestor.events.decoding import UNREADABLE
 from ingestor.queue.done import DoneMark
 from ingestor.queue.state import state_errors
 
@@ -43,17 +44,18 @@ class RedisDoneMarks:
         """Take away the oldest marks. Raises StateUnavailable."""
         with state_errors():
             packed = cast("list[bytes] | None", self._state.lpop(_key(journal), limit))
-        return [mark for mark in map(_read, packed or ()) if mark is not None]
+        return [mark for mark in map(read_mark, packed or ()) if mark is not None]
 
 
 def _key(journal: str) -> str:
     return f"ha_ingestor:done:{journal}"
 
 
-def _read(packed: bytes) -> DoneMark | None:
+def read_mark(packed: bytes) -> DoneMark | None:
+    """Return the mark, None for bytes that are none."""
     try:
         return _decoder.decode(packed)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         # A mark of another version, or somebody else's list: the batch is sent again.
         _log.warning("done_mark_unreadable", error=str(error))
         return None

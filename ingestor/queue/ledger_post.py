@@ -13,6 +13,7 @@ import redis
 import structlog
 
 from ingestor.events.counts import Page
+from ingestor.events.decoding import UNREADABLE
 from ingestor.queue.state import state_errors
 
 _PAGES: Final = "ha_ingestor:ledger:pages"
@@ -106,7 +107,7 @@ class RedisLedgerPost:
     def _read(self, book: bytes, packed: bytes) -> list[Page]:
         try:
             return _decoder.decode(packed)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             # Of another version, or somebody else's: it must not come up again every few seconds.
             _log.warning("ledger_page_unreadable", book=book.decode("ascii", "replace"), error=str(error))
             with state_errors():

@@ -12,6 +12,7 @@ import msgspec
 import zstandard
 
 from ingestor import errors
+from ingestor.events.decoding import UNREADABLE
 from ingestor.events.event import EventBatch
 from ingestor.events.frame import RawBatch
 
@@ -48,7 +49,7 @@ def decode_raw(message: bytes) -> RawBatch:
     """Read a message of kind raw; raise UnreadableMessage where it is not one."""
     try:
         return _raw_decoder.decode(_unpack(_RAW, message))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise errors.UnreadableMessage("unreadable_message", str(error)) from error
 
 
@@ -56,7 +57,7 @@ def decode_events(message: bytes) -> EventBatch:
     """Read a message of kind events; raise UnreadableMessage where it is not one."""
     try:
         return _event_decoder.decode(_unpack(_EVENTS, message))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise errors.UnreadableMessage("unreadable_message", str(error)) from error
 
 

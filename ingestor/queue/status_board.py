@@ -12,6 +12,7 @@ import msgspec
 import redis
 
 from ingestor import errors
+from ingestor.events.decoding import UNREADABLE
 from ingestor.queue.state import state_errors
 
 _PREFIX: Final = "ha_ingestor:status:"
@@ -54,8 +55,13 @@ class StatusBoard:
         with state_errors():
             keys: list[bytes] = sorted(self._state.scan_iter(match=f"{_PREFIX}*", count=1000))
             entries: Any = self._state.mget(keys) if keys else []
-        return {
-            key.decode().removeprefix(_PREFIX): msgspec.json.decode(entry, type=dict[str, Any])
-            for key, entry in zip(keys, entries, strict=True)
-            if entry is not None
-        }
+        read = {key.decode(errors="replace"): _entry(entry) for key, entry in zip(keys, entries, strict=True)}
+        return {key.removeprefix(_PREFIX): entry for key, entry in read.items() if entry is not None}
+
+
+def _entry(packed: bytes | None) -> dict[str, Any] | None:
+    """Return an entry; None where it ended meanwhile, or where somebody else put anything there."""
+    try:
+        return None if packed is None else msgspec.json.decode(packed, type=dict[str, Any])
+    except UNREADABLE:
+        return None

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from itertools import islice
+from typing import Annotated, Any, Final
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from ingestor import errors
 from ingestor.events import decoding
-from ingestor.events.mqtt_models import DiscoveredEntity
-from ingestor.intake.mqtt.filters import is_wide, matches
+from ingestor.events.mqtt_models import DiscoveredEntity, Name, Template
+from ingestor.intake.mqtt.announced import MAX_ENTITIES, Announced
 
+# MQTT's own limit.
+Topic = Annotated[str, StringConstraints(max_length=65_535)]
 EntityOf = Callable[[str, str], str | None]
 
 _SHORT: Final = {
@@ -65,7 +67,6 @@ _STATELESS: Final = frozenset({"button", "scene", "notify", "tag", "device_autom
 _READ_APART: Final = frozenset({"fan", "siren", "humidifier"})
 #: What has a state that is not in the message: so no reading of it goes by Home Assistant's name for it.
 _NEVER_MATCHED: Final = frozenset({"event"})
-_MAX_ENTITIES: Final = 50_000
 
 
 class DiscoveryConfig(BaseModel):
@@ -73,15 +74,15 @@ class DiscoveryConfig(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    state_topic: str
-    unique_id: str | None = None
-    object_id: str | None = None
-    name: str | None = None
-    unit_of_measurement: str | None = None
-    device_class: str | None = None
-    value_template: str | None = None
-    state_value_template: str | None = None
-    state_template: str | None = None
+    state_topic: Topic
+    unique_id: Name | None = None
+    object_id: Name | None = None
+    name: Name | None = None
+    unit_of_measurement: Name | None = None
+    device_class: Name | None = None
+    value_template: Template | None = None
+    state_value_template: Template | None = None
+    state_template: Template | None = None
     schema_name: str | None = Field(None, alias="schema")
 
     @field_validator("name", "unique_id", "object_id", mode="before")
@@ -96,10 +97,13 @@ class Discovery:
     def __init__(self, prefix: str, entity_of: EntityOf | None = None) -> None:
         self._prefix = prefix
         self._entity_of = entity_of or (lambda _component, _unique_id: None)
-        self._by_config: dict[str, list[tuple[str, DiscoveredEntity]]] = {}
-        self._by_topic: dict[str, list[DiscoveredEntity]] | None = {}
-        self._wide: list[str] = []
-        self.refused = 0
+        self._announced = Announced()
+        self._unread = 0
+
+    @property
+    def refused(self) -> int:
+        """Entities that could not be read, or that there was no room for."""
+        return self._unread + self._announced.refused
 
     def is_config_topic(self, topic: str) -> bool:
         """Tell whether a topic has the form `<prefix>/<component>/[<node>/]<object>/config`."""
@@ -112,8 +116,8 @@ class Discovery:
         Returns whether it was a config: an attribute named `config` of statestream comes on such a topic too.
         """
         if not payload:
-            known = topic in self._by_config
-            self._replace(topic, [])
+            known = topic in self._announced
+            self._announced.replace(topic, [])
             return known
         try:
             body = decoding.loads(payload)
@@ -121,49 +125,25 @@ class Discovery:
             return False
         if not isinstance(body, dict) or not _looks_like_config(body):
             return False
-        self._replace(topic, list(self._entities(topic, body)))
+        self._announced.replace(topic, list(islice(self._entities(topic, body), MAX_ENTITIES)))
         return True
 
     def entities_at(self, topic: str, *, also_wide: bool = True) -> list[DiscoveredEntity]:
         """Return the entities whose state is read from that topic; `also_wide`: those of a filter that matches it."""
-        announced = self._announced()
-        found = list(announced.get(topic, ()))
-        for one in self._wide:
-            if also_wide and matches(one, topic):
-                found += announced[one]
-        return [self._matched(entity) for entity in found]
+        return [self._matched(entity) for entity in self._announced.at(topic, also_wide=also_wide)]
 
     def topics(self) -> list[str]:
         """Return all announced state topics."""
-        return list(self._announced())
+        return self._announced.topics()
 
     def __len__(self) -> int:
-        return sum(len(found) for found in self._by_config.values())
+        return len(self._announced)
 
     def _matched(self, entity: DiscoveredEntity) -> DiscoveredEntity:
         if not entity.unique_id or entity.component in _NEVER_MATCHED:
             return entity
         name = self._entity_of(entity.component, entity.unique_id)
         return entity.model_copy(update={"entity_id": name}) if name else entity
-
-    def _replace(self, topic: str, entities: list[tuple[str, DiscoveredEntity]]) -> None:
-        if not entities and topic not in self._by_config:
-            return
-        self._by_config[topic] = entities
-        if not entities:
-            del self._by_config[topic]
-        self._by_topic = None
-
-    def _announced(self) -> dict[str, list[DiscoveredEntity]]:
-        """Return the entities by state topic; put together when asked for, since configs come by the thousand."""
-        if self._by_topic is None:
-            by_topic: defaultdict[str, list[DiscoveredEntity]] = defaultdict(list)
-            for found in self._by_config.values():
-                for state_topic, entity in found:
-                    by_topic[state_topic].append(entity)
-            self._by_topic = dict(by_topic)
-            self._wide = [one for one in by_topic if is_wide(one)]
-        return self._by_topic
 
     def _entities(self, topic: str, body: dict[str, Any]) -> Iterator[tuple[str, DiscoveredEntity]]:
         """Yield (state topic, entity) of a config, or of each component of a device's config."""
@@ -179,16 +159,16 @@ class Discovery:
         yield from self._entity(component, object_id, whole)
 
     def _entity(self, component: str, object_id: str, config: dict[str, Any]) -> Iterator[tuple[str, DiscoveredEntity]]:
-        if "state_topic" not in config or component in _STATELESS or len(self._by_config) >= _MAX_ENTITIES:
+        if "state_topic" not in config or component in _STATELESS:
             return
         try:
             read = DiscoveryConfig.model_validate(_with_base(config))
             if read.state_topic[:1] in ("", "#", "+", "$"):  # all that is on the broker is no device's state
-                self.refused += 1
+                self._unread += 1
                 return
             yield read.state_topic, _entity_of_config(component, object_id, read)
         except ValidationError:
-            self.refused += 1
+            self._unread += 1
 
 
 def frame_payload(raw: bytes, entities: list[DiscoveredEntity]) -> bytes:

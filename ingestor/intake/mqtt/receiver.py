@@ -140,15 +140,19 @@ class Receiver:
     def _take_in(self, message: Message, topic: str, received_ns: int, now_s: float, delivery: Delivery | None) -> bool:
         """Return whether the message was kept: its acknowledgement then waits for the journal."""
         payload = message.payload
+        too_large = len(payload) > self._settings.max_payload_bytes
+        route = self._by_topic.get(topic) or self._find_route(topic)
+        if too_large and not message.retain:
+            self._offer(self._oversize(route, payload, topic, received_ns, delivery))
+            return True
+        if too_large:
+            self.counts.oversize += 1
+            return False
         if self.discovery is not None and topic.endswith("/config") and self._learn_config(topic, payload):
             return False
-        route = self._by_topic.get(topic) or self._find_route(topic)
         if message.retain:
             self._note_replay(route, topic, payload)
             return False
-        if len(payload) > self._settings.max_payload_bytes:
-            self._offer(self._oversize(route, payload, topic, received_ns, delivery))
-            return True
         if route.kind == "statestream":
             kept, joined = self.join.take(topic, payload, received_ns, now_s, delivery)
             if joined is not None:

@@ -84,6 +84,16 @@ GAUGES: Final = (
     Declared("ingestor_listener_connected", "gauge", "1 while a listener is connected.", ("home", "listener")),
     Declared("ingestor_worker_nodes", "gauge", "Worker nodes that tell how they are.", ("type",)),
     Declared("ingestor_worker_processes", "gauge", "Processes of these nodes.", ("type",)),
+    Declared(
+        "ingestor_ledger_events",
+        "gauge",
+        "Events of the last 24 hours in the ledger: received, and what became of them (also in_flight and lost).",
+        ("home", "source", "outcome"),
+    ),
+    Declared("ingestor_ledger_unbalanced", "gauge", "Rows of these hours in the ledger that do not balance."),
+    Declared(
+        "ingestor_ledger_waiting_seconds", "gauge", "For how long a listener's counts wait.", ("home", "listener")
+    ),
     Declared("ingestor_quarantine_pieces", "gauge", "Pieces in quarantine."),
     Declared(
         "ingestor_store_breaker",

@@ -138,8 +138,8 @@ def _oldest(gaps: Gaps, home: str) -> GapRecord | None:
 def _step(held: Resources, home: HomeSettings, gaps: Gaps, gap: GapRecord, budget_s: float) -> Step:
     with ask_home(home, held.state, within(_AWAY_S)) as client, _room(held) as room:
         tasks = Producer(current_app)
+        shipment = Shipment(home.name, f"history-{home.name}", tasks, held.done)
         try:
-            shipment = Shipment(home.name, f"history-{home.name}", tasks, held.done)
             filler = GapFiller(
                 client,
                 held.store,
@@ -151,6 +151,18 @@ def _step(held: Resources, home: HomeSettings, gaps: Gaps, gap: GapRecord, budge
             return filler.step(gap, budget_s)
         finally:
             tasks.close()
+            _hand_in(held, shipment)
+
+
+def _hand_in(held: Resources, shipment: Shipment) -> None:
+    """Hand in what became of what was sent; where that fails, so will the step, and these rows stay uncounted."""
+    page = shipment.take_page()
+    if page is None:
+        return
+    try:
+        held.ledger_post.put([page])
+    except errors.IngestorError as error:
+        _log.warning("history_not_counted", home=page.home, error=str(error))
 
 
 @contextlib.contextmanager

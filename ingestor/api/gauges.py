@@ -67,6 +67,13 @@ def _reconciled(value: Callable[[Reconciliation], float]) -> Callable[[Overview]
     return lambda overview: (((home.home,), value(home)) for home in overview.reconciled or ())
 
 
+def _ledger(seen: Overview) -> Iterator[_Sample]:
+    for (home, source), counts in (seen.ledger.by_source if seen.ledger else {}).items():
+        yield (home, source, "received"), counts.total
+        for outcome in ("written", "duplicate", "rejected", "filtered", "in_flight", "lost"):
+            yield (home, source, outcome), getattr(counts, outcome)
+
+
 _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_queue_batches": lambda seen: (((name,), depth) for name, depth in (seen.queues or {}).items()),
     "ingestor_journal_batches": _listeners(_of_intake("pending_batches")),
@@ -79,5 +86,8 @@ _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_reconciled_until_seconds": _reconciled(lambda home: home.until_us / 1e6),
     "ingestor_reconciled_missing_points": _reconciled(lambda home: home.missing),
     "ingestor_reconciled_repaired_points": _reconciled(lambda home: home.repaired),
+    "ingestor_ledger_events": _ledger,
+    "ingestor_ledger_unbalanced": lambda seen: [] if seen.ledger is None else [((), seen.ledger.unbalanced)],
+    "ingestor_ledger_waiting_seconds": _listeners(_of_intake("ledger_waiting_s")),
     "ingestor_quarantine_pieces": lambda seen: [] if seen.quarantine is None else [((), seen.quarantine)],
 }

@@ -12,14 +12,18 @@ from typing import Any, Final
 from ingestor import bootstrap
 from ingestor.api.lag import Lag, read_lag
 from ingestor.api.side_by_side import SideBySide
+from ingestor.events.counts import hour_of
 from ingestor.queue.depths import Depths
 from ingestor.settings import Settings
 from ingestor.storage.breaker import BreakerState
 from ingestor.storage.gaps import ENDED, GapRecord, GapState
+from ingestor.storage.ledger import LedgerSummary, summed_up
 from ingestor.storage.reconciled import Reconciliation
 
 _COUNTS: Final = ("written", "duplicate", "rejected", "filtered", "lost")
 _TIMEOUT_S: Final = 3.0
+#: How far back an overview looks in the ledger: this hour, and a day before.
+LEDGER_SPAN_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Overview:
     quarantine: int | None
     gaps: dict[str, int] | None
     reconciled: list[Reconciliation] | None
+    ledger: LedgerSummary | None
     lag: Lag
     store: BreakerState | None = None
     problems: list[str] = field(default_factory=list)
@@ -49,6 +54,11 @@ class Overview:
             "pending_batches": sum(int(intake.get("pending_batches", 0)) for intake in intakes),
             "bytes_on_disk": sum(_journal_bytes(intake) for intake in intakes),
         }
+
+    def ledger_behind_s(self) -> float:
+        """Return for how long a listener's counts have waited to come into the ledger."""
+        intakes = [entry.get("intake") or {} for entry in self.listeners or ()]
+        return max((float(intake.get("ledger_waiting_s", 0.0)) for intake in intakes), default=0.0)
 
     def last_error(self) -> str:
         """Return what the store said while it takes nothing, an error that a listener tells, or what cannot be read."""
@@ -79,6 +89,7 @@ class Observer:
         quarantine = functools.cache(lambda: bootstrap.open_quarantine(settings))
         gaps = functools.cache(lambda: bootstrap.open_gaps(settings))
         hours = functools.cache(lambda: bootstrap.open_reconciled_hours(settings))
+        ledger = functools.cache(lambda: bootstrap.open_ledger(settings))
         self._parts = SideBySide(
             {
                 "board": bootstrap.open_status_board(settings).read,
@@ -87,6 +98,7 @@ class Observer:
                 "store": bootstrap.open_breaker(bootstrap.open_state(settings)).read,
                 "reconciled": lambda: hours().summaries(),
                 "gaps": lambda: _by_state(gaps().list(unended_only=True)),
+                "ledger": lambda: summed_up(ledger().rows(since_s=hour_of(time.time_ns()) - LEDGER_SPAN_S)),
             },
             timeout_s=_TIMEOUT_S,
         )
@@ -104,6 +116,7 @@ class Observer:
             quarantine=answers["quarantine"].value,
             gaps=answers["gaps"].value,
             reconciled=answers["reconciled"].value,
+            ledger=answers["ledger"].value,
             lag=read_lag(self._folder),
             store=answers["store"].value,
             problems=[f"{part}: {answer.error}" for part, answer in answers.items() if answer.error],

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ingestor.settings import Settings
 
 _BETWEEN_S: Final = 1.0
+#: Counts come into the ledger every 10 s; later than this they are late.
+_LEDGER_LATE_S: Final = 60.0
 _Row = tuple[str, str]
 
 
@@ -98,6 +100,7 @@ def as_object(now: Overview) -> dict[str, Any]:
         "quarantine": now.quarantine,
         "gaps": now.gaps,
         "reconciled": None if now.reconciled is None else [summary_object(home) for home in now.reconciled],
+        "ledger": ledger_as_object(now),
         "last_error": now.last_error(),
         "problems": now.problems,
     }
@@ -144,6 +147,7 @@ def _summary(now: Overview, first: Overview | None) -> Iterator[_Row]:
     yield "journal", f"{journal['pending_batches']:,} batches · {journal['bytes_on_disk']:,} bytes"
     yield "store", "unknown" if now.store is None else now.store.sentence()
     yield "quarantine", "unknown" if now.quarantine is None else f"{now.quarantine:,} pieces"
+    yield "ledger", _ledger(now)
     yield "gaps", "unknown" if now.gaps is None else " · ".join(f"{count} {state}" for state, count in now.gaps.items())
     yield "reconciled", _reconciled(now)
     yield "last error", now.last_error() or "none"
@@ -153,6 +157,31 @@ def _reconciled(now: Overview) -> str:
     if now.reconciled is None:
         return "unknown"
     return "\n".join(f"{home.home}: {sentence(home)}" for home in now.reconciled) or "no hour yet"
+
+
+def ledger_as_object(now: Overview) -> dict[str, Any] | None:
+    """Return the last 24 hours of the ledger, and for how long a listener's counts wait to come into it."""
+    if now.ledger is None:
+        return None
+    total = now.ledger.total
+    return {
+        "received": total.total,
+        "in_flight": total.in_flight,
+        "lost": total.lost,
+        "unbalanced": now.ledger.unbalanced,
+        "waiting_s": now.ledger_behind_s(),
+    }
+
+
+def _ledger(now: Overview) -> str:
+    if now.ledger is None:
+        return "unknown"
+    total, wrong = now.ledger.total, now.ledger.unbalanced
+    words = [f"24 h: received {total.total:,}", f"lost {total.lost:,}", f"in flight {total.in_flight:,}"]
+    words.append(f"{wrong:,} rows DO NOT BALANCE" if wrong else "balances")
+    if now.ledger_behind_s() > _LEDGER_LATE_S:
+        words.append(f"counts wait for the database for {now.ledger_behind_s():,.0f} s")
+    return " · ".join(words)
 
 
 def _ms(value: float | None) -> str:

@@ -108,6 +108,7 @@ class Intake:
             "held": sender.held,
             "done_batches": sender.done_batches,
             "done": sender.done,
+            "ledger_waiting_s": round(self._posting.waiting_s(), 1) if self._posting else 0.0,
             "last_error": batcher.last_error or sender.last_error or self._state_error or self._book_error(),
         }
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from ingestor.events.counts import Page
 from ingestor.intake.book import Book
 from ingestor.queue.ledger_post import LedgerPost
 
@@ -27,6 +28,8 @@ class Posting:
         self._is_empty = is_empty
         self._clock = clock
         self._next_s = float("-inf")
+        self._first: int | None = None
+        self._waiting_since_s: float | None = None
 
     def step(self, *, at_once: bool = False) -> None:
         """Hand in what there is, if it is time to. Raises StateUnavailable: it is tried again."""
@@ -37,5 +40,16 @@ class Posting:
         self._book.compare_empty(self._is_empty)
         self._book.kept(self._post.kept(self._book.name))
         pages = self._book.pages()
+        self._note_wait(pages, now_s)
         if pages:
             self._post.put(pages)
+
+    def waiting_s(self) -> float:
+        """Return for how long the oldest page has waited to be kept."""
+        since_s = self._waiting_since_s
+        return 0.0 if since_s is None else self._clock() - since_s
+
+    def _note_wait(self, pages: Sequence[Page], now_s: float) -> None:
+        first = pages[0].number if pages else None
+        if first != self._first:
+            self._first, self._waiting_since_s = first, None if first is None else now_s

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ingestor import metrics
+from ingestor.events.counts import Page
 from ingestor.events.frame import Frame, RawBatch, new_batch_id
 from ingestor.events.history import history_frame, statistics_frame
+from ingestor.pipeline.history_counts import SOURCE, HistoryCounts
 from ingestor.queue import message, names
 from ingestor.queue.done import DoneMark, DoneMarks
 from ingestor.queue.producer import TaskSender
 
-SOURCE: Final = "history"
 _ROWS_IN_FRAME: Final = 100
 _ROWS_IN_BATCH: Final = 500
 _BYTES_IN_BATCH: Final = 1_000_000
@@ -49,6 +50,8 @@ class Shipment:
         #: For each batch the number of its slots, and a bit for each that has ended.
         self._under_way: dict[str, tuple[int, int]] = {}
         self._counts: dict[str, dict[str, int]] = {}
+        self._stored: dict[str, dict[int, int]] = {}
+        self._ledger = HistoryCounts()
         self.ended: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -91,6 +94,11 @@ class Shipment:
         """Wait for nothing any more: what was sent is read and compared once more."""
         self._under_way.clear()
         self._counts.clear()
+        self._stored.clear()
+
+    def take_page(self) -> Page | None:
+        """Return what became of the batches that are done, for the ledger; each of them is told once."""
+        return self._ledger.take_page(self._home, self._mailbox)
 
     def _note(self, mark: DoneMark) -> None:
         known = self._under_way.get(mark.batch_id)
@@ -98,19 +106,29 @@ class Shipment:
             return
         size, bits = known
         counts = self._counts.setdefault(mark.batch_id, {})
+        self._note_stored(mark, bits)
         for settled in mark.settled:
             for slot in settled.slots:
                 if 0 <= slot < size and not bits >> slot & 1:
                     bits |= 1 << slot
                     counts[settled.outcome] = counts.get(settled.outcome, 0) + 1
+        if mark.unread:
+            counts["rejected"] = size
         if bits == (1 << size) - 1 or not mark.size:
             del self._under_way[mark.batch_id]
-            self._count(self._counts.pop(mark.batch_id))
+            self._count(self._counts.pop(mark.batch_id), self._stored.pop(mark.batch_id))
         else:
             self._under_way[mark.batch_id] = (size, bits)
 
-    def _count(self, counts: Mapping[str, int]) -> None:
+    def _note_stored(self, mark: DoneMark, ended: int) -> None:
+        stored = self._stored.setdefault(mark.batch_id, {})
+        for hour in mark.stored:
+            new = sum(1 for slot in hour.slots if not ended >> slot & 1)
+            stored[hour.hour_s] = stored.get(hour.hour_s, 0) + new
+
+    def _count(self, counts: Mapping[str, int], stored: Mapping[int, int]) -> None:
         """Count a batch once it is done, so that each is counted once (rule 26)."""
+        self._ledger.add(counts, stored)
         of = {"home": self._home, "source": SOURCE}
         metrics.counter(_COUNTER.format("received"), **of).inc(sum(counts.values()))
         for outcome, count in counts.items():

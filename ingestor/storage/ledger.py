@@ -6,7 +6,7 @@ It is kept a page at a time, never an event at a time: a listener counts in a bo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,26 @@ class LedgerRow:
     home: str
     source: str
     counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSummary:
+    """Rows of the ledger in few words: the counts of each home and source, and how many rows do not balance."""
+
+    by_source: dict[tuple[str, str], Counts]
+    total: Counts
+    unbalanced: int
+
+
+def summed_up(rows: Iterable[LedgerRow]) -> LedgerSummary:
+    """Add rows up over their hours."""
+    by_source: dict[tuple[str, str], Counts] = {}
+    total, unbalanced = Counts(), 0
+    for row in rows:
+        by_source.setdefault((row.home, row.source), Counts()).add(row.counts)
+        total.add(row.counts)
+        unbalanced += not row.counts.balances
+    return LedgerSummary(by_source, total, unbalanced)
 
 
 class Ledger(Protocol):

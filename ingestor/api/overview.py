@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ingestor import bootstrap
 from ingestor.api.lag import Lag, read_lag
@@ -19,6 +19,9 @@ from ingestor.storage.breaker import BreakerState
 from ingestor.storage.gaps import ENDED, GapRecord, GapState
 from ingestor.storage.ledger import LedgerSummary, summed_up
 from ingestor.storage.reconciled import Reconciliation
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 _COUNTS: Final = ("written", "duplicate", "rejected", "filtered", "lost")
 _TIMEOUT_S: Final = 3.0
@@ -85,20 +88,18 @@ class Observer:
 
     def __init__(self, settings: Settings) -> None:
         self._depths = Depths(settings.broker_url)
-        # Kept once it is open: opening looks for tables that are missing.
-        quarantine = functools.cache(lambda: bootstrap.open_quarantine(settings))
-        gaps = functools.cache(lambda: bootstrap.open_gaps(settings))
-        hours = functools.cache(lambda: bootstrap.open_reconciled_hours(settings))
-        ledger = functools.cache(lambda: bootstrap.open_ledger(settings))
+        self._settings = settings
+        self._opening = threading.Lock()
+        self._database: sqlalchemy.Engine | None = None
         self._parts = SideBySide(
             {
                 "board": bootstrap.open_status_board(settings).read,
                 "queues": self._depths.read,
-                "quarantine": lambda: quarantine().count(),
+                "quarantine": lambda: bootstrap.open_quarantine(settings, self._metadata()).count(),
                 "store": bootstrap.open_breaker(bootstrap.open_state(settings)).read,
-                "reconciled": lambda: hours().summaries(),
-                "gaps": lambda: _by_state(gaps().list(unended_only=True)),
-                "ledger": lambda: summed_up(ledger().rows(since_s=hour_of(time.time_ns()) - LEDGER_SPAN_S)),
+                "reconciled": lambda: bootstrap.open_reconciled_hours(settings, self._metadata()).summaries(),
+                "gaps": lambda: _by_state(bootstrap.open_gaps(settings, self._metadata()).list(unended_only=True)),
+                "ledger": self._read_ledger,
             },
             timeout_s=_TIMEOUT_S,
         )
@@ -121,6 +122,17 @@ class Observer:
             store=answers["store"].value,
             problems=[f"{part}: {answer.error}" for part, answer in answers.items() if answer.error],
         )
+
+    def _metadata(self) -> sqlalchemy.Engine:
+        """Open the metadata database once, for all parts: opening makes the tables that are missing."""
+        with self._opening:
+            if self._database is None:
+                self._database = bootstrap.open_metadata(self._settings)
+            return self._database
+
+    def _read_ledger(self) -> LedgerSummary:
+        since_s = hour_of(time.time_ns()) - LEDGER_SPAN_S
+        return summed_up(bootstrap.open_ledger(self._settings, self._metadata()).rows(since_s=since_s))
 
     def close(self) -> None:
         """Give connections back."""

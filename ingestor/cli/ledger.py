@@ -51,7 +51,8 @@ def ledger(
         total.add(row.counts)
     words = verdict(rows, total)
     if as_json:
-        print_json({"rows": [as_object(row) for row in rows], "total": _figures(total), "verdict": words})
+        figures = {"rows": [as_object(row) for row in rows], "total": _figures(total)}
+        print_json({**figures, "verdict": words, "newest_missing": stale})
     elif rows:
         print_table(list(_COLUMNS), [*map(_line, rows), _cells("total", "", "", total)])
     if stale:

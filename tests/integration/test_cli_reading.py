@@ -15,7 +15,9 @@ import structlog
 
 from ingestor import bootstrap
 from ingestor.cli.main import run
+from ingestor.events.counts import Counts, Page, hour_of
 from ingestor.events.event import Event, Place
+from ingestor.queue.ledger_post import RedisLedgerPost
 from ingestor.queue.status_board import StatusBoard
 from ingestor.settings import Settings
 from ingestor.settings_sources import load_settings
@@ -44,7 +46,10 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_server: Redi
     monkeypatch.setenv("HA_INGESTOR_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("HA_INGESTOR_BROKER__URL", url)
     (tmp_path / "data").mkdir()
-    return load_settings().settings
+    found = load_settings().settings
+    # Its tables take a while to make, and `status` waits for nobody.
+    bootstrap.open_metadata(found).dispose()
+    return found
 
 
 def store_events(settings: Settings) -> None:
@@ -180,3 +185,87 @@ def test_quarantined_pieces_are_listed_with_reason_and_bytes(
     assert (told["reason"], told["detail"], told["raw"]) == ("bad_json", "ends too early", '{"a": \\xff')
     assert told["received"] == "2023-11-14T22:13:20+00:00"
     assert "bad_json" in table
+
+
+def hand_in(settings: Settings, number: int, counts: Counts, *, home: str = "home", hours_ago: int = 0) -> None:
+    hour_s = hour_of(time.time_ns()) - 3600 * hours_ago
+    page = Page(f"book of {home}", number, home, "mqtt", f"{home}-mqtt", {hour_s: counts}, {})
+    RedisLedgerPost(redis.Redis.from_url(settings.state_url)).put([page])
+
+
+def test_the_ledger_tells_what_became_of_every_event_and_that_it_balances(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand_in(
+        settings, 1, Counts(frames=1010, settled=1008, received=1009, written=1000, duplicate=5, rejected=3, filtered=1)
+    )
+
+    assert run(["ledger", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert run(["ledger"]) == 0
+    printed = capsys.readouterr()
+
+    figures = {"received": 1011, "written": 1000, "duplicate": 5, "rejected": 3, "filtered": 1, "in_flight": 2}
+    assert told["total"] == {**figures, "lost": 0, "balances": True}
+    assert [(row["home"], row["source"], row["received"]) for row in told["rows"]] == [("home", "mqtt", 1011)]
+    assert told["newest_missing"] == ""
+    assert "1,011" in printed.out
+    assert printed.err == "everything balances, nothing is lost; 2 events still in flight\n"
+
+
+def test_the_ledger_says_in_words_what_is_lost_or_does_not_balance(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand_in(settings, 1, Counts(frames=10, settled=10, received=10, written=10, lost=7))
+    hand_in(settings, 1, Counts(frames=10, settled=10, received=10, written=8), home="cabin")
+
+    assert run(["ledger", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert run(["ledger"]) == 0
+    printed = capsys.readouterr()
+
+    assert told["verdict"].startswith("1 of 2 rows do not balance, first cabin/mqtt in the hour of ")
+    assert "; 7 events lost, first home/mqtt in the hour of " in told["verdict"]
+    assert [row["balances"] for row in told["rows"]] == [False, True]
+    assert "DOES NOT BALANCE" in printed.out
+    assert "LOST" in printed.out
+
+
+def test_the_ledger_is_asked_for_a_home_and_a_time(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    hand_in(settings, 1, Counts(frames=1, settled=1, received=1, written=1), hours_ago=50)
+
+    assert run(["ledger", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == []
+    assert run(["ledger", "--since", "3d", "--home", "home", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["rows"]) == 1
+    assert run(["ledger", "--home", "nowhere"]) != 0
+
+
+def test_the_ledger_without_the_state_server_says_that_the_newest_is_missing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HA_INGESTOR_BROKER__URL", "redis://127.0.0.1:1/0")
+
+    assert run(["ledger"]) == 0
+
+    assert "the newest counts are not among these" in capsys.readouterr().err
+
+
+def test_status_tells_the_last_day_of_the_ledger_and_counts_that_wait(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand_in(settings, 1, Counts(frames=9, settled=8, received=8, written=7, lost=1))
+    assert run(["ledger"]) == 0
+    StatusBoard(redis.Redis.from_url(settings.state_url)).put(
+        "listener", "home:mqtt", {"connected": True, "intake": {"ledger_waiting_s": 75.0}}
+    )
+    capsys.readouterr()
+
+    assert run(["status", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["ledger"]
+    assert run(["status"]) == 0
+    table = capsys.readouterr().out
+
+    assert told == {"received": 10, "in_flight": 1, "lost": 1, "unbalanced": 1, "waiting_s": 75.0}
+    assert "24 h: received 10 · lost 1 · in flight 1 · 1 rows DO NOT BALANCE" in table
+    assert "counts wait for the database for 75 s" in table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from tests.chaos import report
@@ -16,6 +17,7 @@ from tests.servers import MissingServerError
 HARMS = ("kill-in-a-write", "kill-listener", "flush-broker", "kill-broker", "store-500", "ha-cut", "rename", "move")
 
 
+@pytest.mark.timeout(600)
 def test_a_minute_of_chaos_loses_nothing_and_stores_nothing_twice(tmp_path: Path) -> None:
     options = Options(seconds=60, rate=500, seed=7, short=True, only=list(HARMS), keep=str(tmp_path / "chaos"))
 

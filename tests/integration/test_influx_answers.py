@@ -418,3 +418,14 @@ def test_numbers_written_through_influxdb_client_are_in_victoria_metrics(
     assert {"area": "Living room, south=warm", "series": 'sensor."x"'}.items() <= series["metric"].items()
     assert series["values"] == [20.5, 21.5, 22.5]
     assert series["timestamps"] == [1_795_229_244_000, 1_795_229_244_001, 1_795_229_244_002]
+
+
+def test_a_line_that_is_too_long_for_victoriametrics_is_rejected_alone(victoria_metrics: VictoriaMetrics) -> None:
+    store = open_at("influxdb2", victoria_metrics.port)
+    several = points(4)
+    several[2].fields["text"] = "x" * 600_000
+
+    result = store.write(several)
+
+    assert [(fault.index, fault.reason) for fault in result.rejected] == [(2, "line_too_long")]
+    assert result.rejected[0].detail.startswith("`sensor.s2` is longer than the store takes in one line")

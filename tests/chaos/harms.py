@@ -64,7 +64,8 @@ def kill_in_a_write(stage: Stage, _chance: random.Random) -> str:
             time.sleep(0.02)
         children = stage.processes("write")[1:]
         for _, process in children:
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
     finally:
         stage.proxy.mood = Mood()
     return f"kill -9 of {len(children)} while the store's answer was awaited"

@@ -28,9 +28,8 @@ def make(options: Options, *, repairs_gaps: bool) -> list[Planned]:
     chance = random.Random(options.seed)
     harms = [harm for harm in HARMS for _ in range(harm.in_short if options.short else harm.times)]
     if options.only:
-        harms = [
-            harm for harm in HARMS if any(name in harm.name for name in options.only) for _ in range(max(1, harm.times))
-        ]
+        named = [harm for harm in HARMS if any(name in harm.name for name in options.only)]
+        harms = [harm for harm in named for _ in range(max(1, harm.in_short if options.short else harm.times))]
     harms = [harm for harm in harms if _fits(harm, options, repairs_gaps=repairs_gaps)]
     chance.shuffle(harms)
     span_s = max(1.0, options.seconds - CALM_BEGINNING_S - CALM_END_S)

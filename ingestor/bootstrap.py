@@ -68,7 +68,8 @@ def open_quarantine(settings: Settings, database: sqlalchemy.Engine | None = Non
     """Open the quarantine in the metadata database."""
     from ingestor.storage.quarantine_sql import SqlQuarantine
 
-    return SqlQuarantine(database or open_metadata(settings))
+    limits = settings.quarantine
+    return SqlQuarantine(database or open_metadata(settings), max_pieces=limits.max_pieces, max_bytes=limits.max_bytes)
 
 
 def open_gaps(settings: Settings, database: sqlalchemy.Engine | None = None) -> Gaps:

@@ -74,6 +74,9 @@ DECLARED: Final = (
         "counter",
         "Points written with a value in a field beside its own, which has another type (storage.on_type_conflict).",
     ),
+    Declared(
+        "ingestor_quarantine_evicted_total", "counter", "Pieces that the quarantine's limits have cost.", ("reason",)
+    ),
     Declared("ingestor_tie_breaks_total", "counter", "Points moved to the next free digit below the microsecond."),
 )
 #: Not counted by processes: `/metrics` reads them when it is asked.
@@ -109,6 +112,7 @@ GAUGES: Final = (
         "ingestor_reconciled_missing_points", "gauge", "Points that are missing for good in compared hours.", ("home",)
     ),
     Declared("ingestor_reconciled_repaired_points", "gauge", "Points that were missing and were read back.", ("home",)),
+    Declared("ingestor_quarantine_pieces_by_reason", "gauge", "The same by reason, the 20 commonest.", ("reason",)),
     Declared("ingestor_gaps", "gauge", "Gaps that have not ended: not over yet, or being filled.", ("state",)),
 )
 _BY_NAME: Final = {metric.name: metric for metric in DECLARED}

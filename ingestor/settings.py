@@ -97,6 +97,16 @@ class DatabaseSettings(Group):
     )
 
 
+class QuarantineSettings(Group):
+    """How much of what could not be used is kept: at a limit the oldest of the commonest cause goes, and is counted."""
+
+    max_pieces: int = Field(100_000, ge=1, description="Most pieces in quarantine.")
+    max_bytes: int = Field(256 * 1024 * 1024, ge=1024 * 1024, description="Most bytes of their payloads.")
+    max_age_s: float = Field(
+        0.0, ge=0, description="What was not seen for so long goes, and is counted; 0: age alone removes nothing."
+    )
+
+
 class BatchSettings(Group):
     """When a batch closes: whichever limit is reached first."""
 
@@ -239,6 +249,7 @@ class Settings(Group):
     broker: BrokerSettings = BrokerSettings()
     state: StateSettings = StateSettings()
     database: DatabaseSettings = DatabaseSettings()
+    quarantine: QuarantineSettings = QuarantineSettings()
     batch: BatchSettings = BatchSettings()
     journal: JournalSettings = JournalSettings()
     queue: QueueSettings = QueueSettings()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import structlog
 from celery import shared_task
 
@@ -26,7 +28,18 @@ def keep_ledger() -> None:
 
 @shared_task(name=names.KEEP_HOUSE)
 def keep_house() -> None:
-    """Fold metric files of processes that ended into one (rule 27)."""
+    """Fold metric files of processes that ended into one (rule 27); let go what is too old for the quarantine."""
     folded = metrics_files.fold_dead(resources().settings.data_dir / "metrics")
     if folded:
         _log.info("metrics_folded", files=folded)
+    _expire()
+
+
+def _expire() -> None:
+    max_age_s = resources().settings.quarantine.max_age_s
+    if not max_age_s:
+        return
+    try:
+        resources().quarantine.expire(time.time_ns() - int(max_age_s * 1e9))
+    except errors.Transient as error:
+        _log.warning("quarantine_not_expired", error=str(error))

@@ -67,6 +67,7 @@ def put_aside_unreadable(task: Task[..., None], body: bytes, error: errors.Unrea
         raw=body,
         received_ns=time.time_ns(),
         kind=task.name,
+        form="message",
     )
     patiently(lambda: resources().quarantine.put([piece]))
     return True

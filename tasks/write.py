@@ -6,6 +6,7 @@ from celery import Task, shared_task
 
 from ingestor import errors, metrics
 from ingestor.events.event import EventBatch
+from ingestor.pipeline.replay import SOURCE as REPLAY
 from ingestor.pipeline.write import Written
 from ingestor.queue import message, names
 from tasks.envelope import envelope, patiently
@@ -32,7 +33,7 @@ def write_batch(self: Task[..., None], body: bytes) -> None:
             patiently(lambda: held.quarantine.put(written.quarantined))
         patiently(lambda: held.done.put(batch.journal, written.mark))
         line.update(points=written.points, rejected=len(written.quarantined), lag_ms=written.mark.lag_ns // 1_000_000)
-        _count(written)
+        _count(written, replayed=batch.source == REPLAY)
 
 
 def _write(held: Resources, batch: EventBatch) -> Written:
@@ -41,8 +42,9 @@ def _write(held: Resources, batch: EventBatch) -> Written:
     return held.writer.write(batch)
 
 
-def _count(written: Written) -> None:
-    metrics.histogram("ingestor_lag_seconds").observe(written.mark.lag_ns / 1e9)
+def _count(written: Written, *, replayed: bool) -> None:
+    if not replayed:  # it lay in quarantine: that is nobody's lag
+        metrics.histogram("ingestor_lag_seconds").observe(written.mark.lag_ns / 1e9)
     if written.moved:
         metrics.counter("ingestor_tie_breaks_total").inc(written.moved)
     if written.repaired:

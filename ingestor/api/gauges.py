@@ -12,6 +12,7 @@ from ingestor.api.overview import Overview
 from ingestor.metrics import GAUGES
 from ingestor.storage.reconciled import Reconciliation
 
+_MOST_REASONS: Final = 20
 _Sample = tuple[tuple[str, ...], float]
 
 
@@ -74,6 +75,15 @@ def _ledger(seen: Overview) -> Iterator[_Sample]:
             yield (home, source, outcome), getattr(counts, outcome)
 
 
+def _commonest(reasons: dict[str, int]) -> Iterator[_Sample]:
+    """Yield the commonest, and the sum of all others: what a label may hold is limited."""
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    for reason, pieces in ordered[:_MOST_REASONS]:
+        yield (reason,), pieces
+    if rest := sum(pieces for _, pieces in ordered[_MOST_REASONS:]):
+        yield ("other",), rest
+
+
 _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_queue_batches": lambda seen: (((name,), depth) for name, depth in (seen.queues or {}).items()),
     "ingestor_journal_batches": _listeners(_of_intake("pending_batches")),
@@ -89,5 +99,6 @@ _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_ledger_events": _ledger,
     "ingestor_ledger_unbalanced": lambda seen: [] if seen.ledger is None else [((), seen.ledger.unbalanced)],
     "ingestor_ledger_waiting_seconds": _listeners(_of_intake("ledger_waiting_s")),
+    "ingestor_quarantine_pieces_by_reason": lambda seen: _commonest(seen.quarantine_reasons or {}),
     "ingestor_quarantine_pieces": lambda seen: [] if seen.quarantine is None else [((), seen.quarantine)],
 }

@@ -38,6 +38,7 @@ class Overview:
     workers: dict[str, dict[str, int]] | None
     queues: dict[str, int] | None
     quarantine: int | None
+    quarantine_reasons: dict[str, int] | None
     gaps: dict[str, int] | None
     reconciled: list[Reconciliation] | None
     ledger: LedgerSummary | None
@@ -95,7 +96,7 @@ class Observer:
             {
                 "board": bootstrap.open_status_board(settings).read,
                 "queues": self._depths.read,
-                "quarantine": lambda: bootstrap.open_quarantine(settings, self._metadata()).count(),
+                "quarantine": lambda: bootstrap.open_quarantine(settings, self._metadata()).reasons(),
                 "store": bootstrap.open_breaker(bootstrap.open_state(settings)).read,
                 "reconciled": lambda: bootstrap.open_reconciled_hours(settings, self._metadata()).summaries(),
                 "gaps": lambda: _by_state(bootstrap.open_gaps(settings, self._metadata()).list(unended_only=True)),
@@ -114,7 +115,8 @@ class Observer:
             listeners=None if board is None else [{"name": name, **entry} for name, entry in _of("listener", board)],
             workers=None if board is None else _by_type(entry for _, entry in _of("worker", board)),
             queues=answers["queues"].value,
-            quarantine=answers["quarantine"].value,
+            quarantine=None if answers["quarantine"].value is None else sum(answers["quarantine"].value.values()),
+            quarantine_reasons=answers["quarantine"].value,
             gaps=answers["gaps"].value,
             reconciled=answers["reconciled"].value,
             ledger=answers["ledger"].value,

@@ -1,72 +1,155 @@
-"""Commands about the quarantine; they read only."""
+"""Commands about the quarantine: look, send again, delete; each says what it did."""
 # ruff: noqa: PLC0415 -- the database is loaded when it is asked
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+import sys
+import time
+from typing import Annotated, Final
 
 import typer
 
+from ingestor import errors
+from ingestor.cli.events import parse_time
 from ingestor.cli.options import JsonFlag, settings_of
-from ingestor.cli.output import print_json_line, print_table, say
-from ingestor.storage.quarantine import Quarantined
+from ingestor.cli.output import print_json, print_json_line, print_table, say
+from ingestor.cli.quarantine_shown import CAUSES, PIECES, cause_object, cause_row, piece_object, piece_row, shown
+from ingestor.storage.quarantine import Chosen, Quarantine
 
-_NS: int = 1_000_000_000
-_SHOWN_BYTES = 80
+_ALL: Final = 1_000_000
+_Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]…", help="Pieces, as `list --pieces` numbers them.")]
+_CauseOption = Annotated[
+    str | None, typer.Option("--cause", metavar="CAUSE", help="All pieces of a cause, as `list` names it.")
+]
+_AllFlag = Annotated[bool, typer.Option("--all", help="All pieces.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    group = typer.Typer(no_args_is_help=True, help="What could not be used, and why.")
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="What could not be used, and why; to be sent again when the cause is cured.",
+        epilog="Examples: `ha-ingestor quarantine list` · `ha-ingestor quarantine show 17` · "
+        "`ha-ingestor quarantine replay --cause 3f2a9c01 --dry-run` · `ha-ingestor quarantine drop --older-than 30d`",
+    )
     group.command("list")(list_pieces)
+    group.command("show")(show)
+    group.command("replay")(replay)
+    group.command("drop")(drop)
     app.add_typer(group, name="quarantine", rich_help_panel="Reading")
 
 
 def list_pieces(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="Most pieces to print.")] = 50,
     *,
+    pieces: Annotated[bool, typer.Option("--pieces", help="Single pieces, newest first, instead of causes.")] = False,
+    cause: _CauseOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most lines to print.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
-    """Print rejected pieces, newest first, with their reasons."""
+    """Print causes, that with most pieces first; or single pieces with their reasons."""
+    quarantine = _open(context)
+    alone = pieces or cause is not None
+    found = quarantine.list(limit, Chosen(cause=cause or "")) if alone else []
+    causes = [] if alone else quarantine.causes(limit)
+    if as_json:
+        for line in [*map(piece_object, found), *map(cause_object, causes)]:
+            print_json_line(line)
+        return
+    if found:
+        print_table(PIECES, map(piece_row, found))
+    if causes:
+        print_table(CAUSES, map(cause_row, causes))
+    _say_totals(quarantine)
+
+
+def show(
+    context: typer.Context,
+    piece_id: Annotated[int, typer.Argument(metavar="ID", help="The piece's number, from `list`.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Print everything about one piece: what happened, what to do, and its bytes (secrets stay redacted)."""
+    found = _open(context).list(1, Chosen(ids=(piece_id,)))
+    if not found:
+        raise errors.IngestorError(f"there is no piece {piece_id}; `ha-ingestor quarantine list --pieces` lists them")
+    if as_json:
+        print_json(piece_object(found[0]))
+        return
+    for line in shown(found[0]):
+        typer.echo(line)
+
+
+def replay(
+    context: typer.Context,
+    ids: _Ids = None,
+    *,
+    cause: _CauseOption = None,
+    everything: _AllFlag = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be sent.")] = False,
+    patience_s: Annotated[
+        float, typer.Option("--patience", min=1, metavar="SECONDS", help="Give up when nothing ends for so long.")
+    ] = 60.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Send pieces once more on the way of every event; what is stored leaves, what fails again stays.
+
+    May be stopped and started again at any time: nothing is lost or stored twice.
+    """
+    from ingestor.cli import quarantine_replay
+
+    chosen = _chosen(ids, cause, everything=everything)
+    quarantine = _open(context)
+    found = sorted(piece.id for piece in quarantine.list(_ALL, chosen))
+    if dry_run or not found:
+        say(f"{len(found)} pieces would be sent")
+        return
+    tally = quarantine_replay.run(settings_of(context), quarantine, found, patience_s)
+    if as_json:
+        print_json(quarantine_replay.as_object(tally))
+    say(quarantine_replay.sentence(tally))
+    if tally.waiting:
+        raise errors.BrokerUnavailable("no answer for what is left: do workers run? start the replay again then")
+
+
+def drop(
+    context: typer.Context,
+    ids: _Ids = None,
+    *,
+    cause: _CauseOption = None,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="AGE|TIME", help="Not seen since: 30d, 12h, or an ISO time.")
+    ] = None,
+    everything: _AllFlag = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete pieces for good."""
+    not_since_ns = parse_time(older_than, time.time_ns()) if older_than else 0
+    chosen = _chosen(ids, cause, everything=everything, not_seen_since_ns=not_since_ns)
+    quarantine = _open(context)
+    count = len(quarantine.list(_ALL, chosen))
+    if not count:
+        say("no piece fits")
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter(f"{count} pieces would be deleted for good: say --yes")
+        typer.confirm(f"Delete {count} pieces for good?", abort=True, err=True)
+    say(f"{quarantine.drop(chosen)} pieces deleted")
+
+
+def _chosen(ids: list[int] | None, cause: str | None, *, everything: bool, not_seen_since_ns: int = 0) -> Chosen:
+    if not (ids or cause or everything or not_seen_since_ns):
+        raise typer.BadParameter("say which pieces: ID…, --cause or --all")
+    return Chosen(tuple(ids or ()), cause or "", not_seen_since_ns)
+
+
+def _open(context: typer.Context) -> Quarantine:
     from ingestor import bootstrap
 
-    quarantine = bootstrap.open_quarantine(settings_of(context))
-    pieces = list(quarantine.list(limit))
-    if as_json:
-        for piece in pieces:
-            print_json_line(_as_json(piece))
-        return
-    if not pieces:
-        say("the quarantine is empty")
-        return
-    columns = ["received", "home", "source", "kind", "reason", "detail", "raw"]
-    print_table(columns, [_row(piece) for piece in pieces])
-    say(f"{len(pieces)} of {quarantine.count()} pieces")
+    return bootstrap.open_quarantine(settings_of(context))
 
 
-def _as_json(piece: Quarantined) -> dict[str, Any]:
-    return {
-        "received": _time(piece.received_ns).astimezone(UTC).isoformat(),
-        "batch_id": piece.batch_id,
-        "slot": piece.slot,
-        "home": piece.home,
-        "source": piece.source,
-        "kind": piece.kind,
-        "topic": piece.topic,
-        "reason": piece.reason,
-        "detail": piece.detail,
-        "raw": piece.raw.decode("utf-8", "backslashreplace"),
-    }
-
-
-def _row(piece: Quarantined) -> list[str]:
-    raw = piece.raw[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
-    more = "…" if len(piece.raw) > _SHOWN_BYTES else ""
-    when = f"{_time(piece.received_ns):%Y-%m-%d %H:%M:%S}"
-    return [when, piece.home, piece.source, piece.kind or piece.topic, piece.reason, piece.detail, raw + more]
-
-
-def _time(time_ns: int) -> datetime:
-    return datetime.fromtimestamp(time_ns / _NS, UTC).astimezone()
+def _say_totals(quarantine: Quarantine) -> None:
+    totals = quarantine.totals()
+    gone = f"; {totals.evicted} were pushed out by the limits so far" if totals.evicted else ""
+    say(f"{totals.pieces} pieces, {totals.bytes} bytes{gone}" if totals.pieces or gone else "the quarantine is empty")

@@ -98,6 +98,7 @@ def as_object(now: Overview) -> dict[str, Any]:
         "journal": now.journal(),
         "store": now.store.as_dict() if now.store else None,
         "quarantine": now.quarantine,
+        "quarantine_reasons": now.quarantine_reasons,
         "gaps": now.gaps,
         "reconciled": None if now.reconciled is None else [summary_object(home) for home in now.reconciled],
         "ledger": ledger_as_object(now),
@@ -146,8 +147,8 @@ def _summary(now: Overview, first: Overview | None) -> Iterator[_Row]:
     yield "lag", f"p50 {_ms(lag.percentile_ms(0.5))} · p95 {_ms(lag.percentile_ms(0.95))}"
     yield "journal", f"{journal['pending_batches']:,} batches · {journal['bytes_on_disk']:,} bytes"
     yield "store", "unknown" if now.store is None else now.store.sentence()
-    yield "quarantine", "unknown" if now.quarantine is None else f"{now.quarantine:,} pieces"
     yield "ledger", _ledger(now)
+    yield "quarantine", _quarantine(now.quarantine_reasons)
     yield "gaps", "unknown" if now.gaps is None else " · ".join(f"{count} {state}" for state, count in now.gaps.items())
     yield "reconciled", _reconciled(now)
     yield "last error", now.last_error() or "none"
@@ -182,6 +183,14 @@ def _ledger(now: Overview) -> str:
     if now.ledger_behind_s() > _LEDGER_LATE_S:
         words.append(f"counts wait for the database for {now.ledger_behind_s():,.0f} s")
     return " · ".join(words)
+
+
+def _quarantine(reasons: dict[str, int] | None) -> str:
+    if reasons is None:
+        return "unknown"
+    commonest = sorted(reasons.items(), key=lambda item: -item[1])[:5]
+    told = ", ".join(f"{pieces:,} {reason}" for reason, pieces in commonest)
+    return f"{sum(reasons.values()):,} pieces" + (f": {told}" if told else "")
 
 
 def _ms(value: float | None) -> str:

@@ -106,4 +106,6 @@ def _piece(raw: RawBatch, frame: Frame, slot: int, error: errors.Rejected) -> Qu
         received_ns=frame.received_ns,
         kind=frame.kind,
         topic=frame.topic,
+        shadowed=frame.shadowed,
+        uncertain=frame.uncertain,
     )

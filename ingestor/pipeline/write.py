@@ -257,4 +257,5 @@ def _piece(batch: EventBatch, event: Event, reason: str, detail: str) -> Quarant
         raw=raw,
         received_ns=event.received_ns,
         kind=event.source,
+        form="event",
     )

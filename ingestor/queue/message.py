@@ -27,7 +27,8 @@ MAX_DECODED_BYTES: Final = 256 * 1024 * 1024
 #: zstd level 1 costs 2 to 4 µs an event of 1 KB and takes nine tenths of its bytes away.
 _LEVEL: Final = 1
 _RAW: Final = b"HAIr"
-_EVENTS: Final = b"HAIe"
+#: How a message begins that carries events.
+EVENTS_HEAD: Final = b"HAIe"
 _HEAD_LENGTH: Final = 5
 
 _encoder = msgspec.msgpack.Encoder()
@@ -42,7 +43,7 @@ def encode_raw(batch: RawBatch) -> bytes:
 
 def encode_events(batch: EventBatch) -> bytes:
     """Return the message for `enrich` and `write`."""
-    return _pack(_EVENTS, _encoder.encode(batch))
+    return _pack(EVENTS_HEAD, _encoder.encode(batch))
 
 
 def decode_raw(message: bytes) -> RawBatch:
@@ -56,7 +57,7 @@ def decode_raw(message: bytes) -> RawBatch:
 def decode_events(message: bytes) -> EventBatch:
     """Read a message of kind events; raise UnreadableMessage where it is not one."""
     try:
-        return _event_decoder.decode(_unpack(_EVENTS, message))
+        return _event_decoder.decode(_unpack(EVENTS_HEAD, message))
     except UNREADABLE as error:
         raise errors.UnreadableMessage("unreadable_message", str(error)) from error
 

@@ -56,8 +56,12 @@ class SqlLedger:
         # In one order for all: two processes that add the same books wait for each other, never in a circle.
         for page in sorted(pages, key=lambda page: (page.book, page.number)):
             with database_errors(), self._engine.begin() as connection:
-                if self._turn(connection, page):
-                    self._add(connection, page)
+                self.add_within(connection, page)
+
+    def add_within(self, connection: sa.Connection, page: Page) -> None:
+        """Add a page, once, within a transaction that changes more than the ledger."""
+        if self._turn(connection, page):
+            self._add(connection, page)
 
     def _turn(self, connection: sa.Connection, page: Page) -> bool:
         """Note that a book has reached this page; False where it had before. Holds the book's row until the commit."""

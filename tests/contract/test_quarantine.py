@@ -1,7 +1,8 @@
-"""The contract of the quarantine, on memory, SQLite and PostgreSQL."""
+"""The contract of the quarantine, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import uuid
@@ -15,8 +16,7 @@ import sqlalchemy as sa
 
 from ingestor import errors
 from ingestor.storage.database import HEAD, open_database
-from ingestor.storage.quarantine import Quarantine, Quarantined
-from ingestor.storage.quarantine_memory import MAX_PIECE_BYTES, MemoryQuarantine
+from ingestor.storage.quarantine import MAX_PIECE_BYTES, Chosen, Quarantine, Quarantined, Replayed
 from ingestor.storage.quarantine_sql import SqlQuarantine
 from tests.servers import free_port
 
@@ -37,11 +37,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(server.create_database(f"q{uuid.uuid4().hex[:12]}"))
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    if request.param == "memory":
-        yield MemoryQuarantine
-        return
     if request.param == "sqlite":
         engine = open_database(f"sqlite:///{tmp_path / 'metadata.sqlite'}")
     else:
@@ -51,7 +48,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     engine.dispose()
 
 
-def piece(number: int, *, raw: bytes = b"raw", slot: int = 0, detail: str = "no time", topic: str = "") -> Quarantined:
+def piece(
+    number: int, *, raw: bytes | None = None, slot: int = 0, detail: str = "no time", topic: str = ""
+) -> Quarantined:
     return Quarantined(
         batch_id=f"{number:026d}",
         slot=slot,
@@ -59,7 +58,7 @@ def piece(number: int, *, raw: bytes = b"raw", slot: int = 0, detail: str = "no 
         source="mqtt",
         reason="invalid_event",
         detail=detail,
-        raw=raw,
+        raw=b"raw %d" % (number * 10 + slot) if raw is None else raw,
         received_ns=1_795_229_244_886_998_000 + number,
         kind="statestream",
         topic=topic,
@@ -92,7 +91,69 @@ def test_the_same_piece_twice_is_one_and_the_first_stays(make: Make) -> None:
 
     assert quarantine.count() == 3
     assert quarantine.evicted() == 0
-    assert next(found.raw for found in quarantine.list() if found.slot == 0 and found == piece(1)) == b"raw"
+    assert next(found.raw for found in quarantine.list() if found.slot == 0 and found == piece(1)) == b"raw 10"
+
+
+def test_the_same_bytes_for_the_same_reason_are_one_piece_counted_once_a_batch(make: Make) -> None:
+    quarantine = make()
+
+    for number in (1, 2, 3, 2, 1):
+        quarantine.put([piece(number, raw=b"same"), piece(number, slot=1, raw=b"same")])
+    quarantine.put([piece(4, raw=b"other")])
+
+    other, same = quarantine.list()
+    assert (other.count, same.count) == (1, 6)
+    assert (same.received_ns, same.last_seen_ns) == (piece(1).received_ns, piece(3).received_ns)
+
+
+def test_causes_tell_what_is_wrong_with_whom_and_one_that_is_noisy_does_not_push_out_the_others(make: Make) -> None:
+    quarantine = make(max_pieces=5)
+
+    quarantine.put([piece(1, topic="a/quiet")])
+    quarantine.put([piece(number, topic="a/noisy", detail=f"{number}") for number in range(2, 20)])
+
+    noisy, quiet = quarantine.causes()
+    assert (noisy.subject, noisy.pieces, noisy.example) == ("a/noisy", 4, "19")
+    assert (quiet.subject, quiet.pieces, quiet.reason) == ("a/quiet", 1, "invalid_event")
+    assert quarantine.evicted() == 14
+    assert quarantine.reasons() == {"invalid_event": 5}
+    assert len(quarantine.list(chosen=Chosen(cause=noisy.cause))) == 4
+
+
+def test_what_is_sent_again_leaves_when_stored_stays_when_refused_and_is_counted_once(make: Make) -> None:
+    quarantine = make()
+    quarantine.put([piece(1), piece(2)])
+    ids = sorted(found.id for found in quarantine.list())
+
+    first, second = quarantine.claim(ids)
+    quarantine.put([again_of(first)])
+    assert [found.replay_id for found in quarantine.claim(ids)] == [first.replay_id, second.replay_id]
+    results = [
+        Replayed(first.id, first.replay_id, "home", {"rejected": 1}, {}),
+        Replayed(second.id, second.replay_id, "home", {"written": 1}, {3600: 1}),
+    ]
+    left = [quarantine.settle(results, "run", page) for page in (1, 2)]
+
+    assert left == [1, 0]
+    (kept,) = quarantine.list()
+    assert (kept.id, kept.raw, kept.detail, kept.attempts) == (first.id, first.raw, "still no time", 1)
+    assert kept.last_seen_ns > kept.received_ns
+    assert quarantine.count() == 1
+    assert quarantine.claim(ids)[0].replay_id != first.replay_id
+
+
+def again_of(first: Quarantined) -> Quarantined:
+    return dataclasses.replace(piece(1, detail="still no time"), batch_id=first.replay_id)
+
+
+def test_what_was_not_seen_for_long_goes_and_is_counted(make: Make) -> None:
+    quarantine = make()
+    quarantine.put([piece(1), piece(2)])
+
+    assert quarantine.expire(piece(2).received_ns) == 1
+    assert (quarantine.count(), quarantine.evicted()) == (1, 1)
+    assert quarantine.drop(Chosen(ids=tuple(found.id for found in quarantine.list()))) == 1
+    assert quarantine.totals().bytes == 0
 
 
 def test_putting_nothing_is_no_fault(make: Make) -> None:
@@ -116,7 +177,7 @@ def test_beyond_the_number_the_oldest_goes_and_is_counted(make: Make) -> None:
 def test_beyond_the_bytes_the_oldest_goes_and_is_counted(make: Make) -> None:
     quarantine = make(max_bytes=1000)
 
-    quarantine.put([piece(number, raw=b"x" * 300) for number in range(4)])
+    quarantine.put([piece(number, raw=bytes([number]) * 300) for number in range(4)])
     quarantine.put([piece(4, raw=b"x" * 350)])
 
     assert (quarantine.count(), quarantine.evicted()) == (3, 2)
@@ -144,8 +205,6 @@ def test_text_that_no_database_takes_is_made_readable(make: Make) -> None:
 
 def test_many_at_once_leave_each_piece_once_and_the_sums_right(make: Make) -> None:
     quarantine = make(max_pieces=50)
-    if isinstance(quarantine, MemoryQuarantine):
-        pytest.skip("the memory twin belongs to one thread")
 
     def put_from(first: int) -> None:
         for number in range(first, 40):

@@ -177,14 +177,37 @@ def test_quarantined_pieces_are_listed_with_reason_and_bytes(
     piece = Quarantined("b1", 0, "home", "mqtt", "bad_json", "ends too early", b'{"a": \xff', 1_700_000_000_000_000_000)
     bootstrap.open_quarantine(settings).put([piece])
 
-    assert run(["quarantine", "list", "--json"]) == 0
+    assert run(["quarantine", "list", "--pieces", "--json"]) == 0
     (told,) = printed_lines(capsys)
-    assert run(["quarantine", "list"]) == 0
+    assert run(["quarantine", "list", "--pieces"]) == 0
     table = capsys.readouterr().out
+    assert run(["quarantine", "list", "--json"]) == 0
+    (cause,) = printed_lines(capsys)
+    assert run(["quarantine", "show", str(told["id"])]) == 0
+    page = capsys.readouterr().out
 
     assert (told["reason"], told["detail"], told["raw"]) == ("bad_json", "ends too early", '{"a": \\xff')
     assert told["received"] == "2023-11-14T22:13:20+00:00"
     assert "bad_json" in table
+    assert (cause["cause"], cause["pieces"], cause["example_id"]) == (told["cause"], 1, told["id"])
+    assert "00000000  7b 22 61 22 3a 20 ff" in page
+
+
+def test_pieces_are_dropped_only_when_that_is_confirmed(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    quarantine = bootstrap.open_quarantine(settings)
+    for number, reason in enumerate(("bad_json", "too_long")):
+        quarantine.put([Quarantined(f"b{number}", 0, "home", "mqtt", reason, "", b"{}", 1_700_000_000_000_000_000)])
+
+    assert run(["quarantine", "drop"]) != 0
+    assert run(["quarantine", "drop", "--all"]) != 0
+    assert quarantine.count() == 2
+    assert run(["quarantine", "drop", "--cause", quarantine.causes()[0].cause, "--yes"]) == 0
+    assert quarantine.count() == 1
+    assert run(["quarantine", "drop", "--older-than", "1d", "--yes"]) == 0
+
+    assert quarantine.count() == 0
+    assert run(["quarantine", "replay", "--all"]) == 0
+    assert "0 pieces would be sent" in capsys.readouterr().err
 
 
 def hand_in(settings: Settings, number: int, counts: Counts, *, home: str = "home", hours_ago: int = 0) -> None:

@@ -165,5 +165,5 @@ def _wait_until_all_is_written(story: Story) -> None:
         if nothing_waits and by_both and not story.changes() - story.stored_changes():
             break
         time.sleep(0.5)  # the pace of asking
-    listed = story.stack.run("quarantine", "list", "--json").splitlines()
+    listed = story.stack.run("quarantine", "list", "--pieces", "--json").splitlines()
     story.quarantine = [json.loads(line) for line in listed if line.startswith("{")]

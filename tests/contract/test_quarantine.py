@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
 from ingestor import errors
-from ingestor.storage.database import HEAD, open_database
+from ingestor.storage.database import _MIGRATIONS, HEAD, _engine, open_database
 from ingestor.storage.quarantine import MAX_PIECE_BYTES, Chosen, Quarantine, Quarantined, Replayed
 from ingestor.storage.quarantine_sql import SqlQuarantine
 from tests.servers import free_port
@@ -256,3 +258,31 @@ def test_a_database_that_is_away_is_a_transient_error(tmp_path: Path) -> None:
 def test_a_url_of_no_database_that_we_know_is_a_fault_in_the_settings(bad: str) -> None:
     with pytest.raises(errors.InvalidSettings, match="database"):
         open_database(bad)
+
+
+def test_the_pieces_of_an_older_database_are_kept_and_get_their_cause(url: str) -> None:
+    engine = _engine(url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+        old = dataclasses.asdict(piece(1, raw=b'{"slot":0,"entity_id":"sensor.x"}', topic="a/b"))
+        names = ("batch_id", "slot", "home", "source", "reason", "detail", "kind", "topic", "received_ns", "raw")
+        columns = ", ".join((*names, "bytes"))
+        values = ", ".join(f":{name}" for name in (*names, "bytes"))
+        row = {name: old[name] for name in names} | {"bytes": 33}
+        connection.execute(sa.text(f"INSERT INTO quarantine ({columns}) VALUES ({values})"), row)
+        connection.execute(sa.text("UPDATE quarantine_totals SET pieces = 1, bytes = 33"))
+    engine.dispose()
+
+    upgraded = open_database(url)
+
+    quarantine = SqlQuarantine(upgraded)
+    (kept,) = quarantine.list()
+    assert (kept.raw, kept.topic, kept.form, kept.subject) == (row["raw"], "a/b", "event", "sensor.x")
+    assert (kept.count, kept.attempts, kept.whole, kept.last_seen_ns) == (1, 0, True, kept.received_ns)
+    assert [(cause.cause, cause.pieces) for cause in quarantine.causes()] == [(kept.cause, 1)]
+    quarantine.put([dataclasses.replace(kept, batch_id="later")])
+    assert [found.count for found in quarantine.list()] == [2]
+    upgraded.dispose()

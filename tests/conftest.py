@@ -10,6 +10,7 @@ import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
+import hypothesis
 import pytest
 
 from tests.homeassistant.configuration import InfluxTarget
@@ -21,6 +22,10 @@ from tests.servers_stores import InfluxDB, PostgreSQL, VictoriaMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+if not os.environ.get("CI"):  # there hypothesis has a profile of its own, without a deadline as well
+    hypothesis.settings.register_profile("any machine", deadline=None)
+    hypothesis.settings.load_profile("any machine")
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 

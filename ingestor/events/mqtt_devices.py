@@ -30,6 +30,8 @@ _TEMPERATURES: Final = frozenset({"Temperature", "DewPoint"})
 _ABOUT_ITSELF: Final = frozenset({"Time", "TempUnit", "PressureUnit"})
 #: Answers to `Status` repeat what `tele/…/SENSOR` and `STATE` say, one level deeper.
 _WRAPPERS: Final = frozenset({"StatusSNS", "StatusSTS"})
+#: No list has more items; Python refuses to read numbers of thousands of digits.
+_MAX_DIGITS: Final = 10
 
 
 def decode_zigbee2mqtt(frame: Frame, first_slot: int, carries: frozenset[str]) -> list[Event | errors.Rejected]:
@@ -169,7 +171,7 @@ def _at(value: Any, path: str) -> Any:
     for part in path.split("."):
         if isinstance(value, dict) and part in value:
             value = value[part]
-        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+        elif isinstance(value, list) and part.isdecimal() and len(part) < _MAX_DIGITS and int(part) < len(value):
             value = value[int(part)]
         else:
             raise errors.InvalidEvent("no_value", f"the payload has nothing at {path!r}")

@@ -62,7 +62,7 @@ class TopicReading(BaseModel):
     """A message on a topic that the user's settings map to an entity."""
 
     entity_id: EntityId
-    value_path: str | None = None
+    value_path: Name | None = None
     unit: str | None = None
     device_class: str | None = None
     raw: str | None = None

@@ -45,7 +45,9 @@ class MqttEntities:
             return
         with state_errors():
             found = self._state.hgetall(_key(self._home))
-        self._known = {field.decode(): entity_id.decode() for field, entity_id in found.items()}
+        self._known = {
+            field.decode("utf-8", "replace"): name.decode("utf-8", "replace") for field, name in found.items()
+        }
         self._read_at = now
 
     def find(self, component: str, unique_id: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 import msgspec
 import redis
@@ -24,6 +24,8 @@ from ingestor.queue.state import state_errors
 MAX_DECIDED: Final = 100_000
 _MAX_BYTES: Final = 512 * 1024 * 1024
 
+#: 64 bits have no more.
+_MAX_DIGITS: Final = 19
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Snapshot)
 
@@ -89,7 +91,7 @@ class RedisMaps:
             pipe.get(_version_key(home))
             pipe.hkeys(_decided_key(home))
             version, decided = pipe.execute()
-        return Published(int(version) if version else None, frozenset(name.decode() for name in decided))
+        return Published(_number(version), _names(decided))
 
     def publish(self, snapshot: Snapshot, decided: Collection[str]) -> bool:
         """Put a version out, unless there are other decisions than `decided`. Raises StateUnavailable."""
@@ -106,7 +108,7 @@ class RedisMaps:
                 pipe.get(_version_key(home))
                 pipe.hlen(_decided_key(home))
             answers = pipe.execute()
-        versions = (int(version) if version else None for version in answers[::2])
+        versions = map(_number, answers[::2])
         return dict(zip(homes, zip(versions, answers[1::2], strict=True), strict=True))
 
     def load(self, home: str) -> tuple[Snapshot | None, frozenset[str]]:
@@ -116,8 +118,7 @@ class RedisMaps:
             pipe.get(_map_key(home))
             pipe.hkeys(_decided_key(home))
             packed, decided = pipe.execute()
-        names = frozenset(cast("bytes", name).decode() for name in decided)
-        return (unpack(packed) if packed else None), names
+        return (unpack(packed) if packed else None), _names(decided)
 
     def decide(self, home: str, version: int, entity_id: str) -> Decision:
         """Decide that an entity is a series of its own name, if `version` is still the newest."""
@@ -137,6 +138,15 @@ def unpack(packed: bytes) -> Snapshot | None:
         return _decoder.decode(zstandard.ZstdDecompressor().decompress(packed, max_output_size=_MAX_BYTES))
     except (*UNREADABLE, zstandard.ZstdError):
         return None
+
+
+def _number(version: bytes | None) -> int | None:
+    """Return a version; None also for what is none, as if Redis had lost it: the next sync puts one out."""
+    return int(version) if version and version.isdigit() and len(version) <= _MAX_DIGITS else None
+
+
+def _names(decided: Collection[bytes]) -> frozenset[str]:
+    return frozenset(name.decode("utf-8", "replace") for name in decided)
 
 
 def not_published(home: str) -> errors.StateUnavailable:

@@ -12,6 +12,7 @@ from ingestor.events import history, mqtt
 from ingestor.events.event import Event, EventBatch, Outcome, Settled
 from ingestor.events.frame import Frame, FrameKind, RawBatch
 from ingestor.events.websocket import decode_websocket
+from ingestor.pipeline.portable import require_portable
 from ingestor.storage.quarantine import Quarantined
 
 Decoder = Callable[[Frame, int, frozenset[str]], list[Event | errors.Rejected]]
@@ -76,7 +77,7 @@ def validate(raw: RawBatch, carries: frozenset[str], harmful: Mapping[int, str] 
 
 def _decode(frame: Frame, slot: int, carries: frozenset[str]) -> list[Event | errors.Rejected]:
     try:
-        return DECODERS[frame.kind](frame, slot, carries)
+        return [_portable(element) for element in DECODERS[frame.kind](frame, slot, carries)]
     except errors.Rejected as error:
         return [error]
     except RecursionError:  # anybody can send such a thing: no line in the log for each
@@ -84,6 +85,16 @@ def _decode(frame: Frame, slot: int, carries: frozenset[str]) -> list[Event | er
     except Exception as error:  # noqa: BLE001 -- a bug in a decoder must cost one frame, never its neighbours
         _log.exception("decoder_failed", kind=frame.kind, topic=frame.topic)
         return [errors.UndecodableFrame("decoder_failed", f"{type(error).__name__}: {error}"[:300])]
+
+
+def _portable(element: Event | errors.Rejected) -> Event | errors.Rejected:
+    if isinstance(element, errors.Rejected) or (element.attributes is None and element.data is None):
+        return element
+    try:
+        require_portable(element)
+    except errors.InvalidEvent as error:
+        return error
+    return element
 
 
 def _harmful(what: str) -> errors.Rejected:

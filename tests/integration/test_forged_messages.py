@@ -68,6 +68,7 @@ def pickled_everywhere(trap: Path) -> list[bytes]:
         kombu_message(evil, "application/x-python-serialize"),
         kombu_message(evil, "pickle"),
         kombu_message(evil, "application/data"),
+        kombu_message(f"!!python/object/apply:os.mkdir ['{trap}']".encode(), "application/x-yaml"),
         kombu_message(packed, "application/x-msgpack"),
         kombu_message(packed, "application/x-msgpack", task="os.system"),
         kombu_message(b"\xc1 no msgpack", "application/x-msgpack"),

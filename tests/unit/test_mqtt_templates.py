@@ -273,9 +273,9 @@ def test_a_loop_that_takes_its_time_is_not_cut_short() -> None:
     ],
 )
 def test_a_template_can_neither_grow_nor_run_without_bound(template: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()  # of this thread alone: the machine may be busy with other things
 
     with pytest.raises(errors.InvalidEvent):
         evaluate(template, "1")
 
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 5

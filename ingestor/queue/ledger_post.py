@@ -20,6 +20,10 @@ _PAGES: Final = "ha_ingestor:ledger:pages"
 _KEPT: Final = "ha_ingestor:ledger:kept:"
 #: A listener asks every few seconds; one that was away for longer hands its page in again.
 _KEPT_FOR_S: Final = 30 * 86_400
+#: What a count or a time in seconds may reach: sums of them still fit the database's 64 bits.
+_MOST: Final = 2**53
+_MAX_DIGITS: Final = 16
+_MAX_NAME: Final = 1000
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Page])
 _log: Final = structlog.get_logger(__name__)
@@ -87,7 +91,7 @@ class RedisLedgerPost:
         """Return the number of the newest page that is in the ledger. Raises StateUnavailable."""
         with state_errors():
             number = self._state.get(_KEPT + book)
-        return int(number) if number and number.isdigit() else 0
+        return int(number) if number and number.isdigit() and len(number) <= _MAX_DIGITS else 0
 
     def waiting(self) -> list[list[Page]]:
         """Return the pages that wait. Raises StateUnavailable."""
@@ -106,10 +110,27 @@ class RedisLedgerPost:
 
     def _read(self, book: bytes, packed: bytes) -> list[Page]:
         try:
-            return _decoder.decode(packed)
-        except UNREADABLE as error:
+            pages = _decoder.decode(packed)
+            _require_ours(book, pages)
+        except (*UNREADABLE, ValueError) as error:
             # Of another version, or somebody else's: it must not come up again every few seconds.
             _log.warning("ledger_page_unreadable", book=book.decode("ascii", "replace"), error=str(error))
             with state_errors():
                 self._state.hdel(_PAGES, book)
             return []
+        return pages
+
+
+def _require_ours(book: bytes, pages: Sequence[Page]) -> None:
+    """Raise ValueError for pages that no book of ours has: the database would refuse them, and all that wait behind."""
+    for page in pages:
+        texts = (page.book, page.home, page.source, page.journal)
+        numbers = [page.number, *page.hours, *page.stored, *page.stored.values()]
+        for counts in page.hours.values():
+            numbers += msgspec.structs.astuple(counts)
+        if page.book.encode() != book or page.number < 1:
+            raise ValueError("a page of another book")
+        if any(len(text) > _MAX_NAME or "\0" in text for text in texts):
+            raise ValueError("a name that is none")
+        if any(abs(number) > _MOST for number in numbers):
+            raise ValueError("a number that no count reaches")

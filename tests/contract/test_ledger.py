@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ingestor.events.counts import Counts, Page, hour_of
+from ingestor.pipeline.ledger import bring_in
 from ingestor.queue.ledger_post import LedgerPost, MemoryLedgerPost, RedisLedgerPost
 from ingestor.queue.state import connect_state
 from ingestor.storage.database import open_database
@@ -148,6 +150,33 @@ def test_what_nobody_can_read_does_not_hide_the_others(redis_server: Any) -> Non
 
     assert post.waiting() == [[page(1)]]
     assert state.hlen("ha_ingestor:ledger:pages") == 1
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        page(2**63, "forged"),
+        page(0, "forged"),
+        page(1, "another"),
+        page(1, "forged", home="h\0"),
+        page(1, "forged", source="s" * 5000),
+        page(1, "forged", hour_s=2**63),
+    ],
+    ids=["number", "no number", "other book", "zero byte", "long name", "hour"],
+)
+def test_a_forged_page_stops_no_other_and_does_not_come_again(ledger: Ledger, redis_server: Any, forged: Page) -> None:
+    state = connect_state(redis_server.url)
+    state.flushdb()
+    post = RedisLedgerPost(state)
+    state.hset("ha_ingestor:ledger:pages", "forged", msgspec.msgpack.encode([forged]))
+    state.set("ha_ingestor:ledger:kept:book", b"9" * 5000)
+    post.put([page(1)])
+
+    brought = bring_in(post, ledger)
+
+    assert (brought, len(ledger.rows())) == (1, 1)
+    assert state.hlen("ha_ingestor:ledger:pages") == 0
+    assert post.kept("book") == 1
 
 
 def test_an_hour_begins_where_the_clock_strikes() -> None:

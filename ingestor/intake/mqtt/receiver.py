@@ -20,12 +20,14 @@ from ingestor.intake.mqtt.connection import Message
 from ingestor.intake.mqtt.deliveries import Deliveries, Delivery, delivery_of
 from ingestor.intake.mqtt.discovery import Discovery, EntityOf, frame_payload, raw_part
 from ingestor.intake.mqtt.routes import Route, Routes
-from ingestor.intake.mqtt.statestream import Joined, StatestreamJoin
+from ingestor.intake.mqtt.statestream import MAX_KNOWN_TOPIC, Joined, StatestreamJoin
 from ingestor.intake.mqtt.zigbee import ZigbeeDevices
 from ingestor.settings import MqttSettings
 
 _log: Final = structlog.get_logger(__name__)
 _MAX_ROUTES: Final = 200_000
+#: More than the broker has thrown away in its life; Python refuses to read thousands of digits.
+_MAX_DIGITS: Final = 18
 
 
 class Sink(Protocol):
@@ -189,7 +191,9 @@ class Receiver:
     def _find_route(self, topic: str) -> Route:
         if len(self._by_topic) >= _MAX_ROUTES:
             self._by_topic.clear()
-        route = self._by_topic[topic] = self.routes.of(topic)
+        route = self.routes.of(topic)
+        if len(topic) <= MAX_KNOWN_TOPIC:
+            self._by_topic[topic] = route
         return route
 
     def _learn_config(self, topic: str, payload: bytes) -> bool:
@@ -211,7 +215,7 @@ class Receiver:
 
     def _note_dropped(self, payload: bytes) -> None:
         """Count what the broker threw away since we first heard of it, for any client."""
-        if not payload.isdigit():
+        if not payload.isdigit() or len(payload) > _MAX_DIGITS:
             return
         total = int(payload)
         before, self._dropped_before = self._dropped_before, total

@@ -29,6 +29,9 @@ _QUIETS_FOR_TIME: Final = 4
 _CLOCK_MARGIN_S: Final = 0.05
 _MAX_OPEN: Final = 20_000
 _MAX_TOPICS: Final = 500_000
+#: A longer topic is not remembered (MQTT allows 65,535 bytes), and is none of statestream's: Home Assistant's names
+#: of entities and attributes are far shorter.
+MAX_KNOWN_TOPIC: Final = 1000
 #: Shapes kept for an entity: an entity with more words for its state than this is one of free text.
 _MAX_SHAPES: Final = 12
 #: After so many events in a row without a topic it is expected no longer.
@@ -186,6 +189,8 @@ class StatestreamJoin:
         if len(self._topics) >= _MAX_TOPICS:
             self._topics.clear()
             self._entities = {name: entity for name, entity in self._entities.items() if entity.open}
+        if len(topic) > MAX_KNOWN_TOPIC:
+            return None
         if len(parts) < 3 or not all(parts) or "." in parts[0] or "." in parts[1]:  # noqa: PLR2004 - domain, object, leaf
             self._topics[topic] = None
             return None

@@ -224,6 +224,15 @@ def test_a_gap_begins_with_the_last_event_that_is_in_the_journal_not_with_what_w
     assert [(gap.start_us, gap.end_us) for gap in stage.over()] == [(at_us(1), at_us(9))]
 
 
+def test_a_frame_without_a_time_moves_no_gap_since_events_may_wait_behind_it() -> None:
+    untimed = orjson.dumps({"type": "event", "event": {"event_type": "odd"}})
+    first = heard(orjson.dumps(event("1", fired=at(1))), untimed, untimed, CUT)
+
+    stage = Stage(first, heard(orjson.dumps(event("2", fired=at(9))))).run()
+
+    assert [gap.start_us for gap in stage.over()] == [at_us(1)]
+
+
 def test_a_gap_is_told_by_the_time_of_events_however_late_they_are_read() -> None:
     late = [event(str(n), fired=at(n)) for n in range(3)]
 

@@ -99,6 +99,7 @@ class WebSocketListener:
         self._is_marking = False
         self._has_stopped = False
         self._quiet_until: float | None = None
+        self._fired_us = 0
         self._counts = _Counts()
         of = {"home": home.name, "source": "websocket"}
         self._frames_total = metrics.counter("ingestor_frames_total", **of)
@@ -234,7 +235,9 @@ class WebSocketListener:
         """Return the time of a frame's last event, by Home Assistant's clock as well as it is known."""
         fired_us = last_fired_us(payload)
         if not fired_us:
-            return self._clock.at(received_us)
+            # It may have waited for long, and what was fired meanwhile is not here yet: the last event counts.
+            return self._fired_us or self._clock.at(received_us)
+        self._fired_us = fired_us
         self._clock.heard(fired_us, received_us)
         if self._quiet_until is not None:
             self._end_gap(fired_us)

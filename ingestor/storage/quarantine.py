@@ -19,6 +19,15 @@ MAX_PIECE_BYTES: Final = 1024 * 1024
 #: What of an event changes though it is the same event: where it stood in a batch, and when that came.
 _PASSING: Final = ("slot", "received_ns", "place", "notes")
 _CAUSE_LENGTH: Final = 8
+#: Longest names and topics that are kept (characters): whoever publishes chooses a topic, and the limit of bytes is for
+#: payloads. MQTT itself allows 65,535.
+MAX_NAME: Final = 200
+MAX_TOPIC: Final = 1000
+MAX_DETAIL: Final = 2000
+#: What the columns hold.
+_MAX_BATCH_ID: Final = 64
+_MAX_SLOT: Final = 2**31 - 1
+_LATEST_NS: Final = 2**63 - 1
 _SUBJECT_LENGTH: Final = 200
 
 
@@ -157,21 +166,29 @@ def clean(piece: Quarantined, max_piece_bytes: int = MAX_PIECE_BYTES) -> Quarant
         checksum = hashlib.sha256(raw).hexdigest()
         detail = f"{detail} (the first {max_piece_bytes} of {len(raw)} bytes, sha256 {checksum})".lstrip()
         raw = raw[:max_piece_bytes]
+    received_ns = min(max(piece.received_ns, 0), _LATEST_NS)
     cleaned = replace(
         piece,
-        batch_id=_text(piece.batch_id),
-        home=_text(piece.home),
-        source=_text(piece.source),
-        reason=_text(piece.reason),
-        detail=_text(detail),
+        batch_id=_text(piece.batch_id, _MAX_BATCH_ID),
+        slot=min(max(piece.slot, -1), _MAX_SLOT),
+        home=_text(piece.home, MAX_NAME),
+        source=_text(piece.source, MAX_NAME),
+        reason=_text(piece.reason, MAX_NAME),
+        detail=_text(detail, MAX_DETAIL),
         raw=raw,
-        whole=piece.whole and raw is piece.raw,
-        kind=_text(piece.kind),
-        topic=_text(piece.topic),
-        subject=_text(subject),
-        last_seen_ns=piece.last_seen_ns or piece.received_ns,
+        whole=piece.whole and raw is piece.raw and _is_short(piece),
+        received_ns=received_ns,
+        kind=_text(piece.kind, MAX_NAME),
+        topic=_text(piece.topic, MAX_TOPIC),
+        subject=_text(subject, MAX_NAME),
+        last_seen_ns=min(piece.last_seen_ns, _LATEST_NS) or received_ns,
     )
     return replace(cleaned, cause=cause_of(cleaned))
+
+
+def _is_short(piece: Quarantined) -> bool:
+    """Tell whether what a replay needs besides the payload is kept as it is."""
+    return len(piece.topic) <= MAX_TOPIC and max(len(piece.home), len(piece.source), len(piece.kind)) <= MAX_NAME
 
 
 def cause_of(piece: Quarantined) -> str:
@@ -210,5 +227,6 @@ def _object(raw: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _text(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+def _text(text: str, limit: int) -> str:
+    # Cut before and after: escapes make a text longer.
+    return text[:limit].encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")[:limit]

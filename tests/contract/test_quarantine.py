@@ -196,6 +196,32 @@ def test_an_oversize_payload_is_kept_by_its_beginning_and_its_hash(make: Make) -
     assert f"of {2 * MAX_PIECE_BYTES} bytes, sha256 " in found.detail
 
 
+def test_what_somebody_else_chose_is_kept_within_limits_however_long_it_is(make: Make) -> None:
+    quarantine = make()
+    long = "x" * 65_000
+
+    quarantine.put(
+        [
+            piece(1, topic=long, detail=long),
+            dataclasses.replace(
+                piece(2), home=long, source=long, kind=long, batch_id="\0" * 100, slot=2**63, received_ns=2**64 - 1
+            ),
+            piece(3, topic="a/b"),
+        ]
+    )
+
+    last, of_message, of_topic = quarantine.list()
+    assert (last.topic, last.whole) == ("a/b", True)
+    assert not of_message.whole
+    assert not of_topic.whole
+    assert all(sum(map(len, texts(found))) < 6000 for found in quarantine.list())
+    assert of_message.received_ns == 2**63 - 1
+
+
+def texts(found: Quarantined) -> list[str]:
+    return [value for value in dataclasses.astuple(found) if isinstance(value, str)]
+
+
 def test_text_that_no_database_takes_is_made_readable(make: Make) -> None:
     quarantine = make()
 

@@ -186,6 +186,14 @@ class WorkerSettings(Group):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+class EnrichmentSettings(Group):
+    """The context that events are given."""
+
+    steps: tuple[str, ...] = Field(
+        ("place",), description="Which steps, in this order; `place` is always done, named or not."
+    )
+
+
 class RegistrySettings(Group):
     """The sync of areas, devices and entities."""
 
@@ -254,6 +262,7 @@ class Settings(Group):
     journal: JournalSettings = JournalSettings()
     queue: QueueSettings = QueueSettings()
     workers: WorkerSettings = WorkerSettings()
+    enrichment: EnrichmentSettings = EnrichmentSettings()
     registry: RegistrySettings = RegistrySettings()
     api: ApiSettings = ApiSettings()
     flower: FlowerSettings = FlowerSettings()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import msgspec
 
-from ingestor.events.event import Event, Place
+from ingestor import errors
+from ingestor.events.event import Event, Moment, Place
 from ingestor.home.model import bare_place, domain_of
 from ingestor.home.port import HomeMap
 
@@ -23,6 +25,7 @@ class Surroundings:
     home_map: HomeMap
     give_up: bool = False
     places: list[Place] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
     #: By object first, then by value: a place of the map is one object, and hashing it costs more than finding it.
     _by_object: dict[int, int] = field(default_factory=dict)
     _by_value: dict[Place, int] = field(default_factory=dict)
@@ -66,9 +69,16 @@ class PlaceStep:
         return True
 
 
-def enrichment_steps() -> tuple[Step, ...]:
-    """Return the steps in their order. Weather, time and cause will be added here."""
-    return (PlaceStep(),)
+#: How each step is made; it stands in the settings (`enrichment.steps`) by this name.
+STEPS: Final[Mapping[str, Callable[[], Step]]] = {"place": PlaceStep}
+
+
+def enrichment_steps(chosen: Sequence[str] = ()) -> tuple[Step, ...]:
+    """Return the steps in their order; `place` comes first where it is not named. Raises InvalidSettings."""
+    names = chosen if "place" in chosen else ("place", *chosen)
+    if unknown := sorted(set(names) - set(STEPS)):
+        raise errors.InvalidSettings(f"enrichment.steps: {unknown[0]!r} is none of {', '.join(STEPS)}")
+    return tuple(STEPS[name]() for name in names)
 
 
 def place_without_context(event: Event) -> Place:

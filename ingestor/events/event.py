@@ -8,6 +8,8 @@ import msgspec
 
 EventKind = Literal["state", "event"]
 Outcome = Literal["written", "duplicate", "rejected", "filtered"]
+#: What enrichment adds to a point, by the name of its field.
+Extra = str | float | int | bool
 
 
 class Event(msgspec.Struct, array_like=True, gc=False):
@@ -19,7 +21,8 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     UTC): HA's `last_updated` or `time_fired`; the time of receipt where the source gives none (`untimed`).
     `attributes` and `data` are carried only where the settings store them. `identity` is a 32-bit hash
     of what makes this event differ from another of the same series and microsecond.
-    `place` is the index of its Place in the batch, -1 before `enrich`. `notes` say what a step could not do.
+    `place` and `moment` are indices of its Place and its Moment in the batch, -1 before `enrich`. `extras` are the
+    fields that enrichment adds to this event alone. `notes` say what a step could not do.
     """
 
     slot: int
@@ -49,6 +52,8 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     uncertain: bool = False
     place: int = -1
     notes: list[str] = msgspec.field(default_factory=list)
+    moment: int = -1
+    extras: dict[str, Extra] | None = None
 
 
 class Place(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -62,6 +67,17 @@ class Place(msgspec.Struct, array_like=True, frozen=True, gc=False):
     device_class: str = ""
     integration: str = ""
     labels: tuple[str, ...] = ()
+
+
+class Moment(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What holds for a whole home from one time until another (Unix, microseconds): the fields of all its points.
+
+    Local time, sun, weather, presence: found once and shared by every event of the batch that falls into it.
+    """
+
+    from_us: int
+    until_us: int
+    fields: dict[str, Extra]
 
 
 class Settled(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -88,3 +104,4 @@ class EventBatch(msgspec.Struct, array_like=True):
     settled: list[Settled] = msgspec.field(default_factory=list)
     places: list[Place] = msgspec.field(default_factory=list)
     first_tried_ns: int = 0
+    moments: list[Moment] = msgspec.field(default_factory=list)

@@ -80,7 +80,7 @@ def _apply(steps: Sequence[Step], event: Event, around: Surroundings) -> bool:
 
 
 def _part(batch: EventBatch, events: list[Event], around: Surroundings) -> EventBatch:
-    return msgspec.structs.replace(batch, events=events, places=around.places)
+    return msgspec.structs.replace(batch, events=events, places=around.places, moments=around.moments)
 
 
 def _waiting(batch: EventBatch, events: list[Event], now_ns: int, *, alone: bool) -> EventBatch:
@@ -88,6 +88,7 @@ def _waiting(batch: EventBatch, events: list[Event], now_ns: int, *, alone: bool
         batch,
         events=events,
         places=[],
+        moments=[],
         settled=batch.settled if alone else [],
         first_tried_ns=batch.first_tried_ns or now_ns,
     )

@@ -108,7 +108,7 @@ class Writer:
         points: list[Point] = []
         for job in jobs:
             try:
-                built = self._builder.points(job.event, job.place, batch.home, job.time_ns)
+                built = self._points(batch, job)
             except errors.Rejected as error:
                 job.outcome = "rejected"
                 tally.quarantined.append(_piece(batch, job.event, error.reason, error.detail))
@@ -134,6 +134,11 @@ class Writer:
             first, detail = next(iter(refused.values())), " · ".join(fault.detail for fault in refused.values())
             tally.quarantined.append(_piece(batch, job.event, first.reason, detail + _also(points, refused, stored)))
 
+    def _points(self, batch: EventBatch, job: _Job) -> list[Point]:
+        index = job.event.moment
+        moment = batch.moments[index] if index >= 0 else None
+        return self._builder.points(job.event, job.place, batch.home, job.time_ns, moment)
+
     def _settle_races(self, batch: EventBatch, jobs: Sequence[_Job], tally: _Tally) -> None:
         """Record what was written; where somebody was faster in the meantime, write what sets it right."""
         pending = list(jobs)
@@ -156,7 +161,7 @@ class Writer:
                     corrections.extend(self._source_of(batch, job, there.richness))
                 elif there.richness < job.mark.richness:
                     # A poorer twin may have written its fields over ours: write ours once more.
-                    corrections.extend(self._builder.points(job.event, job.place, batch.home, job.time_ns))
+                    corrections.extend(self._points(batch, job))
             if corrections:
                 self._store.write(corrections)
             if again:
@@ -166,7 +171,7 @@ class Writer:
     def _source_of(self, batch: EventBatch, job: _Job, richness: int) -> list[Point]:
         """Return the point that gives a richer twin its `source` back, all else being equal in both."""
         source = next(name for name, rank in RICHNESS.items() if rank == richness)
-        points = self._builder.points(job.event, job.place, batch.home, job.time_ns)
+        points = self._points(batch, job)
         return [
             Point(point.measurement, point.tags, {"source": source}, point.time_ns, point.slot)
             for point in points

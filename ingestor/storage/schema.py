@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ingestor import errors
 from ingestor.events import decoding
-from ingestor.events.event import Event, Place
+from ingestor.events.event import Event, Moment, Place
 from ingestor.events.point import FieldValue, Point, Tags
 from ingestor.settings import StorageSettings
 from ingestor.storage.ha_schema import ha_point
@@ -110,11 +110,14 @@ class PointBuilder:
         self._extra_fields = _extra_fields(settings)
         self._series: dict[tuple[str, Place], _Series] = {}
 
-    def points(self, event: Event, place: Place, home: str, time_ns: int) -> list[Point]:
+    def points(self, event: Event, place: Place, home: str, time_ns: int, moment: Moment | None = None) -> list[Point]:
         """Return the event's points. Raises Rejected("field_too_long") where no store could keep it."""
         found: list[Point] = []
         if self._native:
-            found.append(self._native_point(event, place, home, time_ns))
+            native = self._native_point(event, place, home, time_ns)
+            if moment is not None:
+                native.fields.update(moment.fields)
+            found.append(native)
         if self._as_home_assistant and (point := ha_point(event)) is not None:
             found.append(point)
         return found
@@ -126,6 +129,8 @@ class PointBuilder:
             measurement, fields = STATES, _state_fields(event, series.integration, identity)
         else:
             measurement, fields = OTHERS, _other_fields(event, identity)
+        if event.extras is not None:
+            fields.update(event.extras)
         for name, read in self._extra_fields:
             if (value := read(event, place)) is not None:
                 fields[name] = value

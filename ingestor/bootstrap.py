@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import redis
     import sqlalchemy
 
+    from ingestor.home.facts import FactsSource
     from ingestor.home.port import HomeMap
     from ingestor.pipeline.reconcile import Reconciler
     from ingestor.pipeline.write import Writer
@@ -55,6 +56,13 @@ def open_home_map(state: redis.Redis[bytes]) -> HomeMap:
     from ingestor.home.cache import RedisHomeMap
 
     return RedisHomeMap(state)
+
+
+def open_facts(settings: Settings, state: redis.Redis[bytes]) -> FactsSource:
+    """Open the facts of the homes as the registry task publishes them."""
+    from ingestor.home.facts_redis import RedisFacts
+
+    return RedisFacts(state, [home.name for home in settings.all_homes()])
 
 
 def open_metadata(settings: Settings) -> sqlalchemy.Engine:

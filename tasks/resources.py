@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from celery import current_app
 
 from ingestor import bootstrap
+from ingestor.home.facts import FactsSource
 from ingestor.home.merge import Diff
 from ingestor.home.port import HomeMap
 from ingestor.home.sync import run_sync
@@ -65,6 +66,11 @@ class Resources:
     def home_map(self) -> HomeMap:
         """The map of the homes."""
         return bootstrap.open_home_map(self.state)
+
+    @functools.cached_property
+    def facts(self) -> FactsSource:
+        """The facts of the homes."""
+        return bootstrap.open_facts(self.settings, self.state)
 
     @functools.cached_property
     def quarantine(self) -> Quarantine:

@@ -20,11 +20,14 @@ from ingestor import errors
 from ingestor.events.values import time_us
 from ingestor.home.asking import Connect, ask_home
 from ingestor.home.derive import Current, Registries, derive
+from ingestor.home.facts_derive import derive_facts
+from ingestor.home.facts_redis import facts_are_out, publish_facts
 from ingestor.home.history import MapHistory, Record, Version, mapped_from_us
 from ingestor.home.merge import Diff, Merger
 from ingestor.home.model import ALWAYS_US, Snapshot
 from ingestor.home.mqtt_entities import publish_mqtt_entities
 from ingestor.home.publication import Published, Publisher, RedisMaps
+from ingestor.home.reading import read_facts
 from ingestor.home.requests import forget_request, request_sync, sync_lock
 from ingestor.homeassistant.client import HomeAssistantClient
 from ingestor.settings import HomeSettings, RegistrySettings
@@ -58,15 +61,42 @@ def run_sync(
             request_sync(state, home.name)
             return Diff(busy=True)
         forget_request(state, home.name)
-        registries = _read(home, state, connect) if home.homeassistant.url else None
-        publish_mqtt_entities(state, home.name, registries.entities if registries else ())
-        return sync_home(
-            home.name,
-            registries,
-            MapHistory(database),
-            RedisMaps(state),
-            effective_after_s=registry.effective_after_s,
-        )
+        if not home.homeassistant.url:
+            return _sync_map(home, None, registry, state, database)
+        with ask_home(home, state, connect) as client:
+            registries = read_registries(client)
+            diff = _sync_map(home, registries, registry, state, database)
+            _sync_facts(home.name, registries, client, state)
+        return diff
+
+
+def _sync_map(
+    home: HomeSettings,
+    registries: Registries | None,
+    registry: RegistrySettings,
+    state: redis.Redis[bytes],
+    database: sa.Engine,
+) -> Diff:
+    """Bring out the map, before anything else is read: events of a new entity wait for it."""
+    publish_mqtt_entities(state, home.name, registries.entities if registries else ())
+    history, publisher = MapHistory(database), RedisMaps(state)
+    return sync_home(home.name, registries, history, publisher, effective_after_s=registry.effective_after_s)
+
+
+def _sync_facts(home: str, registries: Registries, client: HomeAssistantClient, state: redis.Redis[bytes]) -> None:
+    """Read what is no registry, and bring out the facts. While Home Assistant starts, what was known before stands.
+
+    The map is out already: what fails here is put right by the next sync.
+    """
+    try:
+        reading = read_facts(client)
+        if reading.starting and facts_are_out(state, home):
+            return
+        facts = derive_facts(home, registries, derive(registries), reading)
+        if publish_facts(state, facts):
+            _log.info("facts_published", home=home, hidden=facts.hidden)
+    except errors.IngestorError as error:
+        _log.warning("facts_not_read", home=home, error=str(error), kind=type(error).__name__)
 
 
 def sync_home(
@@ -169,12 +199,6 @@ def _effective_us(record: Record, wanted_us: int) -> int:
     if not record.versions:
         return ALWAYS_US
     return max(wanted_us, record.versions[-1].effective_us)
-
-
-def _read(home: HomeSettings, state: redis.Redis[bytes], connect: Connect) -> Registries:
-    """Ask Home Assistant, unless it refused these very credentials before."""
-    with ask_home(home, state, connect) as client:
-        return read_registries(client)
 
 
 def read_registries(client: HomeAssistantClient) -> Registries:

@@ -62,6 +62,8 @@ class Answers(HomeAssistantClient):
     def command(self, type: str, **fields: Any) -> Any:  # noqa: A002 - as in the class
         self.before(type)
         self.asked.append(type)
+        if type not in self.COMMANDS:
+            raise errors.CommandRefused("unknown_command", type)
         return [dict(row) for row in self.rows[self.COMMANDS[type]]]
 
     def rename(self, old: str, new: str) -> None:

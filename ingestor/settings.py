@@ -190,7 +190,15 @@ class EnrichmentSettings(Group):
     """The context that events are given."""
 
     steps: tuple[str, ...] = Field(
-        ("place",), description="Which steps, in this order; `place` is always done, named or not."
+        ("place", "time"), description="Which steps, in this order; `place` is always done, named or not."
+    )
+    holidays_country: str = Field(
+        "",
+        pattern=r"^([A-Z]{2})?$",
+        description="Whose holidays (ISO 3166); default: the country set in Home Assistant.",
+    )
+    holidays_subdivision: str = Field(
+        "", max_length=20, description="State or province with holidays of its own, such as `BY` of DE."
     )
 
 

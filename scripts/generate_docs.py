@@ -14,6 +14,7 @@ import typer.main
 from ingestor.cli.config_file import as_toml
 from ingestor.cli.exit_codes import MEANINGS
 from ingestor.cli.main import build_app
+from ingestor.events.context import CONTEXT_FIELDS
 from ingestor.metrics import DECLARED, GAUGES, Declared
 from ingestor.settings import HomeSettings, Settings, TopicMapping
 from ingestor.settings_keys import Key, all_keys, keys_of
@@ -48,6 +49,11 @@ a worker ends. An event is counted when its batch is done, once, however often t
 
 received = written + duplicate + rejected + filtered, for batches that are done; what is under way is in
 `ingestor_journal_batches`, and `ingestor_events_lost_total` must stay 0.
+"""
+CONTEXT_INTRODUCTION = """\
+The fields that the steps of enrichment add to a point of our own schema ([schema](schema.md)), by the step's name in
+`enrichment.steps`. A field is left out where nothing is known. None of them is a tag: they may differ where an event is
+written again, and it is the same point all the same.
 """
 
 
@@ -126,6 +132,15 @@ def _metrics_table(metrics: Iterable[Declared]) -> str:
     return _table(("name", "kind", "labels", "what it says"), rows)
 
 
+def context_page() -> str:
+    """Return the page of every field that enrichment adds."""
+    parts = ["# Context fields\n", NOTE, CONTEXT_INTRODUCTION]
+    for step in dict.fromkeys(field.step for field in CONTEXT_FIELDS):
+        rows = [(f"`{one.name}`", one.kind, one.unit, one.meaning) for one in CONTEXT_FIELDS if one.step == step]
+        parts += [f"## `{step}`\n", _table(("field", "type", "unit", "what it says"), rows)]
+    return "\n".join(parts)
+
+
 def cli_page() -> str:
     """Return the page of every command."""
     app: Any = typer.main.get_command(build_app())
@@ -190,7 +205,12 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 #: Each page and what makes it.
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "cli.md": cli_page, "metrics.md": metrics_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "cli.md": cli_page,
+    "metrics.md": metrics_page,
+    "context.md": context_page,
+}
 
 
 def main() -> int:

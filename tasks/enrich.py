@@ -29,7 +29,14 @@ def enrich_batch(self: Task[..., None], body: bytes) -> None:
             return
         line.update(batch=batch.batch_id, source=batch.source, home=batch.home, events=len(batch.events))
         patiently(held.home_map.refresh)
-        found = enrich(batch, held.home_map, now_ns=time.time_ns(), wait_s=held.settings.workers.unknown_wait_s)
+        found = enrich(
+            batch,
+            held.home_map,
+            now_ns=time.time_ns(),
+            wait_s=held.settings.workers.unknown_wait_s,
+            steps=held.steps,
+            facts=held.facts.facts(batch.home),
+        )
         if found.ready is not None:
             ready = found.ready
             patiently(lambda: hand_on(names.TaskType.WRITE, names.WRITE_BATCH, ready))

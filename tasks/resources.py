@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from celery import current_app
 
 from ingestor import bootstrap
+from ingestor.enrichment.steps import Means, Step, enrichment_steps
 from ingestor.home.facts import FactsSource
 from ingestor.home.merge import Diff
 from ingestor.home.port import HomeMap
@@ -71,6 +72,11 @@ class Resources:
     def facts(self) -> FactsSource:
         """The facts of the homes."""
         return bootstrap.open_facts(self.settings, self.state)
+
+    @functools.cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of enrichment, in their order."""
+        return enrichment_steps(self.settings.enrichment.steps, Means(self.settings, self.state))
 
     @functools.cached_property
     def quarantine(self) -> Quarantine:

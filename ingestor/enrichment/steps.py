@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import msgspec
 
 from ingestor import errors
 from ingestor.events.event import Event, Moment, Place
+from ingestor.home.facts import HomeFacts
 from ingestor.home.model import bare_place, domain_of
 from ingestor.home.port import HomeMap
+from ingestor.settings import EnrichmentSettings
+
+if TYPE_CHECKING:
+    import redis
+
+    from ingestor.enrichment.moments import MomentPart
+    from ingestor.settings import Settings
 
 
 @dataclass(slots=True)
@@ -24,6 +32,7 @@ class Surroundings:
     home: str
     home_map: HomeMap
     give_up: bool = False
+    facts: HomeFacts = field(default_factory=lambda: HomeFacts(""))
     places: list[Place] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     #: By object first, then by value: a place of the map is one object, and hashing it costs more than finding it.
@@ -55,6 +64,32 @@ class Step(Protocol):
         ...
 
 
+@runtime_checkable
+class Beginning(Protocol):
+    """A step that looks at a whole batch first. At most one round trip to the state server."""
+
+    def begin(self, events: Sequence[Event], around: Surroundings) -> None:
+        """Called once, before any event is enriched. May raise anything: it is logged, and `apply` is called."""
+        ...
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """A step that has something to do when all events are through. At most one round trip to the state server."""
+
+    def finish(self, events: Sequence[Event], around: Surroundings) -> None:
+        """Called once, with the events that go on (not those that are held). May raise anything: it is logged."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What steps are made with. Without a state server (tests, trying things out) a step knows what it sees itself."""
+
+    settings: Settings | None = None
+    state: redis.Redis[bytes] | None = None
+
+
 class PlaceStep:
     """Series, area, floor, device: from the map in force at the event's own time (rules 1 and 2)."""
 
@@ -69,16 +104,53 @@ class PlaceStep:
         return True
 
 
-#: How each step is made; it stands in the settings (`enrichment.steps`) by this name.
-STEPS: Final[Mapping[str, Callable[[], Step]]] = {"place": PlaceStep}
+def _place(_means: Means) -> Step:
+    return PlaceStep()
 
 
-def enrichment_steps(chosen: Sequence[str] = ()) -> tuple[Step, ...]:
-    """Return the steps in their order; `place` comes first where it is not named. Raises InvalidSettings."""
-    names = chosen if "place" in chosen else ("place", *chosen)
-    if unknown := sorted(set(names) - set(STEPS)):
-        raise errors.InvalidSettings(f"enrichment.steps: {unknown[0]!r} is none of {', '.join(STEPS)}")
-    return tuple(STEPS[name]() for name in names)
+#: How each step is made; it stands in the settings (`enrichment.steps`) by this name. What a step needs is imported
+#: when it is made: who only checks names must not load it.
+STEPS: Final[Mapping[str, Callable[[Means], Step]]] = {"place": _place}
+
+
+def _time(means: Means) -> MomentPart:
+    from ingestor.enrichment.daytime import TimePart  # noqa: PLC0415 - see STEPS
+
+    chosen = means.settings.enrichment if means.settings else EnrichmentSettings()
+    return TimePart(chosen.holidays_country, chosen.holidays_subdivision)
+
+
+#: The parts of the step that finds an event's moment, in the same way.
+PARTS: Final[Mapping[str, Callable[[Means], MomentPart]]] = {"time": _time}
+
+
+def _moment(names: Sequence[str], means: Means) -> Step:
+    from ingestor.enrichment.moments import MomentStep  # noqa: PLC0415 - see STEPS
+
+    return MomentStep([PARTS[name](means) for name in names if name in PARTS])
+
+
+def step_names(chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the steps' names in their order; `place` comes first where it is not named. Raises InvalidSettings."""
+    names = tuple(dict.fromkeys(chosen if "place" in chosen else ("place", *chosen)))
+    known = {**STEPS, **PARTS}
+    if unknown := sorted(set(names) - set(known)):
+        raise errors.InvalidSettings(f"enrichment.steps: {unknown[0]!r} is none of {', '.join(known)}")
+    return names
+
+
+def enrichment_steps(chosen: Sequence[str] = (), means: Means | None = None) -> tuple[Step, ...]:
+    """Return the steps in their order. Raises InvalidSettings."""
+    means = means or Means()
+    names = step_names(chosen)
+    made: list[Step] = []
+    for name in names:
+        if name in STEPS:
+            made.append(STEPS[name](means))
+        elif name == next(found for found in names if found in PARTS):
+            # All parts of the moment are one step, which stands where the first of them is named.
+            made.append(_moment(names, means))
+    return tuple(made)
 
 
 def place_without_context(event: Event) -> Place:

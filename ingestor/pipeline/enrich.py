@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,8 +10,9 @@ import msgspec
 import structlog
 
 from ingestor import errors
-from ingestor.enrichment.steps import Step, Surroundings, enrichment_steps, place_without_context
+from ingestor.enrichment.steps import Beginning, Finishing, Step, Surroundings, enrichment_steps, place_without_context
 from ingestor.events.event import Event, EventBatch
+from ingestor.home.facts import HomeFacts
 from ingestor.home.port import HomeMap
 
 #: When to look again for a home that was never synced, or whose map Redis has lost for the moment.
@@ -36,7 +37,13 @@ class EnrichOutcome:
 
 
 def enrich(
-    batch: EventBatch, home_map: HomeMap, *, now_ns: int, wait_s: float, steps: Sequence[Step] | None = None
+    batch: EventBatch,
+    home_map: HomeMap,
+    *,
+    now_ns: int,
+    wait_s: float,
+    steps: Sequence[Step] | None = None,
+    facts: HomeFacts | None = None,
 ) -> EnrichOutcome:
     """Give every event its context.
 
@@ -48,17 +55,38 @@ def enrich(
         return EnrichOutcome(None, batch, _NO_MAP_RETRY_S)
     waited_s = (now_ns - batch.first_tried_ns) / _NS_PER_S if batch.first_tried_ns else 0.0
     give_up = waited_s >= wait_s
-    around = Surroundings(batch.home, home_map, give_up=give_up)
+    around = Surroundings(batch.home, home_map, give_up=give_up, facts=facts or HomeFacts(batch.home))
     chosen = enrichment_steps() if steps is None else steps
     ready: list[Event] = []
     held: list[Event] = []
+    for step in chosen:
+        if isinstance(step, Beginning):
+            _try(step.name, step.begin, batch.events, around)
     for event in batch.events:
         (ready if _apply(chosen, event, around) else held).append(event)
+    for step in chosen:
+        if isinstance(step, Finishing):
+            _try(step.name, step.finish, ready, around)
     if not held:
         return EnrichOutcome(_part(batch, ready, around), None)
     retry_in_s = _NO_MAP_RETRY_S if give_up else min(_UNKNOWN_RETRY_S, wait_s - waited_s)
     waiting = _waiting(batch, held, now_ns, alone=not ready)
     return EnrichOutcome(_part(batch, ready, around) if ready else None, waiting, retry_in_s)
+
+
+def _try(
+    name: str, work: Callable[[Sequence[Event], Surroundings], None], events: Sequence[Event], around: Surroundings
+) -> None:
+    """Do a step's work for a whole batch. What it could not do each event shows by a note."""
+    if not events:
+        return
+    try:
+        work(events, around)
+    except Exception as error:  # noqa: BLE001 - a fault in one step must not cost the batch, whatever it is
+        _log.warning("step_failed", step=name, exc_info=error)
+        note = f"{name}: {type(error).__name__}: {error}"[:200]
+        for event in events:
+            event.notes.append(note)
 
 
 def _apply(steps: Sequence[Step], event: Event, around: Surroundings) -> bool:

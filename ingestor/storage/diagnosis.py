@@ -92,7 +92,7 @@ def may_be_meant(message: str) -> Callable[[Point, str], bool] | None:
     """
     if found := _CONFLICT_12.search(message):
         measurement, name, kind = found[2], found[1], found[3]
-        return lambda point, _line: point.measurement == measurement and _kind(point.fields.get(name)) == kind
+        return lambda point, _line: point.measurement == measurement and _kind(point.all_fields().get(name)) == kind
     if found := _TAG_VALUES.search(message):
         tag = (found[3], found[4])
         return lambda point, _line: tag in point.tags

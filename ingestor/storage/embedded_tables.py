@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Final
 
-from ingestor.events.point import FieldValue, Point, Tags
+from ingestor.events.point import FieldValue, Point, SharedFields, Tags
 from ingestor.storage.port import HOUR_NS, EventQuery, Rejection
 from ingestor.storage.schema import OTHERS, STATES
 
@@ -54,6 +55,8 @@ _SQL_TYPES: Final = {float: "REAL", str: "TEXT", bool: "INTEGER"}
 _TABLES: Final = {STATES: "states", OTHERS: "events"}
 #: Fields that need no thought: a column each, and `event_id`, which is made when it is read.
 _PLAIN: Final = {table: frozenset([*columns, "event_id"]) for table, columns in _COLUMNS.items()}
+#: Under which key shared fields keep what they are in the column `extra`.
+_RENDERED: Final = "extra"
 #: The last nanosecond of 64 bits, as InfluxDB counts (in 2262).
 _LAST_NS: Final = 2**63 - 2
 READ_COLUMNS: Final = tuple(dict.fromkeys([*_STATE_COLUMNS, *_OTHER_COLUMNS]))
@@ -102,11 +105,13 @@ def fault_of(index: int, point: Point) -> Rejection | None:
     columns = _COLUMNS[table_of(point.measurement)]
     stored = False
     for name, value in point.fields.items():
+        # Shared fields have no column: `row_of` sees to it.
         kind = columns.get(name)
         if kind is not None and type(value) is not kind:
             detail = f"{_series_of(point)}: {name} is {value!r:.80}, and {name} is always {kind.__name__}"
             return Rejection(index, "field_type_conflict", detail)
         stored = stored or is_finite(value)
+    stored = stored or (point.shared is not None and any(map(is_finite, point.shared.fields.values())))
     return None if stored else Rejection(index, "no_field", "no field of this point can be stored")
 
 
@@ -121,19 +126,32 @@ def is_finite(value: FieldValue) -> bool:
 
 def row_of(number: int, point: Point) -> tuple[Any, ...]:
     """Return the values of a point for the upsert of its table."""
+    table = table_of(point.measurement)
+    columns = _COLUMNS[table]
     fields = point.fields
-    columns = _COLUMNS[table_of(point.measurement)]
+    shared = "" if point.shared is None else _rendered(point.shared)
     # SQLite keeps what is not a number as NULL; the infinite it would keep.
     known = [fields.get(name) for name in columns]
-    if fields.keys() <= _PLAIN[table_of(point.measurement)] and is_finite(fields.get("value", 0.0)):
-        return number, point.time_ns, *known, None
-    extra = {
-        name: _clean(value)
-        for name, value in fields.items()
-        if name not in columns and name != "event_id" and is_finite(value)
-    }
+    if fields.keys() <= _PLAIN[table] and is_finite(fields.get("value", 0.0)):
+        return number, point.time_ns, *known, f"{{{shared}}}" if shared else None
+    extra = {name: value for name, value in fields.items() if name not in columns and name != "event_id"}
     known = [_clean(value) if value is not None and is_finite(value) else None for value in known]
-    return number, point.time_ns, *known, json.dumps(extra, ensure_ascii=False) if extra else None
+    own = _inner_json(extra)
+    text = f"{own}, {shared}" if own and shared else own or shared
+    return number, point.time_ns, *known, f"{{{text}}}" if text else None
+
+
+def _rendered(shared: SharedFields) -> str:
+    """Return shared fields as the inside of a JSON object, made once. None of them is called as a column is."""
+    text = shared.rendered.get(_RENDERED)
+    if text is None:
+        text = shared.rendered[_RENDERED] = _inner_json(shared.fields)
+    return text
+
+
+def _inner_json(fields: Mapping[str, FieldValue]) -> str:
+    kept = {name: _clean(value) for name, value in fields.items() if is_finite(value)}
+    return json.dumps(kept, ensure_ascii=False)[1:-1] if kept else ""
 
 
 def clean_row(row: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -13,6 +13,8 @@ from ingestor.events.point import FieldValue, Point, Tags
 
 #: Keys kept; a home has some thousand series, and a full cache is simply begun anew.
 _MAX_CACHED: Final = 100_000
+#: Under which key shared fields keep what they are on a line.
+_RENDERED: Final = "line"
 #: No line break may stand outside a string field: it would end the line.
 _MEASUREMENT: Final = str.maketrans({",": "\\,", " ": "\\ ", "\n": "\\ ", "\r": "\\ "})
 _KEY: Final = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "\\ ", "\r": "\\ "})
@@ -35,14 +37,22 @@ class Encoder:
         series = self._series.get((point.measurement, point.tags))
         if series is None:
             series = self._make_series(point)
+        fields = self._rendered(point.fields)
+        if (shared := point.shared) is not None:
+            text = shared.rendered.get(_RENDERED)
+            if text is None:
+                text = shared.rendered[_RENDERED] = self._rendered(shared.fields)
+            fields = f"{fields},{text}" if fields and text else fields or text
+        return f"{series} {fields} {point.time_ns}" if fields and series else ""
+
+    def _rendered(self, fields: Mapping[str, FieldValue]) -> str:
         try:
-            fields = _fields(point.fields, self._keys)
+            return _fields(fields, self._keys)
         except KeyError:
             # No line has a field without a name.
-            named = {name: value for name, value in point.fields.items() if name}
+            named = {name: value for name, value in fields.items() if name}
             self._learn(named)
-            fields = _fields(named, self._keys)
-        return f"{series} {fields} {point.time_ns}" if fields and series else ""
+            return _fields(named, self._keys)
 
     def _learn(self, fields: Mapping[str, FieldValue]) -> None:
         if len(self._keys) + len(fields) > _MAX_CACHED:

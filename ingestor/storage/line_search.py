@@ -84,7 +84,7 @@ class LineSearch:
         if conflict is not None and conflict.field not in line.moved:
             point = with_sibling(line.point, conflict.field)
             if point is not None:
-                name = sibling_name(conflict.field, line.point.fields[conflict.field])
+                name = sibling_name(conflict.field, line.point.all_fields()[conflict.field])
                 return Line(point, line.index, self._encode(point), line.moved | {name})
         found.refused.append((line, message))
         return None

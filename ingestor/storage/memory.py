@@ -39,7 +39,7 @@ class MemoryStore:
         self.writes += 1
         rejected = []
         for index, point in enumerate(points):
-            fields = {name: value for name, value in point.fields.items() if _is_finite(value)}
+            fields = {name: value for name, value in point.all_fields().items() if _is_finite(value)}
             if not fields:
                 rejected.append(Rejection(index, "no_field", "no field of this point can be stored"))
             elif fault := self._fault(point):
@@ -83,12 +83,13 @@ class MemoryStore:
             raise errors.StoreUnavailable
 
     def _fault(self, point: Point) -> str:
-        for name, value in point.fields.items():
+        fields = point.all_fields()
+        for name, value in fields.items():
             known = self._types.get((point.measurement, name), type(value))
             if known is not type(value):
                 series = dict(point.tags).get("series", "?")
                 return f"{series}: {name} is {type(value).__name__} here, and {known.__name__} in {point.measurement}"
-        self._types.update({(point.measurement, name): type(value) for name, value in point.fields.items()})
+        self._types.update({(point.measurement, name): type(value) for name, value in fields.items()})
         return ""
 
     def _of(self, home: str, since_ns: int, until_ns: int) -> Iterator[StoredEvent]:

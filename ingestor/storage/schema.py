@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from ingestor import errors
 from ingestor.events import decoding
+from ingestor.events.context import CONTEXT_NAMES
 from ingestor.events.event import Event, Moment, Place
-from ingestor.events.point import FieldValue, Point, Tags
+from ingestor.events.point import FieldValue, Point, SharedFields, Tags
 from ingestor.settings import StorageSettings
 from ingestor.storage.ha_schema import ha_point
 
@@ -24,6 +25,8 @@ TIE_BREAKS: Final = 1000
 #: InfluxDB takes no longer string field (64 KiB, less what its own format needs).
 MAX_TEXT_BYTES: Final = 65_000
 _MAX_CACHED: Final = 50_000
+#: A batch has mostly one or two; with each batch come others.
+_MAX_MOMENTS: Final = 64
 #: Sources whose events were not heard when they happened: the field `origin` says so.
 READ_BACK: Final = frozenset({"history", "statistics"})
 #: Names that an attribute cannot have as a field: they mean something else.
@@ -109,6 +112,7 @@ class PointBuilder:
         self._extra_tags = settings.extra_tags
         self._extra_fields = _extra_fields(settings)
         self._series: dict[tuple[str, Place], _Series] = {}
+        self._moments: dict[int, tuple[Moment, SharedFields]] = {}
 
     def points(self, event: Event, place: Place, home: str, time_ns: int, moment: Moment | None = None) -> list[Point]:
         """Return the event's points. Raises Rejected("field_too_long") where no store could keep it."""
@@ -116,7 +120,7 @@ class PointBuilder:
         if self._native:
             native = self._native_point(event, place, home, time_ns)
             if moment is not None:
-                native.fields.update(moment.fields)
+                self._add_moment(native, moment)
             found.append(native)
         if self._as_home_assistant and (point := ha_point(event)) is not None:
             found.append(point)
@@ -136,6 +140,21 @@ class PointBuilder:
                 fields[name] = value
         _check_lengths(fields)
         return Point(measurement, series.tags, fields, time_ns, event.slot)
+
+    def _add_moment(self, point: Point, moment: Moment) -> None:
+        known = self._moments.get(id(moment))
+        if known is None:
+            if len(self._moments) >= _MAX_MOMENTS:
+                self._moments.clear()
+            # A name that means something else is not a moment's to give.
+            fields = {name: value for name, value in moment.fields.items() if name not in _TAKEN}
+            # With the moment itself: as long as it is kept, its id is not another's.
+            known = self._moments[id(moment)] = (moment, SharedFields(fields))
+        shared = known[1]
+        if point.fields.keys().isdisjoint(shared.fields):
+            point.shared = shared if shared.fields else None
+        else:
+            point.fields = {**shared.fields, **point.fields}
 
     def _make_series(self, home: str, place: Place) -> _Series:
         if len(self._series) >= _MAX_CACHED:
@@ -167,7 +186,7 @@ def _extra_fields(settings: StorageSettings) -> list[tuple[str, Reader]]:
     found: dict[str, Reader] = {}
     for setting in settings.extra_fields:
         name = setting.removeprefix("attribute:")
-        if name in found or (name != setting and (name in _TAKEN or name in _EXTRA)):
+        if name in found or (name != setting and (name in _TAKEN or name in _EXTRA or name in CONTEXT_NAMES)):
             raise errors.InvalidSettings(f"storage.extra_fields: the name {name!r} of {setting!r} is taken")
         found[name] = _extra_field(setting)
     return list(found.items())

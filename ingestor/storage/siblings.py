@@ -38,10 +38,11 @@ def sibling_name(field: str, value: FieldValue) -> str:
 
 def with_sibling(point: Point, field: str) -> Point | None:
     """Return the point with one value in the sibling; None where it has no such field, or the sibling is taken."""
-    value = point.fields.get(field)
-    if value is None or (name := sibling_name(field, value)) in point.fields:
+    given = point.all_fields()
+    value = given.get(field)
+    if value is None or (name := sibling_name(field, value)) in given:
         return None
-    fields = {name if key == field else key: kept for key, kept in point.fields.items()}
+    fields = {name if key == field else key: kept for key, kept in given.items()}
     return Point(point.measurement, point.tags, fields, point.time_ns, point.slot)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ingestor import errors
-from ingestor.events.event import Event, Place
+from ingestor.events.event import Event, Moment, Place
 from ingestor.events.point import FieldValue, Point, StoredEvent
 from ingestor.settings import StorageSettings
 from ingestor.storage.memory import MemoryStore
@@ -170,6 +170,23 @@ def test_another_event_comes_back_with_every_tag_and_field_as_it_was_written(ben
     (found,) = bench.read()
     assert (found.kind, found.tags, found.fields) == ("event", dict(point.tags), point.fields)
     assert found.fields["data"] == '{"domain":"light","service_data":{"brightness":255}}'
+
+
+def test_fields_that_points_share_come_back_with_each_of_them(bench: Bench) -> None:
+    moment = Moment(0, 1, {"season": "winter", "local_hour": 3, "sun_elevation": -34.5, "weekend": True, "who": 'é"\\'})
+    points = [
+        point
+        for number in range(3)
+        for point in _builder.points(
+            state(number, extras={"sequence": number} if number else None), place(), bench.home, number, moment
+        )
+    ]
+
+    bench.store.write(points)
+
+    found = bench.read()
+    assert [one.fields for one in found] == [point.all_fields() for point in reversed(points)]
+    assert [type(found[0].fields[name]) for name in ("local_hour", "sun_elevation", "weekend")] == [int, float, bool]
 
 
 def test_the_same_point_written_twice_is_one(bench: Bench) -> None:

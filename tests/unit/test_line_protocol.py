@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestor.events.point import FieldValue, Point
+from ingestor.events.point import FieldValue, Point, SharedFields
 from ingestor.storage.line_protocol import Encoder
 from tests.unit.line_protocol_parser import parse_line, parse_lines
 
@@ -127,3 +127,20 @@ def test_full_caches_are_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert len(encoder._series) <= 3
     assert len(encoder._keys) <= 3
+
+
+def test_shared_fields_stand_on_the_line_as_if_they_were_the_points_own_and_are_rendered_once() -> None:
+    encoder = Encoder()
+    shared = SharedFields({"season": "winter", "local_hour": 3, "sun_elevation": float("nan"), "weekend": True})
+
+    lines = [encoder.line(Point("m", (), {"value": float(number)}, number, shared=shared)) for number in range(3)]
+
+    assert lines[2] == 'm value=2.0,season="winter",local_hour=3i,weekend=true 2'
+    assert list(shared.rendered.values()) == ['season="winter",local_hour=3i,weekend=true']
+
+
+def test_a_point_may_have_shared_fields_alone_and_shared_fields_that_no_line_can_hold_leave_no_trace() -> None:
+    alone = Point("m", (), {"value": float("inf")}, 5, shared=SharedFields({"season": "winter"}))
+    empty = Point("m", (), {"value": 1.0}, 5, shared=SharedFields({"sun_elevation": float("nan")}))
+
+    assert [Encoder().line(point) for point in (alone, empty)] == ['m season="winter" 5', "m value=1.0 5"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor import errors
-from ingestor.events.event import Event, Place
+from ingestor.events.event import Event, Moment, Place
 from ingestor.events.identity import state_identity
 from ingestor.events.point import Point
 from ingestor.settings import StorageSettings
@@ -317,3 +317,39 @@ def test_the_series_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert dict(point.tags)["series"] == f"sensor.n{number}"
 
     assert len(builder._series) <= 3
+
+
+MOMENT = Moment(0, 1, {"season": "winter", "local_hour": 3, "value": 7.0})
+
+
+def test_all_points_of_a_moment_share_its_fields_and_a_name_that_means_something_else_is_not_its_to_give() -> None:
+    builder = PointBuilder(StorageSettings())
+
+    (first,) = builder.points(state(), KITCHEN, "home", 5, MOMENT)
+    (second,) = builder.points(state(value=None), KITCHEN, "home", 6, MOMENT)
+
+    assert first.shared is second.shared is not None
+    assert dict(first.shared.fields) == {"season": "winter", "local_hour": 3}
+    assert (first.all_fields()["value"], "value" in second.all_fields()) == (21.5, False)
+
+
+def test_a_field_of_the_events_own_wins_over_its_moments() -> None:
+    (point,) = PointBuilder(StorageSettings()).points(state(extras={"season": "mine"}), KITCHEN, "home", 5, MOMENT)
+
+    assert (point.shared, point.fields["season"], point.fields["local_hour"]) == (None, "mine", 3)
+
+
+def test_an_attribute_cannot_take_the_name_of_a_context_field() -> None:
+    with pytest.raises(errors.InvalidSettings, match="season"):
+        PointBuilder(StorageSettings(extra_fields=("attribute:season",)))
+
+
+def test_the_moments_kept_are_bounded_and_none_is_taken_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestor.storage.schema._MAX_MOMENTS", 3)
+    builder = PointBuilder(StorageSettings())
+
+    for hour in range(50):
+        (point,) = builder.points(state(), KITCHEN, "home", 5, Moment(0, 1, {"local_hour": hour}))
+        assert point.all_fields()["local_hour"] == hour
+
+    assert len(builder._moments) <= 3

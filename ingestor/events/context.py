@@ -1,0 +1,48 @@
+"""The fields that enrichment may add to a point: name, type, unit and meaning, declared once; does nothing."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+Kind = Literal["float", "integer", "boolean", "string"]
+
+
+class ContextField(NamedTuple):
+    """One field. `step` is what adds it (`enrichment.steps`); `unit` is "" where there is none."""
+
+    name: str
+    step: str
+    kind: Kind
+    unit: str
+    meaning: str
+
+
+_TIME: Final = (
+    ContextField("time_zone", "time", "string", "", "the home's time zone, an IANA name"),
+    ContextField("local_hour", "time", "integer", "h", "hour of the day in that zone, 0 to 23"),
+    ContextField("weekday", "time", "integer", "", "day of the week there (ISO 8601): 1 is Monday, 7 is Sunday"),
+    ContextField("weekend", "time", "boolean", "", "whether that day is in the country's weekend"),
+    ContextField("holiday", "time", "boolean", "", "whether it is a public holiday of the country"),
+    ContextField("holiday_name", "time", "string", "", "that holiday's name in the country's own language"),
+    ContextField(
+        "season",
+        "time",
+        "string",
+        "",
+        "meteorological season of the hemisphere: winter is December to February in the north",
+    ),
+    ContextField(
+        "sun_phase",
+        "time",
+        "string",
+        "",
+        "`night`, `dawn`, `day` or `dusk`; twilight is the civil one (the sun 6° to 0.833° below the horizon)",
+    ),
+    ContextField(
+        "sun_elevation", "time", "float", "°", "height of the sun over the horizon, at the begin of the minute"
+    ),
+)
+
+CONTEXT_FIELDS: Final[tuple[ContextField, ...]] = (*_TIME,)
+CONTEXT_NAMES: Final = frozenset(field.name for field in CONTEXT_FIELDS)
+TYPES: Final[dict[Kind, type]] = {"float": float, "integer": int, "boolean": bool, "string": str}

@@ -29,6 +29,7 @@ def enrich_batch(self: Task[..., None], body: bytes) -> None:
             return
         line.update(batch=batch.batch_id, source=batch.source, home=batch.home, events=len(batch.events))
         patiently(held.home_map.refresh)
+        patiently(held.facts.refresh)
         found = enrich(
             batch,
             held.home_map,

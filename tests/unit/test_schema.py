@@ -328,7 +328,8 @@ def test_all_points_of_a_moment_share_its_fields_and_a_name_that_means_something
     (first,) = builder.points(state(), KITCHEN, "home", 5, MOMENT)
     (second,) = builder.points(state(value=None), KITCHEN, "home", 6, MOMENT)
 
-    assert first.shared is second.shared is not None
+    assert first.shared is not None
+    assert first.shared is second.shared
     assert dict(first.shared.fields) == {"season": "winter", "local_hour": 3}
     assert (first.all_fields()["value"], "value" in second.all_fields()) == (21.5, False)
 

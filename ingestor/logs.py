@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 import structlog
 
+from ingestor.logs_sparing import Sparing
 from ingestor.settings import LogSettings
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def set_up(settings: LogSettings, *, stream: TextIO | None = None) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(human=human, out=out)],
         )
     )
+    handler.addFilter(Sparing())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

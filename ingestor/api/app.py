@@ -73,7 +73,7 @@ def _add_health(app: FastAPI, health: HealthWatch) -> None:
 
     @app.get("/api/health", tags=["health"])
     def read_health() -> JSONResponse:
-        """Return how each component is; 503 if one does not work."""
+        """Return how each component is; 503 if one does not work, status "degraded" if events are missing."""
         found = health.read()
         return JSONResponse(found.as_dict(), 200 if found.ok else _UNAVAILABLE)
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from ingestor import bootstrap, errors
+from ingestor.api.health_events import events_check
 from ingestor.api.overview import types_of
 from ingestor.api.side_by_side import Answer, NotWell, SideBySide
 from ingestor.queue.depths import Depths
@@ -18,6 +19,7 @@ from ingestor.queue.names import PIPELINE
 from ingestor.queue.nodes import answering_nodes
 from ingestor.queue.state import state_errors
 from ingestor.settings import Settings
+from ingestor.wording import number_of
 
 _KEPT_FOR_S: Final = 2.0
 _TIMEOUT_S: Final = 3.0
@@ -25,6 +27,8 @@ _TIMEOUT_S: Final = 3.0
 _STUCK_AFTER_S: Final = 60.0
 #: What must work to serve; Home Assistant being away does not make us unready.
 _NEEDED_TO_BE_READY: Final = frozenset({"broker", "state", "store", "database", "workers"})
+#: What somebody must look at, and no restart mends: the answer says "degraded", and stays a success.
+_DEGRADES: Final = frozenset({"events"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,15 @@ class Health:
 
     @property
     def ok(self) -> bool:
-        """Whether every part works."""
-        return all(component.ok for component in self.components)
+        """Whether every part works; that events are missing makes none unfit to work."""
+        return all(component.ok for component in self.components if component.name not in _DEGRADES)
+
+    @property
+    def status(self) -> str:
+        """How it is in a word."""
+        if not self.ok:
+            return "unavailable"
+        return "ok" if all(component.ok for component in self.components) else "degraded"
 
     @property
     def ready(self) -> bool:
@@ -56,7 +67,7 @@ class Health:
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {
-            "status": "ok" if self.ok else "unavailable",
+            "status": self.status,
             "components": {component.name: asdict(component) for component in self.components},
         }
 
@@ -101,6 +112,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         "database": _database_check(settings),
         "listeners": _listeners_check(settings),
         "workers": WorkersCheck(settings),
+        "events": events_check(settings),
     }
 
 
@@ -148,7 +160,7 @@ def _database_check(settings: Settings) -> Check:
     quarantine = functools.cache(lambda: bootstrap.open_quarantine(settings))
 
     def check() -> str:
-        return f"answers; {quarantine().count()} pieces in quarantine"
+        return f"answers; {number_of(quarantine().count(), 'piece')} in quarantine"
 
     return check
 

@@ -16,6 +16,7 @@ from ingestor.queue.depths import Depths, redis_address
 from ingestor.queue.state import connect_state, state_errors
 from ingestor.settings import Settings
 from ingestor.settings_faults import hide_in_url
+from ingestor.wording import number_of
 
 _SCARCE_BYTES: Final = 1024**3
 _START_IT: Final = "start the installation (`ha-ingestor up`), or set {variable} to a server that runs"
@@ -156,7 +157,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         advice = "start the database, or correct HA_INGESTOR_DATABASE__URL"
         yield Finding("failed", "database", f"{where}: {in_a_line(error)}", advice)
         return
-    yield Finding("ok", "database", f"{where} answers; {pieces} pieces in quarantine")
+    yield Finding("ok", "database", f"{where} answers; {number_of(pieces, 'piece')} in quarantine")
     hosts = {str(entry["host"]) for entry in bootstrap.open_status_board(settings).all().values() if entry.get("host")}
     if settings.database_url.startswith("sqlite") and len(hosts) > 1:
         says = f"SQLite, but processes run on {len(hosts)} hosts: {', '.join(sorted(hosts))}"

@@ -15,6 +15,7 @@ from ingestor.cli.events import parse_time
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
 from ingestor.storage.gaps import GapRecord, Gaps, gap_id_of, refilled
+from ingestor.wording import number_of
 
 _US: Final = 1_000_000
 _NS_PER_US: Final = 1000
@@ -66,7 +67,7 @@ def list_gaps(
         return
     if found:
         print_table(_COLUMNS, [_row(gap) for gap in found])
-    say(f"{len(found)} gaps, {waiting} of all not ended" if found else "no gaps")
+    say(f"{number_of(len(found), 'gap')}, {waiting} of all not ended" if found else "no gaps")
 
 
 def show(context: typer.Context, gap_id: GapId, as_json: JsonFlag = False) -> None:

@@ -12,9 +12,11 @@ import typer
 
 from ingestor import errors
 from ingestor.cli.events import parse_time
+from ingestor.cli.exit_codes import ExitCode
 from ingestor.cli.options import JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
 from ingestor.events.counts import Counts, hour_of
+from ingestor.wording import number_of
 
 if TYPE_CHECKING:
     from ingestor.settings import Settings
@@ -42,7 +44,10 @@ def ledger(
     home: Annotated[str | None, typer.Option("--home", metavar="NAME", help="Only this home.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Print what became of every event received, by hour and source, and whether the balance holds."""
+    """Print what became of every event received, by hour and source, and whether the balance holds.
+
+    Ends with code 1 where events are lost or a row does not balance.
+    """
     settings = settings_of(context)
     wanted = home_of(settings, home).name if home else None
     rows, stale = _read(settings, wanted, hour_of(parse_time(since, time.time_ns())))
@@ -59,6 +64,8 @@ def ledger(
         say(f"the newest counts are not among these: {stale}")
     if not as_json:
         say(words)
+    if total.lost or not all(row.counts.balances for row in rows):
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _read(settings: Settings, home: str | None, since_s: int) -> tuple[list[LedgerRow], str]:
@@ -79,16 +86,16 @@ def verdict(rows: Sequence[LedgerRow], total: Counts) -> str:
     if not rows:
         return "nothing was received in that time"
     wrong = [row for row in rows if not row.counts.balances]
-    words = [f"{len(wrong)} of {len(rows)} rows do not balance, first {_named(wrong[0])}"] if wrong else []
+    words = [f"{len(wrong)} of {number_of(len(rows), 'row')} not in balance, first {_named(wrong[0])}"] if wrong else []
     lost = [row for row in rows if row.counts.lost]
     if lost:
-        words.append(f"{_events(total.lost)} lost, first {_named(lost[0])} (see `ha-ingestor gaps`)")
+        words.append(f"{number_of(total.lost, 'event')} lost, first {_named(lost[0])} (see `ha-ingestor gaps`)")
     if not words:
         words = ["everything balances, nothing is lost"]
     elif not wrong:
         words.append("all else balances")
     if total.in_flight > 0:
-        words.append(f"{_events(total.in_flight)} still in flight")
+        words.append(f"{number_of(total.in_flight, 'event')} still in flight")
     return "; ".join(words)
 
 
@@ -119,10 +126,6 @@ def _cells(hour: str, home: str, source: str, counts: Counts) -> list[str]:
 
 def _named(row: LedgerRow) -> str:
     return f"{row.home}/{row.source} in the hour of {_moment(row.hour_s).astimezone():%Y-%m-%d %H:%M}"
-
-
-def _events(number: int) -> str:
-    return f"{number:,} event{'' if number == 1 else 's'}"
 
 
 def _moment(hour_s: int) -> datetime:

@@ -15,6 +15,7 @@ from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import print_json, print_json_line, print_table, say
 from ingestor.cli.quarantine_shown import CAUSES, PIECES, cause_object, cause_row, piece_object, piece_row, shown
 from ingestor.storage.quarantine import Chosen, Quarantine
+from ingestor.wording import number_of
 
 _ALL: Final = 1_000_000
 _Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]…", help="Pieces, as `list --pieces` numbers them.")]
@@ -101,7 +102,7 @@ def replay(
     quarantine = _open(context)
     found = sorted(piece.id for piece in quarantine.list(_ALL, chosen))
     if dry_run or not found:
-        say(f"{len(found)} pieces would be sent")
+        say(f"{number_of(len(found), 'piece')} would be sent")
         return
     tally = quarantine_replay.run(settings_of(context), quarantine, found, patience_s)
     if as_json:
@@ -132,9 +133,9 @@ def drop(
         return
     if not yes:
         if not sys.stdin.isatty():
-            raise typer.BadParameter(f"{count} pieces would be deleted for good: say --yes")
-        typer.confirm(f"Delete {count} pieces for good?", abort=True, err=True)
-    say(f"{quarantine.drop(chosen)} pieces deleted")
+            raise typer.BadParameter(f"{number_of(count, 'piece')} would be deleted for good: say --yes")
+        typer.confirm(f"Delete {number_of(count, 'piece')} for good?", abort=True, err=True)
+    say(f"{number_of(quarantine.drop(chosen), 'piece')} deleted")
 
 
 def _chosen(ids: list[int] | None, cause: str | None, *, everything: bool, not_seen_since_ns: int = 0) -> Chosen:
@@ -152,4 +153,8 @@ def _open(context: typer.Context) -> Quarantine:
 def _say_totals(quarantine: Quarantine) -> None:
     totals = quarantine.totals()
     gone = f"; {totals.evicted} were pushed out by the limits so far" if totals.evicted else ""
-    say(f"{totals.pieces} pieces, {totals.bytes} bytes{gone}" if totals.pieces or gone else "the quarantine is empty")
+    say(
+        f"{number_of(totals.pieces, 'piece')}, {number_of(totals.bytes, 'byte')}{gone}"
+        if totals.pieces or gone
+        else "the quarantine is empty"
+    )

@@ -13,6 +13,7 @@ from ingestor.queue.app import make_app
 from ingestor.queue.producer import Producer
 from ingestor.settings import Settings
 from ingestor.storage.quarantine import Quarantine
+from ingestor.wording import number_of
 
 
 def run(settings: Settings, quarantine: Quarantine, ids: Sequence[int], patience_s: float) -> Tally:
@@ -31,7 +32,9 @@ def sentence(tally: Tally) -> str:
     outcomes = ", ".join(f"{count:,} {name}" for name, count in sorted(tally.events.items())) or "none"
     kept = f"{tally.failed:,} failed again and stay"
     waiting = f", {tally.waiting:,} nobody answered for" if tally.waiting else ""
-    return f"{tally.chosen:,} pieces: {tally.left:,} left the quarantine, {kept}{waiting}; events: {outcomes}"
+    return (
+        f"{number_of(tally.chosen, 'piece')}: {tally.left:,} left the quarantine, {kept}{waiting}; events: {outcomes}"
+    )
 
 
 def as_object(tally: Tally) -> dict[str, Any]:
@@ -41,4 +44,4 @@ def as_object(tally: Tally) -> dict[str, Any]:
 
 def _progress(tally: Tally) -> None:
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r{tally.left + tally.failed:,} of {tally.chosen:,} pieces …\r")
+        sys.stderr.write(f"\r{tally.left + tally.failed:,} of {number_of(tally.chosen, 'piece')} …\r")

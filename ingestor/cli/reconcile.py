@@ -16,6 +16,7 @@ from ingestor import errors
 from ingestor.cli.events import parse_time
 from ingestor.cli.options import JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
+from ingestor.wording import number_of
 
 if TYPE_CHECKING:
     import redis
@@ -121,7 +122,7 @@ def _print(hours: ReconciledHours, home: str | None, found: list[ReconciledHour]
 
 def sentence(of: Reconciliation) -> str:
     """Say how far a home is reconciled."""
-    waiting = f", {of.waiting} hours wait" if of.waiting else ""
+    waiting = f", {number_of(of.waiting, 'hour')} to come" if of.waiting else ""
     return f"reconciled up to {_local(of.until_us)}, missing {of.missing:,}, repaired {of.repaired:,}{waiting}"
 
 

@@ -14,6 +14,7 @@ from ingestor import errors
 from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import make_table, print_json
 from ingestor.cli.reconcile import sentence, summary_object
+from ingestor.wording import number_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -179,7 +180,7 @@ def _ledger(now: Overview) -> str:
         return "unknown"
     total, wrong = now.ledger.total, now.ledger.unbalanced
     words = [f"24 h: received {total.total:,}", f"lost {total.lost:,}", f"in flight {total.in_flight:,}"]
-    words.append(f"{wrong:,} rows DO NOT BALANCE" if wrong else "balances")
+    words.append(("1 row DOES" if wrong == 1 else f"{wrong:,} rows DO") + " NOT BALANCE" if wrong else "balances")
     if now.ledger_behind_s() > _LEDGER_LATE_S:
         words.append(f"counts wait for the database for {now.ledger_behind_s():,.0f} s")
     return " · ".join(words)
@@ -190,7 +191,7 @@ def _quarantine(reasons: dict[str, int] | None) -> str:
         return "unknown"
     commonest = sorted(reasons.items(), key=lambda item: -item[1])[:5]
     told = ", ".join(f"{pieces:,} {reason}" for reason, pieces in commonest)
-    return f"{sum(reasons.values()):,} pieces" + (f": {told}" if told else "")
+    return number_of(sum(reasons.values()), "piece") + (f": {told}" if told else "")
 
 
 def _ms(value: float | None) -> str:

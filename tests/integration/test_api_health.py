@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ import pytest
 import redis
 from fastapi.testclient import TestClient
 
+from ingestor import bootstrap
 from ingestor.api.app import create_app
-from ingestor.api.health import HealthWatch, WorkersCheck
+from ingestor.api.health import HealthWatch, WorkersCheck, checks_for
 from ingestor.api.side_by_side import NotWell
+from ingestor.events.counts import Counts, Page, hour_of
 from ingestor.queue.status_board import StatusBoard
 from ingestor.settings import Settings
+from ingestor.storage.reconciled import HourState, ReconciledHour
 from tests.servers_brokers import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +43,9 @@ def board(settings: Settings) -> StatusBoard:
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[TestClient]:
-    with TestClient(create_app(settings)) as client:
+    # Patient: it is to say how the parts are, and on a busy machine opening a database takes its time.
+    watch = HealthWatch(checks_for(settings), timeout_s=60)
+    with TestClient(create_app(settings, watch=watch)) as client:
         yield client
 
 
@@ -64,8 +70,8 @@ def test_health_names_each_component_and_is_well_when_all_are(client: TestClient
     answer = client.get("/api/health")
 
     components = answer.json()["components"]
-    assert list(components) == ["broker", "state", "store", "database", "listeners", "workers"]
-    assert answer.status_code == 200, components
+    assert list(components) == ["broker", "state", "store", "database", "listeners", "workers", "events"]
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok"), components
     assert client.get("/readyz").status_code == 200
 
 
@@ -87,6 +93,28 @@ def test_a_listener_that_is_not_connected_is_unhealthy_but_ready(client: TestCli
 
     assert answer.status_code == 503
     assert answer.json()["components"]["listeners"]["detail"] == "not connected: websocket of home"
+    assert client.get("/readyz").status_code == 200
+
+
+def test_lost_events_and_missing_points_degrade_health_and_leave_it_ready(
+    settings: Settings, client: TestClient, board: StatusBoard
+) -> None:
+    put_all(board)
+    hour_s = hour_of(time.time_ns())
+    counts = Counts(frames=9, settled=9, received=8, written=8, lost=1)
+    bootstrap.open_ledger(settings).add([Page("book", 1, "home", "mqtt", "home-mqtt", {hour_s: counts}, {})])
+    missing = ReconciledHour("cabin", (hour_s - 86_400) * 1_000_000, HourState.MISSING, missing=3)
+    bootstrap.open_reconciled_hours(settings).save(missing)
+
+    answer = client.get("/api/health")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    events = answer.json()["components"]["events"]
+    assert not events["ok"]
+    assert events["detail"] == (
+        "1 event of home lost in the last 24 hours (see `ha-ingestor ledger` and `gaps`);"
+        " 3 points of cabin missing for good (see `ha-ingestor reconcile`)"
+    )
     assert client.get("/readyz").status_code == 200
 
 

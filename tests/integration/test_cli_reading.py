@@ -242,16 +242,23 @@ def test_the_ledger_says_in_words_what_is_lost_or_does_not_balance(
     hand_in(settings, 1, Counts(frames=10, settled=10, received=10, written=10, lost=7))
     hand_in(settings, 1, Counts(frames=10, settled=10, received=10, written=8), home="cabin")
 
-    assert run(["ledger", "--json"]) == 0
+    assert run(["ledger", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
-    assert run(["ledger"]) == 0
+    assert run(["ledger"]) == 1
     printed = capsys.readouterr()
 
-    assert told["verdict"].startswith("1 of 2 rows do not balance, first cabin/mqtt in the hour of ")
+    assert told["verdict"].startswith("1 of 2 rows not in balance, first cabin/mqtt in the hour of ")
     assert "; 7 events lost, first home/mqtt in the hour of " in told["verdict"]
     assert [row["balances"] for row in told["rows"]] == [False, True]
     assert "DOES NOT BALANCE" in printed.out
     assert "LOST" in printed.out
+
+
+def test_the_ledger_ends_with_code_1_where_events_are_lost_though_it_balances(settings: Settings) -> None:
+    hand_in(settings, 1, Counts(frames=10, settled=10, received=10, written=10, lost=1), hours_ago=50)
+
+    assert run(["ledger"]) == 0
+    assert run(["ledger", "--since", "3d"]) == 1
 
 
 def test_the_ledger_is_asked_for_a_home_and_a_time(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -278,7 +285,7 @@ def test_status_tells_the_last_day_of_the_ledger_and_counts_that_wait(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hand_in(settings, 1, Counts(frames=9, settled=8, received=8, written=7, lost=1))
-    assert run(["ledger"]) == 0
+    assert run(["ledger"]) == 1
     StatusBoard(redis.Redis.from_url(settings.state_url)).put(
         "listener", "home:mqtt", {"connected": True, "intake": {"ledger_waiting_s": 75.0}}
     )
@@ -290,5 +297,5 @@ def test_status_tells_the_last_day_of_the_ledger_and_counts_that_wait(
     table = capsys.readouterr().out
 
     assert told == {"received": 10, "in_flight": 1, "lost": 1, "unbalanced": 1, "waiting_s": 75.0}
-    assert "24 h: received 10 · lost 1 · in flight 1 · 1 rows DO NOT BALANCE" in table
+    assert "24 h: received 10 · lost 1 · in flight 1 · 1 row DOES NOT BALANCE" in table
     assert "counts wait for the database for 75 s" in table

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from ingestor import logs
+from ingestor.logs_sparing import MOST, WITHIN_S, Sparing
 from ingestor.settings import LogSettings
 
 
@@ -92,3 +93,50 @@ def test_a_command_that_prints_data_keeps_quiet_unless_a_level_is_asked_for(
     assert printed.out == ""
     assert "said_at_debug" in printed.err
     assert "said_at_info" not in printed.err
+
+
+def test_a_flood_of_one_warning_is_a_few_lines_and_a_count_and_hides_no_other() -> None:
+    stream = io.StringIO()
+    logs.set_up(LogSettings(), stream=stream)
+    now_s = [100.0]
+    (handler,) = logging.getLogger().handlers
+    (sparing,) = handler.filters
+    sparing._clock = lambda: now_s[0]  # type: ignore[union-attr] # the filter that `set_up` has put there
+
+    def flood() -> None:
+        for number in range(1_000):
+            structlog.get_logger("x").warning("mark_unreadable", number=number)
+            logging.getLogger("y").error("about %s", number)
+        structlog.get_logger("x").warning("gap")
+
+    flood()
+    now_s[0] += WITHIN_S
+    flood()
+
+    told = lines(stream)
+    ours = [line for line in told if line["event"] == "mark_unreadable"]
+    others = [line["event"] for line in told if line["logger"] == "y"]
+    assert (len(ours), len(others)) == (2 * MOST, 2 * MOST)
+    assert [line.get("left_out") for line in (ours[0], ours[MOST], ours[MOST + 1])] == [None, 1_000 - MOST, None]
+    assert others[MOST] == f"about 0 ({1_000 - MOST} more of these were left out)"
+    assert len([line for line in told if line["event"] == "gap"]) == 2
+
+
+def test_what_is_said_in_the_course_of_work_is_never_left_out() -> None:
+    stream = io.StringIO()
+    logs.set_up(LogSettings(), stream=stream)
+
+    for _ in range(100):
+        structlog.get_logger("x").info("batch_written")
+
+    assert len(lines(stream)) == 100
+
+
+def test_names_without_end_do_not_fill_the_memory() -> None:
+    sparing = Sparing()
+
+    for number in range(5_000):
+        record = logging.LogRecord("z", logging.WARNING, "", 0, f"text {number}", (), None)
+        assert sparing.filter(record)
+
+    assert len(sparing._seen) <= 1_000

@@ -23,11 +23,9 @@ from ingestor.queue.done import DoneMark, StoredIn
 from ingestor.storage.port import Rejection, Store
 from ingestor.storage.quarantine import Quarantined
 from ingestor.storage.schema import PointBuilder, point_key, point_time_ns
-from ingestor.storage.written import Mark, WrittenIndex
+from ingestor.storage.written import CLAIM, Mark, WrittenIndex
 
 _DIGITS = 1000
-#: Richness of a point that somebody is about to write: less than that of any source.
-_CLAIM = 0
 
 
 @dataclass(slots=True)
@@ -75,7 +73,8 @@ class Writer:
     def write(self, batch: EventBatch, clock: Callable[[], int] = time.time_ns) -> Written:
         """Write a batch. Raises Transient errors (nothing of it may be assumed written) and StoreRefused."""
         tally = _Tally()
-        jobs = [self._job(batch, event) for event in batch.events]
+        own = batch_mark(batch.batch_id)
+        jobs = [_job(batch, event, own) for event in batch.events]
         self._drop_known(batch.home, jobs, tally)
         todo = [job for job in jobs if job.outcome is None]
         self._store_jobs(batch, todo, tally)
@@ -87,17 +86,12 @@ class Writer:
         mark = DoneMark(batch.batch_id, self._target, batch.size, _summary(batch, jobs), lag_ns, _stored(jobs))
         return Written(mark, tally.quarantined, tally.moved, tally.points, tally.repaired)
 
-    def _job(self, batch: EventBatch, event: Event) -> _Job:
-        place = batch.places[event.place]
-        time_ns = point_time_ns(event)
-        return _Job(event, place, time_ns, _mark(batch, event, place, time_ns))
-
     def _drop_known(self, home: str, jobs: list[_Job], tally: _Tally) -> None:
         """Claim each event's point, decide which events are there already, move those whose point is another's."""
         taken: dict[bytes, _Job] = {}
         pending = jobs
         while pending:
-            before = self._index.record(home, [_claim(job.mark) for job in pending])
+            before = self._index.claim(home, [job.mark for job in pending])
             moved = [job for job, there in zip(pending, before, strict=True) if not _take(taken, job, there)]
             for job in moved:
                 _move(home, job)
@@ -147,7 +141,7 @@ class Writer:
             again: list[_Job] = []
             corrections: list[Point] = []
             for job, there in zip(pending, before, strict=True):
-                if there is None or there.richness == _CLAIM:
+                if there is None:
                     continue
                 # Of two that wrote it at the same time, the other was the first (unless it was ourselves, sent again).
                 job.new = there.batch == job.mark.batch
@@ -177,6 +171,13 @@ class Writer:
             for point in points
             if "source" in point.fields
         ]
+
+
+def _job(batch: EventBatch, event: Event, own: int) -> _Job:
+    place = batch.places[event.place]
+    time_ns = point_time_ns(event)
+    key = point_key(batch.home, place.series, event.kind, time_ns)
+    return _Job(event, place, time_ns, Mark(key, event.identity, RICHNESS[event.source], own))
 
 
 def _by_slot(points: Sequence[Point], rejected: Sequence[Rejection]) -> dict[int, dict[int, Rejection]]:
@@ -209,22 +210,12 @@ def _take(taken: dict[bytes, _Job], job: _Job, there: Mark | None) -> bool:
         poorer.outcome = "duplicate"
         taken[job.mark.key] = richer
     elif there.richness < job.mark.richness:
-        job.new = there.richness == _CLAIM
+        job.new = there.richness == CLAIM
         taken[job.mark.key] = job
     else:
         # Written by this very batch when it was sent before: its own, no duplicate.
         job.outcome = "written" if there.batch == job.mark.batch else "duplicate"
     return True
-
-
-def _claim(mark: Mark) -> Mark:
-    """Return a mark that only keeps other events off the point: it makes no event a duplicate."""
-    return Mark(mark.key, mark.identity, _CLAIM, mark.batch)
-
-
-def _mark(batch: EventBatch, event: Event, place: Place, time_ns: int) -> Mark:
-    key = point_key(batch.home, place.series, event.kind, time_ns)
-    return Mark(key, event.identity, RICHNESS[event.source], batch_mark(batch.batch_id))
 
 
 def _move(home: str, job: _Job) -> None:

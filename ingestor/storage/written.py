@@ -7,7 +7,10 @@ It is asked before a write and told after the store's yes, never the other way r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+#: Richness of a point that somebody is about to write: less than that of any source.
+CLAIM: Final = 0
 
 
 class Mark(NamedTuple):
@@ -31,9 +34,17 @@ class WrittenIndex(Protocol):
         """Return what is remembered for each key. Raises StateUnavailable."""
         ...
 
-    def record(self, home: str, marks: Sequence[Mark]) -> list[Mark | None]:
-        """Remember points that the store has taken; return what was there before, in one atomic step each.
+    def claim(self, home: str, marks: Sequence[Mark]) -> list[Mark | None]:
+        """Remember, as `CLAIM`, points that are about to be written; return what was there before, claims included.
 
-        Of two marks with the same identity the richer stays; one of another identity is not replaced.
+        A claim replaces nothing. Raises StateUnavailable.
+        """
+        ...
+
+    def record(self, home: str, marks: Sequence[Mark]) -> list[Mark | None]:
+        """Remember points that the store has taken; return what was written there before, in one atomic step each.
+
+        Of two marks with the same identity the richer stays; one of another identity is not replaced. A claim counts
+        as nothing written. Raises StateUnavailable.
         """
         ...

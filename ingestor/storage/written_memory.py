@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ingestor.storage.written import Mark
+from ingestor.storage.written import CLAIM, Mark
 
 #: Two generations cover the window, a third is being filled. Each costs a look-up of every key: few are better.
 GENERATIONS: Final = 3
@@ -25,9 +25,14 @@ class MemoryWrittenIndex:
         """Return what is remembered for each key."""
         return [self._find(home, key) for key in keys]
 
+    def claim(self, home: str, marks: Sequence[Mark]) -> list[Mark | None]:
+        """Remember points that are about to be written; return what was there before, claims included."""
+        return [self._record(home, mark._replace(richness=CLAIM)) for mark in marks]
+
     def record(self, home: str, marks: Sequence[Mark]) -> list[Mark | None]:
-        """Remember points that the store has taken; return what was there before."""
-        return [self._record(home, mark) for mark in marks]
+        """Remember points that the store has taken; return what was written there before."""
+        found = [self._record(home, mark) for mark in marks]
+        return [before if before and before.richness != CLAIM else None for before in found]
 
     def count(self) -> int:
         """Return how many marks are remembered."""

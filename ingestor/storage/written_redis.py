@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import redis
 
 from ingestor.queue.state import state_errors
-from ingestor.storage.written import Mark
+from ingestor.storage.written import CLAIM, Mark
 from ingestor.storage.written_memory import GENERATIONS
 
 T = TypeVar("T")
@@ -61,15 +61,19 @@ return table.concat(answer)
 """
 )
 
-# ARGV[3] now (seconds), ARGV[4] width of a generation (seconds), ARGV[5] most marks in one, ARGV[6] its life (seconds).
+# ARGV[3] now (seconds), ARGV[4] width of a generation (seconds), ARGV[5] most marks in one, ARGV[6] its life (seconds),
+# ARGV[7] the least richness that is worth telling: nearly every point was claimed, and nobody needs to hear that again.
 _RECORD: Final = (
     _FIND
     + """
 local answer, put, seen = {}, {}, {}
+local least = tonumber(ARGV[7])
 for i = 1, #keys do
     local value = string.sub(ARGV[1], i * size - 6, i * size)
     local before = seen[keys[i]] or found[i]
-    if before then answer[#answer + 1] = struct.pack('<H', i - 1) .. before end
+    if before and string.byte(before, 5) >= least then
+        answer[#answer + 1] = struct.pack('<H', i - 1) .. before
+    end
     if not before or (string.sub(before, 1, 4) == string.sub(value, 1, 4)
             and string.byte(before, 5) < string.byte(value, 5)) then
         put[#put + 1] = keys[i]
@@ -118,15 +122,25 @@ class RedisWrittenIndex:
             marks.extend(_unpack(part, answer))
         return marks
 
+    def claim(self, home: str, marks: Sequence[Mark]) -> list[Mark | None]:
+        """Remember points that are about to be written; return what was there before, claims included."""
+        pack = _MARK.pack
+        packed = [pack(key, identity, CLAIM, batch) for key, identity, _, batch in marks]
+        return self._remember(home, marks, packed, least=CLAIM)
+
     def record(self, home: str, marks: Sequence[Mark]) -> list[Mark | None]:
-        """Remember points that the store has taken; return what was there before. Raises StateUnavailable."""
+        """Remember points that the store has taken; return what was written there before. Raises StateUnavailable."""
+        pack = _MARK.pack
+        packed = [pack(key, identity, richness, batch) for key, identity, richness, batch in marks]
+        return self._remember(home, marks, packed, least=CLAIM + 1)
+
+    def _remember(self, home: str, marks: Sequence[Mark], packed: Sequence[bytes], *, least: int) -> list[Mark | None]:
         before: list[Mark | None] = []
-        for part in _parts(marks):
-            packed = b"".join([_MARK.pack(mark.key, mark.identity, mark.richness, mark.batch) for mark in part])
-            limits = [self._clock(), self._width_s, self._most, self._life_s]
+        limits = [self._clock(), self._width_s, self._most, self._life_s, least]
+        for part, some in zip(_parts(packed), _parts(marks), strict=True):
             with state_errors():
-                answer = self._record(keys=[_key(home)], args=[packed, _MARK.size, *limits])
-            before.extend(_unpack([mark.key for mark in part], answer))
+                answer = self._record(keys=[_key(home)], args=[b"".join(part), _MARK.size, *limits])
+            before.extend(_unpack([mark.key for mark in some] if answer else some, answer))
         return before
 
 
@@ -140,7 +154,7 @@ def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
         yield items[start : start + _MOST_KEYS]
 
 
-def _unpack(keys: Sequence[bytes], answer: bytes) -> list[Mark | None]:
+def _unpack(keys: Sequence[Any], answer: bytes) -> list[Mark | None]:
     marks: list[Mark | None] = [None] * len(keys)
     for place, identity, richness, batch in _FOUND.iter_unpack(answer):
         marks[place] = Mark(keys[place], identity, richness, batch)

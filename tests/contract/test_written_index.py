@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ingestor import errors
 from ingestor.queue.state import connect_state
-from ingestor.storage.written import Mark, WrittenIndex
+from ingestor.storage.written import CLAIM, Mark, WrittenIndex
 from ingestor.storage.written_memory import MemoryWrittenIndex
 from ingestor.storage.written_redis import RedisWrittenIndex
 
@@ -123,6 +123,29 @@ def test_another_event_does_not_take_a_point_that_is_taken(bench: Bench, home: s
 
     assert before == [mark(1, identity=10, richness=1)]
     assert index.look(home, [mark(1).key]) == [mark(1, identity=10, richness=1)]
+
+
+def test_a_claim_is_told_to_who_claims_and_is_nothing_written_to_who_records(bench: Bench, home: str) -> None:
+    index = bench.index()
+
+    first = index.claim(home, [mark(1, identity=10, batch=5), mark(2)])
+    second = index.claim(home, [mark(1, identity=11, batch=6)])
+    recorded = index.record(home, [mark(1, identity=10, richness=1, batch=5)])
+
+    assert first == [None, None]
+    assert second == [mark(1, identity=10, richness=CLAIM, batch=5)]
+    assert recorded == [None]
+    assert index.look(home, [mark(1).key]) == [mark(1, identity=10, richness=1, batch=5)]
+
+
+def test_a_claim_replaces_nothing_that_is_written(bench: Bench, home: str) -> None:
+    index = bench.index()
+    index.record(home, [mark(1, richness=1, batch=5)])
+
+    before = index.claim(home, [mark(1, batch=6)])
+
+    assert before == [mark(1, richness=1, batch=5)]
+    assert index.look(home, [mark(1).key]) == [mark(1, richness=1, batch=5)]
 
 
 def test_two_marks_of_one_key_in_one_call_follow_each_other(bench: Bench, home: str) -> None:

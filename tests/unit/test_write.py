@@ -264,18 +264,22 @@ def test_a_claim_of_a_worker_that_died_makes_no_event_a_duplicate() -> None:
 
 
 def test_points_are_claimed_before_the_store_has_them_and_recorded_after() -> None:
-    recorded: list[int] = []
+    told: list[tuple[str, int]] = []
 
     class Watching(MemoryWrittenIndex):
+        def claim(self, home: str, marks: Sequence[Mark]) -> list[Mark | None]:
+            told.append(("claimed", bench.store.writes))
+            return super().claim(home, marks)
+
         def record(self, home: str, marks: Sequence[Mark]) -> list[Mark | None]:
-            recorded.append(bench.store.writes)
+            told.append(("recorded", bench.store.writes))
             return super().record(home, marks)
 
     bench = Bench(index=Watching())
 
     bench.write(event())
 
-    assert recorded == [0, 1]
+    assert told == [("claimed", 0), ("recorded", 1)]
 
 
 def test_of_two_points_the_piece_says_which_was_refused_and_that_the_other_is_stored() -> None:

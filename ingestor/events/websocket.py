@@ -140,8 +140,11 @@ def _quick_event(
     state = None if new is None else new.state
     try:
         fired_us = time_us(change.time_fired)
-        updated_us = fired_us if new is None else time_us(new.last_updated)
-        changed_us = None if new is None else time_us(new.last_changed)
+        # Of a plain change all three times are one text.
+        updated_us = fired_us if new is None or new.last_updated == change.time_fired else time_us(new.last_updated)
+        changed_us = None
+        if new is not None:
+            changed_us = updated_us if new.last_changed == new.last_updated else time_us(new.last_changed)
     except errors.Rejected:
         return None
     event = Event(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import sqlalchemy
 
     from ingestor.home.facts import FactsSource
+    from ingestor.home.objects_store import RegistryObjects
     from ingestor.home.port import HomeMap
     from ingestor.pipeline.reconcile import Reconciler
     from ingestor.pipeline.write import Writer
@@ -70,6 +71,13 @@ def open_metadata(settings: Settings) -> sqlalchemy.Engine:
     from ingestor.storage.database import open_database
 
     return open_database(settings.database_url)
+
+
+def open_objects(settings: Settings, database: sqlalchemy.Engine | None = None) -> RegistryObjects:
+    """Open the objects of the homes over time, in the metadata database."""
+    from ingestor.home.sync import registry_objects
+
+    return registry_objects(settings.registry, database or open_metadata(settings))
 
 
 def open_quarantine(settings: Settings, database: sqlalchemy.Engine | None = None) -> Quarantine:

@@ -213,6 +213,12 @@ class RegistrySettings(Group):
         le=60,
         description="A new version of the map holds for events this long after it was published (rule 2).",
     )
+    objects_keep_days: float = Field(
+        1825, ge=1, description="Days that an area, device or automation is kept as it was before it changed."
+    )
+    objects_max_past_rows: int = Field(
+        500_000, ge=1000, description="Most such past states of one home; beyond it the oldest are forgotten."
+    )
 
 
 class ApiSettings(Group):

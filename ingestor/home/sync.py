@@ -26,10 +26,14 @@ from ingestor.home.history import MapHistory, Record, Version, mapped_from_us
 from ingestor.home.merge import Diff, Merger
 from ingestor.home.model import ALWAYS_US, Snapshot
 from ingestor.home.mqtt_entities import publish_mqtt_entities
+from ingestor.home.objects import ObjectsDiff
+from ingestor.home.objects_derive import derive_objects
+from ingestor.home.objects_store import RegistryObjects
 from ingestor.home.publication import Published, Publisher, RedisMaps
-from ingestor.home.reading import read_facts
+from ingestor.home.reading import read_home
 from ingestor.home.requests import forget_request, request_sync, sync_lock
 from ingestor.homeassistant.client import HomeAssistantClient
+from ingestor.homeassistant.rest import HomeAssistantRest
 from ingestor.settings import HomeSettings, RegistrySettings
 
 _ATTEMPTS: Final = 5
@@ -66,8 +70,13 @@ def run_sync(
         with ask_home(home, state, connect) as client:
             registries = read_registries(client)
             diff = _sync_map(home, registries, registry, state, database)
-            _sync_facts(home.name, registries, client, state)
+            _sync_rest(home, registries, client, state, registry_objects(registry, database))
         return diff
+
+
+def registry_objects(registry: RegistrySettings, database: sa.Engine) -> RegistryObjects:
+    """Open the objects of the homes, with the limits that the settings give their past."""
+    return RegistryObjects(database, keep_days=registry.objects_keep_days, max_past_rows=registry.objects_max_past_rows)
 
 
 def _sync_map(
@@ -83,20 +92,31 @@ def _sync_map(
     return sync_home(home.name, registries, history, publisher, effective_after_s=registry.effective_after_s)
 
 
-def _sync_facts(home: str, registries: Registries, client: HomeAssistantClient, state: redis.Redis[bytes]) -> None:
-    """Read what is no registry, and bring out the facts. While Home Assistant starts, what was known before stands.
+def _sync_rest(
+    home: HomeSettings,
+    registries: Registries,
+    client: HomeAssistantClient,
+    state: redis.Redis[bytes],
+    kept: RegistryObjects,
+) -> ObjectsDiff:
+    """Read what is no place, bring out the facts and keep the objects.
 
-    The map is out already: what fails here is put right by the next sync.
+    The map is out already: what fails here is put right by the next sync. While Home Assistant starts, the facts
+    that were known before stand.
     """
     try:
-        reading = read_facts(client)
-        if reading.starting and facts_are_out(state, home):
-            return
-        facts = derive_facts(home, registries, derive(registries), reading)
-        if publish_facts(state, facts):
-            _log.info("facts_published", home=home, hidden=facts.hidden)
+        with HomeAssistantRest(home.homeassistant) as rest:
+            reading = read_home(client, registries, rest.scene_config)
+        facts = derive_facts(home.name, registries, derive(registries), reading)
+        if not (reading.starting and facts_are_out(state, home.name)) and publish_facts(state, facts):
+            _log.info("facts_published", home=home.name, hidden=facts.hidden)
+        diff = kept.take(home.name, derive_objects(registries, reading))
     except errors.IngestorError as error:
-        _log.warning("facts_not_read", home=home, error=str(error), kind=type(error).__name__)
+        _log.warning("home_not_read_whole", home=home.name, error=str(error), kind=type(error).__name__)
+        return ObjectsDiff()
+    if diff:
+        _log.info("objects_changed", home=home.name, **diff.counts())
+    return diff
 
 
 def sync_home(

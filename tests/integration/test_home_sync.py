@@ -6,7 +6,7 @@ import gzip
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from ingestor import errors
 from ingestor.events.event import Place
-from ingestor.home import history, requests
+from ingestor.home import history, objects_store, requests
 from ingestor.home.cache import RedisHomeMap
 from ingestor.home.derive import Registries
 from ingestor.home.history import MapHistory
@@ -65,6 +65,9 @@ class Answers(HomeAssistantClient):
         if type not in self.COMMANDS:
             raise errors.CommandRefused("unknown_command", type)
         return [dict(row) for row in self.rows[self.COMMANDS[type]]]
+
+    def commands(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        return [errors.CommandRefused("unknown_command", name) for name, _ in asked]
 
     def rename(self, old: str, new: str) -> None:
         for row in (*self.rows["entities"], *self.rows["states"]):
@@ -134,7 +137,7 @@ def test_the_tables_that_the_code_uses_are_those_that_the_migrations_make(databa
     used = sa.MetaData()
     for table in (
         table
-        for metadata in (history, quarantine_sql, gaps_sql, ledger_sql, reconciled_sql)
+        for metadata in (history, objects_store, quarantine_sql, gaps_sql, ledger_sql, reconciled_sql)
         for table in metadata.METADATA.tables.values()
     ):
         table.to_metadata(used)

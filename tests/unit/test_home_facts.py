@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ingestor.home.derive import Registries, derive
 from ingestor.home.facts import AreaFacts, DeviceFacts, HomeFacts, IntegrationFacts, PersonFacts, ZoneFacts
 from ingestor.home.facts_derive import derive_facts
 from ingestor.home.facts_redis import pack_facts, unpack_facts, version_of
-from ingestor.home.reading import Reading, read_facts
+from ingestor.home.reading import Reading, read_home
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 CONFIG = {
@@ -159,18 +160,27 @@ class Refusing:
             return self.answers[type]
         raise errors.CommandRefused(self.reason, type)
 
+    def commands(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        return [errors.CommandRefused(self.reason, name) for name, _ in asked]
+
 
 def test_what_a_token_may_not_see_is_left_out_and_named() -> None:
-    reading = read_facts(Refusing("unauthorized", get_config=CONFIG, **{"manifest/list": [{"domain": "sun"}]}))
+    reading = read_home(
+        Refusing("unauthorized", get_config=CONFIG, **{"manifest/list": [{"domain": "sun"}]}), Registries()
+    )
 
     facts = facts_of(Registries(), **{name: getattr(reading, name) for name in ("config", "manifests", "hidden")})
 
-    assert (reading.users, facts.users, facts.hidden) == (None, {}, ["config entries", "users"])
+    assert (reading.users, facts.users, facts.hidden) == (
+        None,
+        {},
+        ["config entries", "users", "categories", "discoveries", "repairs", "services", "energy preferences"],
+    )
     assert facts.time_zone == "Europe/Amsterdam"
 
 
 def test_what_an_older_home_assistant_does_not_know_is_not_called_hidden() -> None:
-    assert read_facts(Refusing("unknown_command")).hidden == ()
+    assert not read_home(Refusing("unknown_command"), Registries()).hidden
 
 
 def test_the_version_of_facts_is_that_of_their_content() -> None:

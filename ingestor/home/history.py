@@ -90,13 +90,13 @@ class MapHistory:
         versions = sa.select(VERSIONS).where(VERSIONS.c.home == home).order_by(VERSIONS.c.version)
         columns = [TIMELINE.c[name] for name in (*_ENTRY, *_PLACE)]
         entries = sa.select(*columns).where(TIMELINE.c.home == home).order_by(TIMELINE.c.id)
-        with _transaction(self._engine) as connection:
+        with transaction(self._engine) as connection:
             found = [Version(*row[1:]) for row in connection.execute(versions)]
             return Record(found, [_entry(row) for row in connection.execute(entries)])
 
     def add(self, home: str, version: Version, entries: Sequence[Entry]) -> None:
         """Keep a new version. Raises StoreUnavailable."""
-        with _transaction(self._engine) as connection:
+        with transaction(self._engine) as connection:
             row = {"home": home, "version": version.version, "effective_us": version.effective_us}
             connection.execute(sa.insert(VERSIONS), {**row, "published_at_us": None, "mapped": version.mapped})
             if entries:
@@ -104,19 +104,20 @@ class MapHistory:
 
     def discard(self, home: str, version: int) -> None:
         """Forget a version that never came out. Raises StoreUnavailable."""
-        with _transaction(self._engine) as connection:
+        with transaction(self._engine) as connection:
             for table in (TIMELINE, VERSIONS):
                 connection.execute(sa.delete(table).where((table.c.home == home) & (table.c.version == version)))
 
     def mark_published(self, home: str, version: int, now_us: int) -> None:
         """Note that a version is out: its effective time must not change any more. Raises StoreUnavailable."""
         chosen = (VERSIONS.c.home == home) & (VERSIONS.c.version == version) & VERSIONS.c.published_at_us.is_(None)
-        with _transaction(self._engine) as connection:
+        with transaction(self._engine) as connection:
             connection.execute(sa.update(VERSIONS).where(chosen).values(published_at_us=now_us))
 
 
 @contextmanager
-def _transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Open a transaction. Raises StoreUnavailable where the database is away or busy."""
     try:
         with engine.begin() as connection:
             yield connection

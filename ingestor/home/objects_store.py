@@ -9,8 +9,8 @@ from typing import Any, Final
 import orjson
 import sqlalchemy as sa
 
+from ingestor.home.history import transaction
 from ingestor.home.objects import Held, Known, ObjectsDiff, Observed, clean_id, compare
-from ingestor.storage.database import database_errors
 
 METADATA: Final = sa.MetaData()
 OBJECTS: Final = sa.Table(
@@ -60,7 +60,7 @@ class RegistryObjects:
 
     def take(self, home: str, observed: Observed) -> ObjectsDiff:
         """Keep what a sync has seen, where it differs from what is known. Raises StoreUnavailable."""
-        with database_errors(), self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             known = _known(connection, home)
             change = compare(observed, known)
             if not change.diff:
@@ -81,7 +81,7 @@ class RegistryObjects:
         if kind is not None:
             query = query.where(OBJECTS.c.kind == kind)
         found: Loaded = {}
-        with database_errors(), self._engine.connect() as connection:
+        with transaction(self._engine) as connection:
             for kind_of, object_id, data in connection.execute(query.where(_holds_at(at_us)).order_by(OBJECTS.c.id)):
                 found.setdefault(kind_of, {})[object_id] = orjson.loads(data)
         return found
@@ -91,14 +91,14 @@ class RegistryObjects:
         columns = (OBJECTS.c.from_us, OBJECTS.c.until_us, OBJECTS.c.data)
         chosen = (OBJECTS.c.home == home) & (OBJECTS.c.kind == kind) & (OBJECTS.c.object_id == clean_id(object_id))
         query = sa.select(*columns).where(chosen).order_by(OBJECTS.c.from_us, OBJECTS.c.id)
-        with database_errors(), self._engine.connect() as connection:
+        with transaction(self._engine) as connection:
             return [Held(since, until, orjson.loads(data)) for since, until, data in connection.execute(query)]
 
     def changed_since(self, home: str, since_us: int) -> int:
         """Return how many objects have begun or ended since a time: whether it is worth reading them anew."""
         later = (OBJECTS.c.from_us > since_us) | (OBJECTS.c.until_us > since_us)
         query = sa.select(sa.func.count()).select_from(OBJECTS).where((OBJECTS.c.home == home) & later)
-        with database_errors(), self._engine.connect() as connection:
+        with transaction(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
 
     def _forget_past(self, connection: sa.Connection, home: str, now_us: int) -> None:

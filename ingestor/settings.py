@@ -190,7 +190,7 @@ class EnrichmentSettings(Group):
     """The context that events are given."""
 
     steps: tuple[str, ...] = Field(
-        ("place", "time"), description="Which steps, in this order; `place` is always done, named or not."
+        ("place", "cause", "time"), description="Which steps, in this order; `place` is always done, named or not."
     )
     holidays_country: str = Field(
         "",
@@ -199,6 +199,12 @@ class EnrichmentSettings(Group):
     )
     holidays_subdivision: str = Field(
         "", max_length=20, description="State or province with holidays of its own, such as `BY` of DE."
+    )
+    cause_wait_s: float = Field(
+        2.0,
+        ge=0,
+        le=30,
+        description="How long an event whose cause is not heard of yet waits for it; then its cause is `unknown`.",
     )
 
 

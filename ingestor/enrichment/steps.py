@@ -27,11 +27,13 @@ class Surroundings:
     """What the steps may ask for while a batch is enriched, and the places that they have found.
 
     With `give_up` an unknown entity has waited long enough: it is decided what it is. Else it must wait.
+    `waited_s` is how long these events have waited, for whatever step held them.
     """
 
     home: str
     home_map: HomeMap
     give_up: bool = False
+    waited_s: float = 0.0
     facts: HomeFacts = field(default_factory=lambda: HomeFacts(""))
     places: list[Place] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
@@ -108,9 +110,17 @@ def _place(_means: Means) -> Step:
     return PlaceStep()
 
 
+def _cause(means: Means) -> Step:
+    from ingestor.enrichment.cause import CauseStep  # noqa: PLC0415 - see STEPS
+    from ingestor.enrichment.cause_shared import RedisContexts  # noqa: PLC0415 - see STEPS
+
+    wait_s = (means.settings.enrichment if means.settings else EnrichmentSettings()).cause_wait_s
+    return CauseStep(None if means.state is None else RedisContexts(means.state), wait_s=wait_s)
+
+
 #: How each step is made; it stands in the settings (`enrichment.steps`) by this name. What a step needs is imported
 #: when it is made: who only checks names must not load it.
-STEPS: Final[Mapping[str, Callable[[Means], Step]]] = {"place": _place}
+STEPS: Final[Mapping[str, Callable[[Means], Step]]] = {"place": _place, "cause": _cause}
 
 
 def _time(means: Means) -> MomentPart:

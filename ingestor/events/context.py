@@ -43,6 +43,29 @@ _TIME: Final = (
     ),
 )
 
-CONTEXT_FIELDS: Final[tuple[ContextField, ...]] = (*_TIME,)
+_CAUSE: Final = (
+    ContextField("cause_kind", "cause", "string", "", "`user`, `automation`, `script`, `device`, `time` or `unknown`"),
+    ContextField(
+        "cause_id",
+        "cause",
+        "string",
+        "",
+        "who it was: the entity of an automation, script or device, a user's id, or what an automation says of its"
+        " trigger; absent for a device's own change",
+    ),
+    ContextField("root_cause_kind", "cause", "string", "", "the same of the chain's beginning"),
+    ContextField("root_cause_id", "cause", "string", "", "the same of the chain's beginning"),
+    ContextField(
+        "cause_depth", "cause", "integer", "", "links from the root cause to this event; 1: caused by it directly"
+    ),
+    ContextField(
+        "cause_loop", "cause", "boolean", "", "true where an automation stands twice in its own chain, else absent"
+    ),
+)
+
+CONTEXT_FIELDS: Final[tuple[ContextField, ...]] = (
+    *_CAUSE,
+    *_TIME,
+)
 CONTEXT_NAMES: Final = frozenset(field.name for field in CONTEXT_FIELDS)
 TYPES: Final[dict[Kind, type]] = {"float": float, "integer": int, "boolean": bool, "string": str}

@@ -55,7 +55,8 @@ def enrich(
         return EnrichOutcome(None, batch, _NO_MAP_RETRY_S)
     waited_s = (now_ns - batch.first_tried_ns) / _NS_PER_S if batch.first_tried_ns else 0.0
     give_up = waited_s >= wait_s
-    around = Surroundings(batch.home, home_map, give_up=give_up, facts=facts or HomeFacts(batch.home))
+    known = facts or HomeFacts(batch.home)
+    around = Surroundings(batch.home, home_map, give_up=give_up, waited_s=waited_s, facts=known)
     chosen = enrichment_steps() if steps is None else steps
     ready: list[Event] = []
     held: list[Event] = []

@@ -190,12 +190,16 @@ class EnrichmentSettings(Group):
     """The context that events are given."""
 
     steps: tuple[str, ...] = Field(
-        ("place", "cause", "time"), description="Which steps, in this order; `place` is always done, named or not."
+        ("place", "cause", "time", "presence", "room", "zone", "since"),
+        description="Which steps, in this order; `place` is always done, named or not.",
     )
     holidays_country: str = Field(
         "",
         pattern=r"^([A-Z]{2})?$",
         description="Whose holidays (ISO 3166); default: the country set in Home Assistant.",
+    )
+    geo_cell_length: int = Field(
+        6, ge=1, le=9, description="Signs of the geohash of trackers: 6 is a cell of about 1.2 by 0.6 km, 9 one of 5 m."
     )
     holidays_subdivision: str = Field(
         "", max_length=20, description="State or province with holidays of its own, such as `BY` of DE."

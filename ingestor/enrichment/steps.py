@@ -1,7 +1,10 @@
 """The steps that give an event its context, as one visible, ordered list; a step that fails becomes a note."""
 
+# ruff: noqa: PLC0415 -- what a step needs is imported when it is made: who only checks names must not load it
+
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     import redis
 
     from ingestor.enrichment.moments import MomentPart
+    from ingestor.enrichment.watching import Watching
     from ingestor.settings import Settings
 
 
@@ -84,12 +88,26 @@ class Finishing(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Means:
     """What steps are made with. Without a state server (tests, trying things out) a step knows what it sees itself."""
 
     settings: Settings | None = None
     state: redis.Redis[bytes] | None = None
+
+    @property
+    def chosen(self) -> EnrichmentSettings:
+        """The settings of enrichment."""
+        return self.settings.enrichment if self.settings else EnrichmentSettings()
+
+    @functools.cached_property
+    def watching(self) -> Watching:
+        """What is known of the watched entities: one copy for all steps."""
+        from ingestor.enrichment.watching import Watching
+        from ingestor.home.watched import MemoryWatched
+        from ingestor.home.watched_redis import RedisWatched
+
+        return Watching(MemoryWatched() if self.state is None else RedisWatched(self.state))
 
 
 class PlaceStep:
@@ -111,31 +129,60 @@ def _place(_means: Means) -> Step:
 
 
 def _cause(means: Means) -> Step:
-    from ingestor.enrichment.cause import CauseStep  # noqa: PLC0415 - see STEPS
-    from ingestor.enrichment.cause_shared import RedisContexts  # noqa: PLC0415 - see STEPS
+    from ingestor.enrichment.cause import CauseStep
+    from ingestor.enrichment.cause_shared import RedisContexts
 
-    wait_s = (means.settings.enrichment if means.settings else EnrichmentSettings()).cause_wait_s
+    wait_s = means.chosen.cause_wait_s
     return CauseStep(None if means.state is None else RedisContexts(means.state), wait_s=wait_s)
 
 
-#: How each step is made; it stands in the settings (`enrichment.steps`) by this name. What a step needs is imported
-#: when it is made: who only checks names must not load it.
-STEPS: Final[Mapping[str, Callable[[Means], Step]]] = {"place": _place, "cause": _cause}
+def _room(means: Means) -> Step:
+    from ingestor.enrichment.rooms import RoomStep
+
+    return RoomStep(means.watching)
+
+
+def _zone(means: Means) -> Step:
+    from ingestor.enrichment.zones import ZoneStep
+
+    return ZoneStep(means.chosen.geo_cell_length)
+
+
+def _since(means: Means) -> Step:
+    from ingestor.enrichment.since import SinceStep
+    from ingestor.home.sequence import MemorySequences, RedisSequences
+
+    return SinceStep(MemorySequences() if means.state is None else RedisSequences(means.state))
+
+
+#: How each step is made; it stands in the settings (`enrichment.steps`) by this name.
+STEPS: Final[Mapping[str, Callable[[Means], Step]]] = {
+    "place": _place,
+    "cause": _cause,
+    "room": _room,
+    "zone": _zone,
+    "since": _since,
+}
 
 
 def _time(means: Means) -> MomentPart:
-    from ingestor.enrichment.daytime import TimePart  # noqa: PLC0415 - see STEPS
+    from ingestor.enrichment.daytime import TimePart
 
-    chosen = means.settings.enrichment if means.settings else EnrichmentSettings()
-    return TimePart(chosen.holidays_country, chosen.holidays_subdivision)
+    return TimePart(means.chosen.holidays_country, means.chosen.holidays_subdivision)
+
+
+def _presence(means: Means) -> MomentPart:
+    from ingestor.enrichment.presence import PresencePart
+
+    return PresencePart(means.watching)
 
 
 #: The parts of the step that finds an event's moment, in the same way.
-PARTS: Final[Mapping[str, Callable[[Means], MomentPart]]] = {"time": _time}
+PARTS: Final[Mapping[str, Callable[[Means], MomentPart]]] = {"time": _time, "presence": _presence}
 
 
 def _moment(names: Sequence[str], means: Means) -> Step:
-    from ingestor.enrichment.moments import MomentStep  # noqa: PLC0415 - see STEPS
+    from ingestor.enrichment.moments import MomentStep
 
     return MomentStep([PARTS[name](means) for name in names if name in PARTS])
 

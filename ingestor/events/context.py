@@ -62,10 +62,57 @@ _CAUSE: Final = (
         "cause_loop", "cause", "boolean", "", "true where an automation stands twice in its own chain, else absent"
     ),
 )
+_PRESENCE: Final = (
+    ContextField(
+        "persons_home", "presence", "integer", "", "how many persons are home, of those whose whereabouts are known"
+    ),
+    ContextField(
+        "persons_home_names", "presence", "string", "", "their names, with commas; empty where nobody is home"
+    ),
+)
+_ROOM: Final = (
+    ContextField(
+        "room_temperature",
+        "room",
+        "float",
+        "°C",
+        "what the temperature sensor of the event's area said last at its time",
+    ),
+    ContextField("room_humidity", "room", "float", "%", "the same of the humidity sensor"),
+)
+_ZONE: Final = (
+    ContextField(
+        "geo_cell",
+        "zone",
+        "string",
+        "",
+        "geohash of the coordinates of a tracker or person (`enrichment.geo_cell_length`)",
+    ),
+    ContextField(
+        "nearest_zone",
+        "zone",
+        "string",
+        "",
+        "name of the zone whose edge is nearest; of several that it is in, the smallest",
+    ),
+    ContextField("nearest_zone_distance", "zone", "float", "m", "how far that edge is; 0 is inside"),
+)
+_SINCE: Final = (
+    ContextField(
+        "seconds_since_change", "since", "float", "s", "time since the entity's state changed last before this event"
+    ),
+    ContextField(
+        "sequence", "since", "integer", "", "number of the event among those of its series, ascending with time"
+    ),
+)
 
 CONTEXT_FIELDS: Final[tuple[ContextField, ...]] = (
     *_CAUSE,
     *_TIME,
+    *_PRESENCE,
+    *_ROOM,
+    *_ZONE,
+    *_SINCE,
 )
 CONTEXT_NAMES: Final = frozenset(field.name for field in CONTEXT_FIELDS)
 TYPES: Final[dict[Kind, type]] = {"float": float, "integer": int, "boolean": bool, "string": str}

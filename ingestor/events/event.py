@@ -19,8 +19,9 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     `subject` is what the series is made from: the entity_id of the day for a state; for another event
     `<event_type>:<entity_id, domain.service or '-'>`. `time_us` is the time of the point (Unix, microseconds,
     UTC): HA's `last_updated` or `time_fired`; the time of receipt where the source gives none (`untimed`).
-    `attributes` and `data` are carried only where the settings store them. `identity` is a 32-bit hash
-    of what makes this event differ from another of the same series and microsecond.
+    `previous_changed_us` is when the state before had begun, where this one is another. `attributes` and `data` are
+    carried only where the settings store them (those of weather, trackers and persons always). `identity` is a 32-bit
+    hash of what makes this event differ from another of the same series and microsecond.
     `place` and `moment` are indices of its Place and its Moment in the batch, -1 before `enrich`. `extras` are the
     fields that enrichment adds to this event alone. `notes` say what a step could not do.
     """
@@ -54,6 +55,7 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     notes: list[str] = msgspec.field(default_factory=list)
     moment: int = -1
     extras: dict[str, Extra] | None = None
+    previous_changed_us: int | None = None
 
 
 class Place(msgspec.Struct, array_like=True, frozen=True, gc=False):

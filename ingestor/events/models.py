@@ -6,10 +6,15 @@ model class takes 5 to 7. A kind that is not listed is `UnknownEvent`: stored wi
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    NotRequired,  # pydantic asks for this one below Python 3.12
+)
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter
-from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
+from typing_extensions import TypedDict
 
 #: Longest entity_id (Home Assistant allows 255) and longest state (it allows 255; a forged event may bring more).
 MAX_ENTITY_ID: Final = 255
@@ -28,9 +33,10 @@ class ContextShape(TypedDict):
 
 
 class OldStateShape(TypedDict):
-    """What is kept of the state before: its text."""
+    """What is kept of the state before: its text, and since when it was so."""
 
     state: Annotated[str, StringConstraints(max_length=MAX_STATE)]
+    last_changed: NotRequired[Any]
 
 
 class NewStateShape(TypedDict):

@@ -30,6 +30,7 @@ class Context(msgspec.Struct, gc=False):
 
 class _OldState(msgspec.Struct, gc=False):
     state: _State
+    last_changed: Any = None  # whatever it is, the event is good without it
 
 
 class LeanAttributes(msgspec.Struct, gc=False):

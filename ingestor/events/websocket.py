@@ -18,6 +18,8 @@ from ingestor.events.values import is_available, number_of, time_us
 _MAX_UNIT: Final = 64
 #: Home Assistant gives a client up that has 4,096 messages waiting, so no frame of its own has more.
 MAX_MESSAGES: Final = 10_000
+#: Their attributes are what enrichment reads the weather and the whereabouts from, whatever is stored of them.
+_WITH_ATTRIBUTES: Final = ("weather.", "device_tracker.", "person.")
 #: Messages that are answers or part of the handshake.
 _NO_EVENTS: Final = frozenset({"result", "pong", "auth_required", "auth_ok", "auth_invalid"})
 
@@ -35,7 +37,10 @@ def decode_websocket(frame: Frame, first_slot: int, carries: frozenset[str]) -> 
     full = "attributes" in carries
     found: list[Event | errors.Rejected] = []
     for message in messages:
-        event = _quick_event(quick_states.change_of(message, full=full), first_slot + len(found), frame)
+        change = quick_states.change_of(message, full=full)
+        if not full and change is not None and change.data.entity_id.startswith(_WITH_ATTRIBUTES):
+            change = quick_states.change_of(message, full=True)
+        event = _quick_event(change, first_slot + len(found), frame)
         if event is not None:
             found.append(event)
         elif len(messages) == 1:
@@ -167,6 +172,7 @@ def _quick_event(
         origin=change.origin,
         time_fired_us=fired_us,
         last_changed_us=changed_us,
+        previous_changed_us=None if old is None or old.state == state else _time_or_none(old.last_changed),
     )
     if new is not None and not _add_attributes(event, new.attributes):
         return None
@@ -216,7 +222,17 @@ def _state_event(
         time_fired_us=fired_us,
     )
     fill_state(event, None if new is None else cast("dict[str, Any]", new), carries)
+    if old is not None and event.state != old["state"]:
+        event.previous_changed_us = _time_or_none(old.get("last_changed"))
     return event
+
+
+def _time_or_none(text: Any) -> int | None:
+    """Return a time, or None for what is none: an event is good without it."""
+    try:
+        return time_us(text) if isinstance(text, str) else None
+    except errors.Rejected:
+        return None
 
 
 def fill_state(event: Event, new: dict[str, Any] | None, carries: frozenset[str]) -> None:
@@ -236,7 +252,7 @@ def fill_state(event: Event, new: dict[str, Any] | None, carries: frozenset[str]
     attributes = new["attributes"]
     event.unit = short_text(attributes.get("unit_of_measurement"))
     event.device_class = short_text(attributes.get("device_class"))
-    if "attributes" in carries:
+    if "attributes" in carries or event.subject.startswith(_WITH_ATTRIBUTES):
         event.attributes = attributes
 
 

@@ -32,6 +32,8 @@ from ingestor.home.objects_store import RegistryObjects
 from ingestor.home.publication import Published, Publisher, RedisMaps
 from ingestor.home.reading import read_home
 from ingestor.home.requests import forget_request, request_sync, sync_lock
+from ingestor.home.watched import current_readings
+from ingestor.home.watched_redis import publish_readings
 from ingestor.homeassistant.client import HomeAssistantClient
 from ingestor.homeassistant.rest import HomeAssistantRest
 from ingestor.settings import HomeSettings, RegistrySettings
@@ -110,6 +112,7 @@ def _sync_rest(
         facts = derive_facts(home.name, registries, derive(registries), reading)
         if not (reading.starting and facts_are_out(state, home.name)) and publish_facts(state, facts):
             _log.info("facts_published", home=home.name, hidden=facts.hidden)
+        publish_readings(state, home.name, current_readings(facts, registries.states))
         diff = kept.take(home.name, derive_objects(registries, reading))
     except errors.IngestorError as error:
         _log.warning("home_not_read_whole", home=home.name, error=str(error), kind=type(error).__name__)

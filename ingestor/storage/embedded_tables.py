@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Final
 
+import msgspec
+
 from ingestor.events.point import FieldValue, Point, SharedFields, Tags
 from ingestor.storage.port import HOUR_NS, EventQuery, Rejection
 from ingestor.storage.schema import OTHERS, STATES
@@ -55,6 +57,7 @@ _SQL_TYPES: Final = {float: "REAL", str: "TEXT", bool: "INTEGER"}
 _TABLES: Final = {STATES: "states", OTHERS: "events"}
 #: Fields that need no thought: a column each, and `event_id`, which is made when it is read.
 _PLAIN: Final = {table: frozenset([*columns, "event_id"]) for table, columns in _COLUMNS.items()}
+_encode: Final = msgspec.json.Encoder().encode
 #: Under which key shared fields keep what they are in the column `extra`.
 _RENDERED: Final = "extra"
 #: The last nanosecond of 64 bits, as InfluxDB counts (in 2262).
@@ -130,14 +133,15 @@ def row_of(number: int, point: Point) -> tuple[Any, ...]:
     columns = _COLUMNS[table]
     fields = point.fields
     shared = "" if point.shared is None else _rendered(point.shared)
+    plain = _PLAIN[table]
     # SQLite keeps what is not a number as NULL; the infinite it would keep.
     known = [fields.get(name) for name in columns]
-    if fields.keys() <= _PLAIN[table] and is_finite(fields.get("value", 0.0)):
+    if not is_finite(fields.get("value", 0.0)):
+        known = [value if value is not None and is_finite(value) else None for value in known]
+    if fields.keys() <= plain:
         return number, point.time_ns, *known, f"{{{shared}}}" if shared else None
-    extra = {name: value for name, value in fields.items() if name not in columns and name != "event_id"}
-    known = [_clean(value) if value is not None and is_finite(value) else None for value in known]
-    own = _inner_json(extra)
-    text = f"{own}, {shared}" if own and shared else own or shared
+    own = _inner_json({name: value for name, value in fields.items() if name not in plain})
+    text = f"{own},{shared}" if own and shared else own or shared
     return number, point.time_ns, *known, f"{{{text}}}" if text else None
 
 
@@ -150,8 +154,12 @@ def _rendered(shared: SharedFields) -> str:
 
 
 def _inner_json(fields: Mapping[str, FieldValue]) -> str:
-    kept = {name: _clean(value) for name, value in fields.items() if is_finite(value)}
-    return json.dumps(kept, ensure_ascii=False)[1:-1] if kept else ""
+    if not all(map(is_finite, fields.values())):
+        fields = {name: value for name, value in fields.items() if is_finite(value)}
+    try:
+        return _encode(fields).decode()[1:-1]
+    except UnicodeEncodeError:
+        return _encode({_clean(name): _clean(value) for name, value in fields.items()}).decode()[1:-1]
 
 
 def clean_row(row: tuple[Any, ...]) -> tuple[Any, ...]:

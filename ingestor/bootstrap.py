@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ingestor.storage.breaker import StoreBreaker
     from ingestor.storage.gaps import Gaps
     from ingestor.storage.ledger import Ledger
+    from ingestor.storage.observed import Observed
     from ingestor.storage.port import Store
     from ingestor.storage.quarantine import Quarantine
     from ingestor.storage.reconciled import ReconciledHours
@@ -100,6 +101,13 @@ def open_ledger(settings: Settings, database: sqlalchemy.Engine | None = None) -
     from ingestor.storage.ledger_sql import SqlLedger
 
     return SqlLedger(database or open_metadata(settings))
+
+
+def open_observed(settings: Settings, database: sqlalchemy.Engine | None = None) -> Observed:
+    """Open what was observed of the homes, in the metadata database."""
+    from ingestor.storage.observed_sql import SqlObserved
+
+    return SqlObserved(database or open_metadata(settings))
 
 
 def open_reconciled_hours(settings: Settings, database: sqlalchemy.Engine | None = None) -> ReconciledHours:

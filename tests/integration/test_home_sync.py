@@ -29,7 +29,7 @@ from ingestor.home.sync import read_registries, run_sync, sync_home
 from ingestor.homeassistant.client import HomeAssistantClient
 from ingestor.queue.state import connect_state
 from ingestor.settings import HomeAssistantSettings, HomeSettings, RegistrySettings
-from ingestor.storage import gaps_sql, ledger_sql, quarantine_sql, reconciled_sql
+from ingestor.storage import gaps_sql, ledger_sql, observed_sql, quarantine_sql, reconciled_sql
 from ingestor.storage.database import open_database
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
@@ -137,7 +137,7 @@ def test_the_tables_that_the_code_uses_are_those_that_the_migrations_make(databa
     used = sa.MetaData()
     for table in (
         table
-        for metadata in (history, objects_store, quarantine_sql, gaps_sql, ledger_sql, reconciled_sql)
+        for metadata in (history, objects_store, quarantine_sql, gaps_sql, ledger_sql, observed_sql, reconciled_sql)
         for table in metadata.METADATA.tables.values()
     ):
         table.to_metadata(used)

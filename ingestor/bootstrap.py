@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ingestor.home.objects_store import RegistryObjects
     from ingestor.home.port import HomeMap
     from ingestor.pipeline.reconcile import Reconciler
-    from ingestor.pipeline.write import Writer
+    from ingestor.pipeline.write_alone import SuspectingWriter
     from ingestor.queue.done import DoneMarks
     from ingestor.queue.ledger_post import LedgerPost
     from ingestor.queue.status_board import StatusBoard
@@ -163,14 +163,21 @@ def open_breaker(state: redis.Redis[bytes]) -> StoreBreaker:
     return StoreBreaker(state)
 
 
-def open_writer(settings: Settings, store: Store, state: redis.Redis[bytes]) -> Writer:
-    """Open the writer of events to that store."""
+def open_writer(settings: Settings, store: Store, breaker: StoreBreaker, state: redis.Redis[bytes]) -> SuspectingWriter:
+    """Open the writer of events to that store, behind the breaker."""
     from ingestor.pipeline.write import Writer
+    from ingestor.pipeline.write_alone import SuspectingWriter
+    from ingestor.storage.breaker import GuardedStore
+    from ingestor.storage.isolating import IsolatingStore
     from ingestor.storage.schema import PointBuilder
+    from ingestor.storage.suspects import Suspects
     from ingestor.storage.written_redis import RedisWrittenIndex
 
     index = RedisWrittenIndex(state, window_s=settings.state.written_window_s, most=settings.state.written_max)
-    return Writer(store, PointBuilder(settings.storage), index)
+    builder = PointBuilder(settings.storage)
+    # Not by the breaker where points are looked for: the store is there, and each failure would stop all others.
+    alone = Writer(IsolatingStore(store), builder, index)
+    return SuspectingWriter(Writer(GuardedStore(store, breaker), builder, index), alone, Suspects(state))
 
 
 def open_status_board(settings: Settings) -> StatusBoard:

@@ -42,7 +42,14 @@ class BrokerUnavailable(Transient):
 
 
 class StoreUnavailable(Transient):
-    """The event store cannot be reached or is overloaded."""
+    """The event store cannot be reached or is overloaded.
+
+    `broken`: it was reached, and failed over what it was sent (HTTP 500); what else it is sent may pass.
+    """
+
+    def __init__(self, message: str | None = None, *, retry_after_s: float | None = None, broken: bool = False) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.broken = broken
 
 
 class StateUnavailable(Transient):

@@ -15,12 +15,12 @@ from ingestor.home.facts import FactsSource
 from ingestor.home.merge import Diff
 from ingestor.home.port import HomeMap
 from ingestor.home.sync import run_sync
-from ingestor.pipeline.write import Writer
+from ingestor.pipeline.write_alone import SuspectingWriter
 from ingestor.queue.done import DoneMarks
 from ingestor.queue.ledger_post import LedgerPost
 from ingestor.queue.producer import Producer, TaskSender
 from ingestor.settings import HomeSettings, Settings
-from ingestor.storage.breaker import GuardedStore, StoreBreaker
+from ingestor.storage.breaker import StoreBreaker
 from ingestor.storage.ledger import Ledger
 from ingestor.storage.port import Store
 from ingestor.storage.quarantine import Quarantine
@@ -94,9 +94,9 @@ class Resources:
         return bootstrap.open_breaker(self.state)
 
     @functools.cached_property
-    def writer(self) -> Writer:
-        """The writer to that store, by the breaker."""
-        return bootstrap.open_writer(self.settings, GuardedStore(self.store, self.breaker), self.state)
+    def writer(self) -> SuspectingWriter:
+        """The writer to that store, behind the breaker."""
+        return bootstrap.open_writer(self.settings, self.store, self.breaker, self.state)
 
     def sync_home(self, home: HomeSettings) -> Diff:
         """Read the registries of a home and publish its map; one at a time for a home."""

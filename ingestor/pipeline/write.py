@@ -20,7 +20,7 @@ from ingestor.events.frame import RICHNESS
 from ingestor.events.identity import batch_mark
 from ingestor.events.point import Point
 from ingestor.queue.done import DoneMark, StoredIn
-from ingestor.storage.port import Rejection, Store
+from ingestor.storage.port import PointSink, Rejection
 from ingestor.storage.quarantine import Quarantined
 from ingestor.storage.schema import PointBuilder, point_key, point_time_ns
 from ingestor.storage.written import CLAIM, Mark, WrittenIndex
@@ -64,7 +64,7 @@ class _Tally:
 class Writer:
     """Writes batches to one store; `target` is the store's name in done marks."""
 
-    def __init__(self, store: Store, builder: PointBuilder, index: WrittenIndex, *, target: str = "store") -> None:
+    def __init__(self, store: PointSink, builder: PointBuilder, index: WrittenIndex, *, target: str = "store") -> None:
         self._store = store
         self._builder = builder
         self._index = index

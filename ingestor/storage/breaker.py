@@ -7,6 +7,7 @@ ours is asked. While the state server is away each writer knows only what it see
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,9 @@ _TRY_S: Final = 30
 _KEPT_S: Final = 120
 _NEXT_LOOK_S: Final = 0.3
 _PREFIX: Final = "ha_ingestor:store:breaker"
+#: A number that grows while the store takes something, by each process at most so often.
+TAKEN_KEY: Final = "ha_ingestor:store:taken"
+_TELL_EVERY_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -86,7 +90,7 @@ class StoreBreaker:
         self._state = state
         self._clock = clock
         self._spread = spread
-        self._look_at_s = float("-inf")
+        self._look_at_s = self._tell_at_s = float("-inf")
         self._failures = 0
         self._troubled = False
 
@@ -114,8 +118,12 @@ class StoreBreaker:
         _raise(trouble, pause_s if pause_s > 0 else _NEXT_LOOK_S)
 
     def succeeded(self) -> None:
-        """Note that the store took something: whoever waits may go on."""
+        """Note that the store took something: whoever waits may go on, and a batch that fails is alone with it."""
         self._failures = 0
+        if self._clock() >= self._tell_at_s:
+            self._tell_at_s = self._clock() + _TELL_EVERY_S
+            with contextlib.suppress(errors.StateUnavailable), state_errors():
+                self._state.incr(TAKEN_KEY)
         if self._troubled:
             self._close()
 

@@ -29,7 +29,8 @@ _DATABASE_REFUSED: Final = (
     "Adding a new database would exceed limit",
 )
 _BAD_LINES: Final = frozenset({400, 422})
-#: Some 2.x say 500 for a line that they will never take: who waits for it to be taken waits for ever.
+#: Some 2.x say 500 for a line that they will never take: who waits for it to be taken waits for ever. Without such
+#: words nobody can tell it from an outage; `ingestor.storage.suspects` does, when other batches pass.
 _BROKEN: Final = 500
 _OF_LINES: Final = ("partial write", "field type conflict", "unable to parse")
 _STORED: Final = 204
@@ -98,7 +99,8 @@ def _refusal(status: int, message: str, headers: Mapping[str, str]) -> errors.St
         where = next((f" (it sends us to {text})" for name, text in headers.items() if name.lower() == "location"), "")
         detail = f"HTTP {status}: the address is no InfluxDB (storage.url){where}: {message}"
         return errors.StoreRefused(detail[:_MAX_DETAIL])
-    return errors.StoreUnavailable(f"HTTP {status}: {message}"[:_MAX_DETAIL], retry_after_s=_retry_after(headers))
+    detail = f"HTTP {status}: {message}"[:_MAX_DETAIL]
+    return errors.StoreUnavailable(detail, retry_after_s=_retry_after(headers), broken=status == _BROKEN)
 
 
 def _is_of_database(message: str) -> bool:

@@ -78,12 +78,16 @@ class StoredState(NamedTuple):
     source: str
 
 
-class Store(Protocol):
-    """Where points rest. Writing the same point twice leaves one (same measurement, tags and time)."""
+class PointSink(Protocol):
+    """What takes points: a store, or what stands before one."""
 
     def write(self, points: Sequence[Point]) -> WriteResult:
         """Store points. Raise StoreUnavailable (try again) or StoreRefused (settings are wrong)."""
         ...
+
+
+class Store(PointSink, Protocol):
+    """Where points rest. Writing the same point twice leaves one (same measurement, tags and time)."""
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
         """Yield stored events of our own schema, newest first."""

@@ -383,3 +383,21 @@ def test_whatever_the_mixture_each_state_gets_its_own_time(order: list[int], dat
 
     assert all(one.get("last_updated", f"T{one['state']}") == f"T{one['state']}" for one in wire.payloads())
     assert sum(len(one.deliveries) for one in wire.joined) == wire.packet_id - wire.join.orphans
+
+
+def test_open_events_are_bounded_by_bytes_and_the_oldest_are_closed_as_they_are() -> None:
+    wire = Wire()
+    large = b'"' + b"x" * 1_000_000 + b'"'
+
+    for number in range(100):
+        wire.say(f"sensor/s{number}/state", str(number))
+        wire.say(f"sensor/s{number}/text", large)
+        wire.wait(0.0001)
+
+    assert wire.join.bytes <= statestream.MAX_OPEN_BYTES
+    closed = [payload["state"] for payload in wire.payloads()]
+    assert closed == [str(number) for number in range(len(closed))]
+    assert len(closed) + len(wire.join) == 100
+    assert all(len(one.deliveries) == 2 for one in wire.joined)
+    wire.wait(1)
+    assert (wire.join.bytes, len(wire.joined)) == (0, 100)

@@ -28,6 +28,8 @@ _SETTLE_S: Final = 0.01
 _QUIETS_FOR_TIME: Final = 4
 _CLOCK_MARGIN_S: Final = 0.05
 _MAX_OPEN: Final = 20_000
+#: Their payloads together; beyond it the oldest are closed as they are.
+MAX_OPEN_BYTES: Final = 32 * 1024 * 1024
 _MAX_TOPICS: Final = 500_000
 #: A longer topic is not remembered (MQTT allows 65,535 bytes), and is none of statestream's: Home Assistant's names
 #: of entities and attributes are far shorter.
@@ -68,6 +70,7 @@ class _Open:
     deliveries: list[Delivery]
     parts: dict[str, bytes] = field(default_factory=dict)
     uncertain: bool = False
+    bytes: int = 0
     complete_s: float = 0.0
     began_s: float = 0.0
     began_ns: int = 0
@@ -99,6 +102,8 @@ class StatestreamJoin:
         self._entities: dict[str, _Entity] = {}
         self._open: OrderedDict[_Open, None] = OrderedDict()
         self._complete: deque[tuple[float, _Open]] = deque()
+        #: Bytes of the payloads in `_open`.
+        self.bytes = 0
         self._has_times = False
         self._clock_ahead_s = -math.inf
         self.orphans = 0
@@ -120,6 +125,7 @@ class StatestreamJoin:
             one = _Open(entity, payload, now_s, received_ns, deliveries, began_s=now_s, began_ns=received_ns)
             entity.open.append(one)
             self._open[one] = None
+            self._grow(one, topic, payload)
             oldest = self._close(next(iter(self._open))) if len(self._open) > _MAX_OPEN else None
             return True, oldest
         self._has_times = self._has_times or leaf in _TIMES
@@ -128,6 +134,7 @@ class StatestreamJoin:
             self._note_orphan(entity, leaf)
             return False, None
         waiting.parts[leaf] = payload
+        self._grow(waiting, topic, payload)
         waiting.touched_s, waiting.received_ns = now_s, received_ns
         if delivery is not None:
             waiting.deliveries.append(delivery)
@@ -147,6 +154,8 @@ class StatestreamJoin:
     def expire(self, now_s: float) -> list[Joined]:
         """Return the events that are complete, and those that have been quiet for long enough."""
         closed: list[Joined] = []
+        while self.bytes > MAX_OPEN_BYTES:
+            closed.append(self._close(next(iter(self._open))))
         while self._complete and now_s - self._complete[0][0] >= _SETTLE_S:
             complete_s, one = self._complete.popleft()
             if one in self._open and one.complete_s == complete_s:
@@ -166,6 +175,8 @@ class StatestreamJoin:
 
     def next_deadline_s(self) -> float | None:
         """Return when `expire` will have something to return at the earliest."""
+        if self.bytes > MAX_OPEN_BYTES:
+            return -math.inf
         quiet_s = next(iter(self._open)).touched_s + self._quiet_s if self._open else None
         settled_s = self._complete[0][0] + _SETTLE_S if self._complete else None
         return min((at for at in (quiet_s, settled_s) if at is not None), default=None)
@@ -268,9 +279,14 @@ class StatestreamJoin:
         elif entity.seed:
             entity.seed.add(leaf)
 
+    def _grow(self, one: _Open, topic: str, payload: bytes) -> None:
+        one.bytes += len(topic) + len(payload)
+        self.bytes += len(topic) + len(payload)
+
     def _close(self, one: _Open) -> Joined:
         entity = one.entity
         self._open.pop(one, None)
+        self.bytes -= one.bytes
         entity.open.remove(one)
         entity.last_key = _key(one.state)
         return Joined(_payload(one), one.received_ns, entity.topic, tuple(one.deliveries), one.uncertain)

@@ -113,6 +113,12 @@ GAUGES: Final = (
     ),
     Declared("ingestor_reconciled_repaired_points", "gauge", "Points that were missing and were read back.", ("home",)),
     Declared("ingestor_quarantine_pieces_by_reason", "gauge", "The same by reason, the 20 commonest.", ("reason",)),
+    Declared(
+        "ingestor_quarantine_pieces_by_cause",
+        "gauge",
+        "The same by cause, as `quarantine list` names it, the 20 commonest.",
+        ("cause", "reason"),
+    ),
     Declared("ingestor_gaps", "gauge", "Gaps that have not ended: not over yet, or being filled.", ("state",)),
 )
 _BY_NAME: Final = {metric.name: metric for metric in DECLARED}

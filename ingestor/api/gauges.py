@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+import structlog
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
@@ -13,6 +14,10 @@ from ingestor.metrics import GAUGES
 from ingestor.storage.reconciled import Reconciliation
 
 _MOST_REASONS: Final = 20
+#: Of a gauge: far more than homes, sources and outcomes make.
+MOST_SAMPLES: Final = 1000
+_MAX_LABEL: Final = 200
+_log: Final = structlog.get_logger(__name__)
 _Sample = tuple[tuple[str, ...], float]
 
 
@@ -27,13 +32,27 @@ class OverviewCollector:
         overview = self._read()
         for declared in GAUGES:
             family = GaugeMetricFamily(declared.name, declared.help, labels=declared.labels)
-            for labels, value in _SAMPLES[declared.name](overview):
+            for labels, value in _bounded(declared.name, _SAMPLES[declared.name](overview)):
                 family.add_metric(labels, value)
             yield family
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: what there is depends on what runs."""
         return []
+
+
+def _bounded(name: str, samples: Iterable[_Sample]) -> Iterator[_Sample]:
+    """Yield samples up to a limit: names that somebody has forged must fill neither us nor who reads this."""
+    seen: set[tuple[str, ...]] = set()
+    for labels, value in samples:
+        shown = tuple(label[:_MAX_LABEL] for label in labels)
+        if shown in seen:
+            continue  # they differ where it was cut; two of a name make the whole answer unreadable
+        if len(seen) >= MOST_SAMPLES:
+            _log.warning("samples_left_out", metric=name, most=MOST_SAMPLES)
+            return
+        seen.add(shown)
+        yield shown, value
 
 
 def _listeners(value: Callable[[dict[str, Any]], float]) -> Callable[[Overview], Iterator[_Sample]]:
@@ -100,5 +119,8 @@ _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_ledger_unbalanced": lambda seen: [] if seen.ledger is None else [((), seen.ledger.unbalanced)],
     "ingestor_ledger_waiting_seconds": _listeners(_of_intake("ledger_waiting_s")),
     "ingestor_quarantine_pieces_by_reason": lambda seen: _commonest(seen.quarantine_reasons or {}),
+    "ingestor_quarantine_pieces_by_cause": lambda seen: (
+        ((cause.cause, cause.reason), cause.pieces) for cause in seen.quarantine_causes or ()
+    ),
     "ingestor_quarantine_pieces": lambda seen: [] if seen.quarantine is None else [((), seen.quarantine)],
 }

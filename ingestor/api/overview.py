@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +18,7 @@ from ingestor.settings import Settings
 from ingestor.storage.breaker import BreakerState
 from ingestor.storage.gaps import ENDED, GapRecord, GapState
 from ingestor.storage.ledger import LedgerSummary, summed_up
+from ingestor.storage.quarantine import Cause
 from ingestor.storage.reconciled import Reconciliation
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _COUNTS: Final = ("written", "duplicate", "rejected", "filtered", "lost")
 _TIMEOUT_S: Final = 3.0
 #: How far back an overview looks in the ledger: this hour, and a day before.
 LEDGER_SPAN_S: Final = 86_400
+#: The causes in quarantine with most pieces: so many are told.
+MOST_CAUSES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Overview:
     ledger: LedgerSummary | None
     lag: Lag
     store: BreakerState | None = None
+    quarantine_causes: Sequence[Cause] | None = None
     problems: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
@@ -97,6 +101,7 @@ class Observer:
                 "board": bootstrap.open_status_board(settings).read,
                 "queues": self._depths.read,
                 "quarantine": lambda: bootstrap.open_quarantine(settings, self._metadata()).reasons(),
+                "causes": lambda: bootstrap.open_quarantine(settings, self._metadata()).causes(MOST_CAUSES),
                 "store": bootstrap.open_breaker(bootstrap.open_state(settings)).read,
                 "reconciled": lambda: bootstrap.open_reconciled_hours(settings, self._metadata()).summaries(),
                 "gaps": lambda: _by_state(bootstrap.open_gaps(settings, self._metadata()).list(unended_only=True)),
@@ -122,6 +127,7 @@ class Observer:
             ledger=answers["ledger"].value,
             lag=read_lag(self._folder),
             store=answers["store"].value,
+            quarantine_causes=answers["causes"].value,
             problems=[f"{part}: {answer.error}" for part, answer in answers.items() if answer.error],
         )
 

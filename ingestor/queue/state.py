@@ -12,6 +12,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from ingestor import errors
+from ingestor.queue.state_client import StateClient
 
 #: Retries inside one call: enough for a dropped idle connection. Waiting out an outage is the caller's business.
 _RETRIES: Final = 2
@@ -30,7 +31,7 @@ _NOT_NOW: Final = ("OOM", "MISCONF", "LOADING", "READONLY", "NOREPLICAS", "BUSY"
 
 def connect_state(url: str) -> redis.Redis[bytes]:
     """Return a client for redis://, rediss:// or unix:// URLs; it connects at its first call."""
-    return redis.Redis.from_url(
+    return StateClient.from_url(
         url,
         decode_responses=False,
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
@@ -51,7 +52,8 @@ def state_errors() -> Iterator[None]:
     except _AWAY as error:
         raise errors.StateUnavailable(f"{type(error).__name__}: {error}") from error
     except refused.ResponseError as error:
-        if str(error).startswith(_NOT_NOW):
+        # A key of another type that could not be set aside: nothing of ours may end for it.
+        if str(error).startswith(_NOT_NOW) or "WRONGTYPE" in str(error):
             raise errors.StateUnavailable(str(error)) from error
         raise
     except refused.RedisError as error:

@@ -16,11 +16,13 @@ from fastapi.testclient import TestClient
 
 from ingestor import bootstrap
 from ingestor.api.app import create_app
+from ingestor.api.gauges import MOST_SAMPLES
 from ingestor.api.health import HealthWatch, WorkersCheck, checks_for
 from ingestor.api.side_by_side import NotWell
 from ingestor.events.counts import Counts, Page, hour_of
 from ingestor.queue.status_board import StatusBoard
 from ingestor.settings import Settings
+from ingestor.storage.quarantine import Quarantined
 from ingestor.storage.reconciled import HourState, ReconciledHour
 from tests.servers_brokers import RedisServer
 
@@ -210,6 +212,32 @@ def test_metrics_add_up_all_processes_and_tell_queues_and_journals(
     assert 'ingestor_queue_batches{queue="write"} 1.0' in text
     assert 'ingestor_journal_batches{home="home",listener="websocket"} 3.0' in text
     assert 'ingestor_worker_processes{type="enrich"} 2.0' in text
+
+
+def test_metrics_tell_the_causes_in_quarantine_and_no_forged_names_can_fill_them(
+    settings: Settings, client: TestClient, board: StatusBoard
+) -> None:
+    pieces = [
+        Quarantined("b", slot, "home", "mqtt", "invalid_json", "cut", b"%d" % slot, 1, "topic", f"topic/{slot % 30}")
+        for slot in range(60)
+    ]
+    bootstrap.open_quarantine(settings).put(pieces)
+    for number in range(1_500):
+        board.put("listener", f"forged{number}:{'x' * 500}", {"connected": True})
+    ledger = bootstrap.open_ledger(settings)
+    counts = Counts(frames=1, settled=1, received=1, written=1)
+    hour_s = hour_of(time.time_ns())
+    ledger.add([Page(f"b{n}", 1, f"forged{n}", "mqtt", "j", {hour_s: counts}, {}) for n in range(300)])
+
+    text = client.get("/metrics").text
+
+    causes = [line for line in text.splitlines() if line.startswith("ingestor_quarantine_pieces_by_cause{")]
+    assert len(causes) == 20
+    assert all('reason="invalid_json"} 2.0' in line for line in causes)
+    for name in ("ingestor_listener_connected", "ingestor_ledger_events"):
+        lines = [line for line in text.splitlines() if line.startswith(f"{name}{{")]
+        assert len(lines) == MOST_SAMPLES
+        assert max(map(len, lines)) < 600
 
 
 @pytest.mark.parametrize("path", ["/", "/api/version", "/livez", "/openapi.json"])

@@ -34,7 +34,7 @@ from ingestor.homeassistant.history import (
 )
 from ingestor.pipeline.history_batches import Shipment, frames_of, statistics_frames_of
 from ingestor.pipeline.history_progress import SHORTEST_SLICE_US, Progress
-from ingestor.pipeline.history_stored import Missing, missing_rows
+from ingestor.pipeline.history_stored import Missing, MissingRows
 from ingestor.storage.gaps import GapRecord, GapState
 from ingestor.storage.port import Store
 
@@ -93,7 +93,7 @@ class GapFiller:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
-        self._store = store
+        self._missing = MissingRows(store)
         self._shipment = shipment
         self._known = known
         self._room = room
@@ -166,8 +166,8 @@ class GapFiller:
         progress.stage = "reading"
 
     def _has_rows(self, entities: list[str], start_us: int, end_us: int) -> bool:
-        """Tell whether the recorder has anything of that time: the newest hour is asked for first."""
-        for begin_us in (end_us - _BEFORE_US // 24, start_us):
+        """Tell whether the recorder has anything of that time: the newest of it is asked for first, it may be much."""
+        for begin_us in (end_us - 10 * _S_US, end_us - _BEFORE_US // 24, start_us):
             for first in range(0, len(entities), ENTITIES_AT_ONCE):
                 part = entities[first : first + ENTITIES_AT_ONCE]
                 if rows_between(self._client, begin_us, end_us, part):
@@ -206,7 +206,7 @@ class GapFiller:
         end_us = min(at.next_us + at.slice_us, at.until_us)
         part = at.entities[at.next_entity : at.next_entity + ENTITIES_AT_ONCE]
         rows = rows_between(self._client, at.next_us, end_us, part)
-        missing = missing_rows(self._store, home, rows, at.next_us, end_us)
+        missing = self._missing.of(home, rows, at.next_us, end_us)
         if missing is None and end_us - at.next_us > SHORTEST_SLICE_US:
             at.slice_us = max(SHORTEST_SLICE_US, (end_us - at.next_us) // 2)
             return

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ingestor import errors
 from ingestor.events.frame import RICHNESS
 from ingestor.events.history import HISTORY, row_time_us
-from ingestor.storage.port import EventQuery, Store
+from ingestor.storage.port import Store
 
 #: Stored events of a slice; where there are more, the slice is made shorter.
 _MOST_STORED: Final = 100_000
@@ -28,19 +28,34 @@ class Missing:
     oldest_us: int
 
 
-def missing_rows(
-    store: Store, home: str, rows: Mapping[str, Sequence[Any]], start_us: int, end_us: int
-) -> Missing | None:
-    """Return the rows that the store has not, or has from a poorer source; None where it holds too much to look at."""
-    times = {name: [_time_of(row) for row in found] for name, found in rows.items()}
-    oldest_us = min((at for found in times.values() for at in found if at), default=0)
-    if not oldest_us:
-        return Missing({name: list(found) for name, found in rows.items() if found}, 0)
-    stored = _stored(store, home, start_us, end_us + _UNTIMED_WITHIN_US)
-    if stored is None:
-        return None
-    missing = {name: _lacking(name, found, times[name], stored) for name, found in rows.items()}
-    return Missing({name: found for name, found in missing.items() if found}, oldest_us)
+class MissingRows:
+    """Compares rows with what a home's store has. A slice of time is read once, for all who are asked for in it.
+
+    What is written in between makes no harm: the same event once more is a duplicate.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read: tuple[str, int, int] | None = None
+        self._stored: _Stored | None = None
+
+    def of(self, home: str, rows: Mapping[str, Sequence[Any]], start_us: int, end_us: int) -> Missing | None:
+        """Return the rows that the store has not, or has from a poorer source; None where it holds too much."""
+        times = _times_of(rows)
+        oldest_us = min((at for found in times.values() for at in found if at), default=0)
+        if not oldest_us:
+            return Missing({name: list(found) for name, found in rows.items() if found}, 0)
+        if self._read != (home, start_us, end_us):
+            self._stored = _stored(self._store, home, start_us, end_us + _UNTIMED_WITHIN_US)
+            self._read = (home, start_us, end_us)
+        if (stored := self._stored) is None:
+            return None
+        missing = {name: _lacking(name, found, times[name], stored) for name, found in rows.items()}
+        return Missing({name: found for name, found in missing.items() if found}, oldest_us)
+
+
+def _times_of(rows: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
+    return {name: [_time_of(row) for row in found] for name, found in rows.items()}
 
 
 def _time_of(row: Any) -> int:
@@ -60,20 +75,17 @@ class _Stored:
 
 
 def _stored(store: Store, home: str, start_us: int, end_us: int) -> _Stored | None:
-    query = EventQuery(kind="state", home=home, since_ns=start_us * _NS, until_ns=end_us * _NS, limit=_MOST_STORED)
+    found = store.states_between(home, start_us * _NS, end_us * _NS, _MOST_STORED)
+    if len(found) >= _MOST_STORED:
+        return None
     richness: dict[_Key, int] = {}
     others: dict[str, list[tuple[int, str | None]]] = {}
-    count = 0
-    for event in store.read(query):
-        count += 1
-        state = event.fields.get("state")
-        text = state if isinstance(state, str) else None
-        source = str(event.fields.get("source", ""))
-        for name in {event.series, str(event.fields.get("entity_id") or event.series)}:
-            richness[name, event.time_ns // _NS, text] = RICHNESS.get(source, 0)
-            if source not in {HISTORY, "websocket"}:
-                others.setdefault(name, []).append((event.time_ns // _NS, text))
-    return None if count >= _MOST_STORED else _Stored(richness, others)
+    for one in found:
+        for name in {one.series, one.entity_id or one.series}:
+            richness[name, one.time_ns // _NS, one.state] = RICHNESS.get(one.source, 0)
+            if one.source not in {HISTORY, "websocket"}:
+                others.setdefault(name, []).append((one.time_ns // _NS, one.state))
+    return _Stored(richness, others)
 
 
 def _lacking(name: str, rows: Sequence[Any], times: Sequence[int], stored: _Stored) -> list[Any]:

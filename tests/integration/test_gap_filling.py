@@ -14,6 +14,7 @@ from ingestor import errors
 from ingestor.demo.clock import HOUR_US, SECOND_US
 from ingestor.pipeline.history_batches import Shipment
 from ingestor.storage.gaps import GapState, reconcile_gap
+from ingestor.storage.port import StoredState
 from tests.integration.gap_bench import HOME, Bench, ended, running_bench
 
 
@@ -166,6 +167,31 @@ def test_one_request_at_a_time_asks_for_all_changes_of_at_most_fifty_entities(be
 
     assert all(len(asked.entity_ids) <= 50 for asked in bench.keeps.asked)
     assert not any(asked.significant_only or asked.include_start or asked.minimal for asked in bench.keeps.asked)
+
+
+def test_a_slice_of_the_store_is_read_once_however_many_portions_of_entities_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with running_bench(entities=400, rate=100) as bench:
+        start_us, end_us = bench.live(20)
+        bench.live(5)
+        read: list[tuple[int, int]] = []
+        states_between = bench.pipeline.store.states_between
+
+        def counted(home: str, since_ns: int, until_ns: int, limit: int) -> list[StoredState]:
+            read.append((since_ns, until_ns))
+            return states_between(home, since_ns, until_ns, limit)
+
+        monkeypatch.setattr(bench.pipeline.store, "states_between", counted)
+        gap = bench.gap(start_us, end_us)
+        bench.skip_waiting(gap)
+
+        filled = bench.step(gap, budget_s=60).gap
+
+    assert ended(filled) == (GapState.FILLED, "")
+    assert filled.counts["entities"] > 50  # more than one portion
+    assert bench.stored(start_us, end_us) == bench.truth(start_us, end_us)
+    assert len(read) == 1
 
 
 def test_entities_that_the_recorder_excludes_are_named_and_the_rest_is_filled(bench: Bench) -> None:

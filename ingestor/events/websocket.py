@@ -131,7 +131,10 @@ def _unknown_message() -> errors.Rejected:
 
 
 def _is_answer(message: Any) -> bool:
+    """Tell whether a message is no event of the bus; what `config_entries/subscribe` tells comes as a list."""
     kind = message.get("type") if isinstance(message, dict) else None
+    if kind == "event":
+        return isinstance(message.get("event"), list)
     return isinstance(kind, str) and kind in _NO_EVENTS
 
 

@@ -81,6 +81,7 @@ def test_a_coalesced_frame_gives_each_event_its_own_slot_and_skips_answers() -> 
         {"id": 5, "type": "result", "success": True, "result": None},
         {"type": "event", "event": other("zha_event", {"n": 67}), "id": 2},
         {"id": 6, "type": "pong"},
+        {"type": "event", "event": [{"type": "updated", "entry": {"entry_id": "e", "state": "loaded"}}], "id": 3},
     ]
 
     found = decode_websocket(Frame("websocket", 7, orjson.dumps(messages)), 10, frozenset())

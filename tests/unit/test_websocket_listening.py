@@ -168,7 +168,7 @@ def test_what_a_token_may_not_hear_is_reported_once_and_left_out() -> None:
     reports = [entry for entry in logs if entry["event"] == "event_types_refused"]
     assert [entry["event_types"] for entry in reports] == [["automation_triggered", "call_service"]]
     assert reports[0]["lost"] == ["which automation caused a change", "service calls"]
-    assert [sent.get("event_type") for sent in second.sent[2:]] == ["state_changed"]
+    assert [sent["event_type"] for sent in second.sent[2:] if "event_type" in sent] == ["state_changed"]
     assert stage.ups == [True, False, True, False]
     assert stage.listener.status()["refused"] == {
         "automation_triggered": "unauthorized",
@@ -181,7 +181,7 @@ def test_all_events_ask_without_a_type_and_fall_back_to_what_anybody_may_hear() 
 
     stage = Stage(wire, all_events=True).run()
 
-    asked = [sent.get("event_type") for sent in wire.sent[2:]]
+    asked = [sent.get("event_type") for sent in wire.sent[2:] if sent["type"] == "subscribe_events"]
     assert asked[0] is None
     assert set(asked[1:]) == OPEN_TO_ALL
     assert stage.ups == [True, False]
@@ -408,6 +408,46 @@ def test_a_change_of_a_registry_is_told_also_from_within_a_coalesced_frame() -> 
     assert len(stage.sink.frames) == 2
 
 
+@pytest.mark.parametrize(
+    ("event_type", "tells"),
+    [
+        *[(name, 1) for name in ("core_config_updated", "automation_reloaded", "scene_reloaded", "component_loaded")],
+        *[(name, 1) for name in ("user_added", "user_removed", "category_registry_updated", "homeassistant_started")],
+        *[(name, 1) for name in ("repairs_issue_registry_updated", "label_registry_updated")],
+        *[(name, 0) for name in ("state_changed", "automation_triggered", "call_service", "user_happy")],
+    ],
+)
+def test_whatever_changes_the_home_is_told_and_nothing_else(event_type: str, tells: int) -> None:
+    stage = Stage(heard(orjson.dumps(event("registry_updated", event_type)))).run()
+
+    assert (stage.registry_changes, len(stage.sink.frames)) == (tells, 1)
+
+
+def test_a_reload_asked_for_changes_the_home() -> None:
+    data = {"domain": "script", "service": "reload", "service_data": {}}
+    called = {"type": "event", "event": {"event_type": "call_service", "data": data}, "id": 2}
+
+    assert Stage(heard(orjson.dumps(called))).run().registry_changes == 1
+
+
+def test_a_change_of_an_integration_is_told_and_is_no_event() -> None:
+    entry = {"type": "event", "event": [{"type": "updated", "entry": {"entry_id": "e", "state": "loaded"}}], "id": 3}
+    among = orjson.dumps([event("1"), entry])
+    stage = Stage(heard(accepted(3), orjson.dumps(entry), among, orjson.dumps([entry, entry])))
+
+    stage.run()
+
+    assert stage.wires[0].sent[3]["type"] == "config_entries/subscribe"
+    assert stage.registry_changes == 4
+    assert stage.payloads() == [among]
+
+
+def test_a_home_assistant_that_tells_nothing_of_integrations_is_heard_all_the_same() -> None:
+    stage = Stage(heard(refused(3, "unknown_command"), orjson.dumps(event("1")))).run()
+
+    assert (stage.ups, len(stage.sink.frames)) == ([True, False], 1)
+
+
 def test_a_callback_that_fails_does_not_end_the_listening() -> None:
     def fail(up: bool) -> None:
         raise errors.StateUnavailable
@@ -467,6 +507,9 @@ class Life:
     def quiet(self) -> None:
         pass
 
+    def home_changed(self) -> None:
+        pass
+
     def say(self, message: dict[str, Any]) -> None:
         self.wire.script.append(orjson.dumps(message))
 
@@ -488,7 +531,7 @@ def test_a_quiet_home_is_pinged_and_a_pong_keeps_it_alive() -> None:
 
     life.session.listen(life.stop)
 
-    assert life.pings() == [3, 4, 5]
+    assert life.pings() == [4, 5, 6]
     assert life.taken == []
 
 
@@ -515,5 +558,5 @@ def test_events_are_a_sign_of_life_while_the_pong_waits_behind_them() -> None:
 
     life.session.listen(life.stop)
 
-    assert life.pings() == [3]
+    assert life.pings() == [4]
     assert len(life.taken) >= 10

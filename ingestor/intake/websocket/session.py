@@ -18,6 +18,8 @@ from ingestor.settings import HomeAssistantSettings
 _TICK_S: Final = 0.5
 #: Shorter than an event can be, longer than a pong.
 _SHORT_BYTES: Final = 128
+#: How a message of `config_entries/subscribe` begins: an event of the bus is an object.
+_ENTRIES: Final = b'"event":[{"type":'
 
 
 class Audience(Protocol):
@@ -33,6 +35,10 @@ class Audience(Protocol):
 
     def quiet(self) -> None:
         """Nothing came for a moment."""
+        ...
+
+    def home_changed(self) -> None:
+        """An integration was set up, has failed, or was removed."""
         ...
 
 
@@ -55,6 +61,7 @@ class Session:
         self._clock = clock
         self._asked: dict[int, str | None] = {}
         self._ping: int | None = None
+        self._entries: int | None = None
         self._pinged_at = self._heard_at = clock()
         self._standing = 0
         self._is_ready = False
@@ -85,11 +92,11 @@ class Session:
 
     def _may_be_answer(self, payload: bytes) -> bool:
         """Tell whether to look closer: an answer is due, or the frame is as short as a late one."""
-        return bool(self._asked) or self._ping is not None or len(payload) < _SHORT_BYTES
+        return bool(self._asked) or self._ping is not None or len(payload) < _SHORT_BYTES or _ENTRIES in payload
 
     def _settle(self, payload: bytes) -> bool:
         """Deal with the answers in a frame; tell whether it also holds something to keep."""
-        if b'"result"' not in payload and b'"pong"' not in payload:
+        if b'"result"' not in payload and b'"pong"' not in payload and _ENTRIES not in payload:
             return True
         try:
             decoded = orjson.loads(payload)
@@ -102,6 +109,8 @@ class Session:
                 self._ping = None
             elif kind == "result" and message.get("id") in self._asked:
                 self._answered(self._asked.pop(message["id"]), message)
+            elif kind == "event" and self._entries is not None and message.get("id") == self._entries:
+                self._audience.home_changed()
             else:
                 keep = keep or kind not in {"pong", "result"}
         return keep
@@ -122,6 +131,8 @@ class Session:
             raise errors.ConnectionLost("refused", "Home Assistant refused every subscription")
         self._is_ready = True
         self._subscriptions.report()
+        # Where this is refused, the states of integrations come with the next sync.
+        self._entries = self._connection.send_command("config_entries/subscribe")
         self._audience.ready()
 
     def _keep_alive(self, now: float) -> None:

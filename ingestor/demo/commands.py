@@ -13,6 +13,7 @@ from ingestor.demo import services
 from ingestor.demo.client import Client
 from ingestor.demo.command_schema import Command, Handler, Message, check
 from ingestor.demo.home import DemoHome
+from ingestor.demo.home_commands import HOME_COMMANDS
 from ingestor.demo.recorder_commands import RECORDER_COMMANDS
 from ingestor.demo.registry import CHANGEABLE, RefusedError
 from ingestor.homeassistant.event_types import OPEN_TO_ALL
@@ -206,6 +207,7 @@ _CHANGES: Final[dict[str, type | tuple[type, ...]]] = {
 #: Every command by its name.
 COMMANDS: Final[dict[str, Command]] = {
     **RECORDER_COMMANDS,
+    **HOME_COMMANDS,
     "supported_features": Command(_features, {"features": dict}),
     "ping": Command(_ping),
     "subscribe_events": Command(_subscribe, {}, {"event_type": str}),

@@ -90,6 +90,7 @@ class ConfigEntry:
     domain: str
     title: str
     source: str = "user"
+    state: str = "loaded"
     created: float = 0.0
 
     def as_dict(self, modern: bool) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class ConfigEntry:
         shown: dict[str, Any] = {"entry_id": self.entry_id, "domain": self.domain}
         if modern:
             shown = {"created_at": self.created, **shown, "modified_at": self.created}
-        shown |= {"title": self.title, "source": self.source, "state": "loaded", "supports_options": True}
+        shown |= {"title": self.title, "source": self.source, "state": self.state, "supports_options": True}
         shown |= {"supports_remove_device": False, "supports_unload": True}
         if modern:
             shown |= {"supports_reconfigure": False, "supported_subentry_types": {}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from ingestor.demo import entries
@@ -32,6 +33,7 @@ class Registry:
         self.devices: dict[str, entries.Device] = {}
         self.entities: dict[str, entries.Entity] = {}
         self.config_entries: dict[str, entries.ConfigEntry] = {}
+        self._followers: list[Callable[[entries.ConfigEntry], bool]] = []
 
     def area_of(self, entity_id: str) -> str | None:
         """Return the area of an entity: its own, else its device's."""
@@ -108,6 +110,17 @@ class Registry:
             data = {"action": "update", "device_id": device_id, "changes": changes}
             self._bus.fire("device_registry_updated", data)
         return device
+
+    def set_entry_state(self, domain: str, state: str) -> None:
+        """Let an integration fail, or come back; it fires no event on the bus."""
+        for entry in self.config_entries.values():
+            if entry.domain == domain and entry.state != state:
+                entry.state = state
+                self._followers = [follow for follow in self._followers if follow(entry)]
+
+    def follow_entries(self, follow: Callable[[entries.ConfigEntry], bool]) -> None:
+        """Call this with each config entry that changes, until it returns False."""
+        self._followers.append(follow)
 
     def add_area(self, name: str) -> entries.Area:
         """Make an area."""

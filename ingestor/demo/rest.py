@@ -12,6 +12,7 @@ from ingestor.demo.home import DemoHome
 #: Status, content type, body.
 Answer = tuple[HTTPStatus, str, bytes]
 
+_SCENE = "config/scene/config/"
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
 
@@ -24,7 +25,19 @@ def answer(home: DemoHome, path: str, headers: Mapping[str, str], tokens: Mappin
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     if scheme != "Bearer" or token not in tokens:
         return HTTPStatus.UNAUTHORIZED, _TEXT, b"401: Unauthorized"
-    return _known(home, path.removeprefix("/api/"))
+    name = path.removeprefix("/api/")
+    if name.startswith(_SCENE):
+        return _scene(home, name.removeprefix(_SCENE), is_admin=tokens[token] == "admin")
+    return _known(home, name)
+
+
+def _scene(home: DemoHome, item_id: str, *, is_admin: bool) -> Answer:
+    if not is_admin:
+        return HTTPStatus.UNAUTHORIZED, _TEXT, b"401: Unauthorized"
+    for scene in home.routines.scenes:
+        if scene.item_id == item_id:
+            return HTTPStatus.OK, _JSON, orjson.dumps(scene.as_config())
+    return HTTPStatus.NOT_FOUND, _JSON, b'{"message":"Resource not found"}'
 
 
 def _known(home: DemoHome, name: str) -> Answer:

@@ -96,6 +96,11 @@ class Scene:
         """The scene's own entity."""
         return f"scene.{slug(self.name)}"
 
+    def as_config(self) -> dict[str, Any]:
+        """Return what REST's `config/scene/config` answers."""
+        states = {str(one.entity_id): {"state": one.service.rpartition("_")[2], **one.data} for one in self.steps}
+        return {"id": self.item_id, "name": self.name, "entities": states}
+
 
 @dataclass(frozen=True, slots=True)
 class Routines:

@@ -344,3 +344,46 @@ def test_services_manifests_and_recorder_tell_of_themselves(peer: Peer) -> None:
     assert all({"domain", "name", "is_built_in"} <= manifest.keys() for manifest in manifests)
     assert recorder.keys() >= {"backlog", "max_backlog", "recording", "thread_running", "migration_in_progress"}
     assert recorder["recording"] is True
+
+
+USER = {"id", "username", "name", "is_owner", "is_active", "local_only", "system_generated", "group_ids", "credentials"}
+
+
+def test_an_admin_is_told_the_users_the_discoveries_and_the_repairs(peer: Peer) -> None:
+    with peer.connect() as line:
+        me, users = line.result("auth/current_user"), line.result("config/auth/list")
+        flows = line.result("config_entries/flow/progress")
+
+    groups = {user["id"]: user["group_ids"] for user in users}
+    assert all(user.keys() == USER for user in users)
+    assert groups[me["id"]] == ["system-admin"]
+    assert isinstance(flows, list)
+    with peer.connect(peer.user_token) as line:
+        refused = {line.code(kind) for kind in ("config/auth/list", "config_entries/flow/progress")}
+    assert refused == {"unauthorized"}
+
+
+def test_the_states_of_integrations_are_told_as_a_list_that_is_no_event_of_the_bus(peer: Peer) -> None:
+    with peer.connect(peer.user_token) as line:
+        known = {entry["entry_id"] for entry in line.result("config_entries/get")}
+        line.result("config_entries/subscribe")
+        told = line.event(lambda event: True)
+
+    keys = CONFIG_ENTRY_2024 | CONFIG_ENTRY_NEWER if peer.modern else CONFIG_ENTRY_2024
+    assert {one["type"] for one in told["event"]} == {None}
+    assert {one["entry"]["entry_id"] for one in told["event"]} == known
+    assert all(one["entry"].keys() >= keys for one in told["event"])
+
+
+def test_what_automations_and_scripts_do_is_told_as_it_was_configured(peer: Peer) -> None:
+    with peer.connect() as line:
+        config = line.result("automation/config", entity_id=peer.automation)["config"]
+        code = line.code("automation/config", entity_id="automation.none")
+
+    assert config["alias"] == peer.automation.partition(".")[2].replace("_", " ").title()
+    assert code == "not_found"
+
+
+def test_what_a_scene_sets_is_told_by_rest_to_an_admin_alone(peer: Peer) -> None:
+    assert peer.get("config/scene/config/none")[0] == 404
+    assert peer.get("config/scene/config/none", peer.user_token)[0] == 401

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from ingestor.home.cache import RedisHomeMap
+from ingestor.home.facts_redis import RedisFacts
 from ingestor.home.merge import Diff
+from ingestor.home.objects_store import RegistryObjects
 from ingestor.home.sync import run_sync
 from ingestor.queue.state import connect_state
 from ingestor.settings import HomeAssistantSettings, HomeSettings, RegistrySettings
@@ -40,6 +42,11 @@ class Bench:
 
     def sync(self) -> Diff:
         return run_sync(self.settings, RegistrySettings(), self.state, self.database)
+
+    def changed_by(self, work: Callable[[], object]) -> int:
+        now_us = time.time_ns() // 1000
+        work()
+        return RegistryObjects(self.database).changed_since(self.name, now_us)
 
     def place(self, entity_id: str, *, in_s: float = 0.0) -> Any:
         places = RedisHomeMap(self.state)
@@ -115,3 +122,44 @@ def test_an_entity_that_was_moved_is_in_its_new_area_five_seconds_later(bench: B
     assert diff.changed == [LAMP]
     assert bench.place(LAMP).area != "Kitchen"
     assert bench.place(LAMP, in_s=6).area == "Kitchen"
+
+
+def test_facts_and_objects_are_those_that_home_assistant_tells(
+    home: HomeAssistant, bench: Bench, admin: Conversation
+) -> None:
+    bench.sync()
+
+    source = RedisFacts(bench.state, [bench.name])
+    source.refresh()
+    facts, objects = source.facts(bench.name), RegistryObjects(bench.database).load(bench.name)
+    assert (facts.time_zone, facts.country, facts.latitude) == ("Europe/Berlin", "DE", 52.5)
+    assert facts.integrations["mqtt"].state == "loaded"
+    assert facts.integrations["mqtt"].version == home.version
+    assert facts.hidden == []
+    assert {person.user_id for person in facts.persons} <= facts.users.keys()
+    assert {row["name"] for row in objects["area"].values()} == {
+        row["name"] for row in admin.command("config/area_registry/list")
+    }
+    assert (
+        objects["automation"]["automation.chain_a"]["config"]
+        == (admin.command("automation/config", entity_id="automation.chain_a")["config"])
+    )
+    assert objects["script"]["script.greet"]["config"]["sequence"]
+    assert set(objects["service"]) >= {"light.turn_on", "automation.reload"}
+    assert len(objects["user"]) == len(admin.command("config/auth/list"))
+    assert not bench.changed_by(bench.sync)
+
+
+def test_what_a_mere_user_may_not_see_is_left_out_and_said(home: HomeAssistant, bench: Bench) -> None:
+    mere = home.user_token
+    bench.settings = HomeSettings(
+        name=bench.name, homeassistant=HomeAssistantSettings(url=home.url, token=SecretStr(mere))
+    )
+
+    bench.sync()
+
+    source = RedisFacts(bench.state, [bench.name])
+    source.refresh()
+    assert source.facts(bench.name).hidden == ["users", "discoveries"]
+    assert source.facts(bench.name).integrations["mqtt"].state == "loaded"
+    assert "user" not in RegistryObjects(bench.database).load(bench.name)

@@ -1,0 +1,144 @@
+"""The whole of a home, read from a running demo home: its facts and its objects, as an admin and as a mere user."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from ingestor.demo.running import RunningDemo, running_demo
+from ingestor.home.facts import HomeFacts
+from ingestor.home.facts_redis import RedisFacts
+from ingestor.home.objects import KINDS
+from ingestor.home.objects_store import RegistryObjects
+from ingestor.home.sync import run_sync
+from ingestor.homeassistant.client import HomeAssistantClient
+from ingestor.queue.state import connect_state
+from ingestor.settings import HomeAssistantSettings, HomeSettings, RegistrySettings
+from ingestor.storage.database import open_database
+
+
+class Bench:
+    """A home's sync from a demo home into a Redis and a SQLite of its own."""
+
+    def __init__(self, demo: RunningDemo, redis_url: str, folder: Path, token: str) -> None:
+        self.demo = demo
+        self.state = connect_state(redis_url)
+        self.database = open_database(f"sqlite:///{folder / 'metadata.sqlite'}")
+        self.ha = HomeAssistantSettings(url=demo.url, token=SecretStr(token))
+        self.home = HomeSettings(name=f"home-{uuid.uuid4().hex[:12]}", homeassistant=self.ha)
+
+    def sync(self) -> None:
+        run_sync(self.home, RegistrySettings(), self.state, self.database)
+
+    def facts(self) -> HomeFacts:
+        source = RedisFacts(self.state, [self.home.name])
+        source.refresh()
+        return source.facts(self.home.name)
+
+    def objects(self, kind: str) -> dict[str, dict[str, Any]]:
+        return RegistryObjects(self.database).load(self.home.name, kind).get(kind, {})
+
+
+@pytest.fixture
+def demo() -> Iterator[RunningDemo]:
+    with running_demo(entities=200) as found:
+        yield found
+
+
+@pytest.fixture
+def bench(demo: RunningDemo, redis_server: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    token = demo.user_token if getattr(request, "param", "") == "user" else demo.token
+    found = Bench(demo, redis_server.url, tmp_path, token)
+    yield found
+    found.database.dispose()
+
+
+def test_a_sync_brings_out_the_facts_of_the_home(bench: Bench) -> None:
+    bench.sync()
+
+    facts = bench.facts()
+    assert (facts.time_zone, facts.country, facts.temperature_unit) == ("Europe/Amsterdam", "NL", "°C")
+    assert {area.name: area.temperature_entity_id for area in facts.areas.values()}["Kitchen"].startswith("sensor.")
+    assert {person.user_id for person in facts.persons} <= facts.users.keys()
+    assert facts.weather_entity_ids
+    assert facts.integrations["mqtt"].state == "loaded"
+    assert any(one.link_quality_entity_id or one.battery_entity_id for one in facts.devices.values())
+    assert facts.hidden == []
+
+
+def test_every_object_of_the_home_is_kept_as_home_assistant_has_it(bench: Bench) -> None:
+    bench.sync()
+
+    with HomeAssistantClient(bench.ha) as client:
+        asked = {
+            "area": {row["area_id"] for row in client.areas()},
+            "floor": {row["floor_id"] for row in client.floors()},
+            "label": {row["label_id"] for row in client.labels()},
+            "device": {row["id"] for row in client.devices()},
+            "config_entry": {row["entry_id"] for row in client.config_entries()},
+            "manifest": {row["domain"] for row in client.manifests()},
+            "service": {f"{domain}.{name}" for domain, of in client.services().items() for name in of},
+        }
+        names = {row["entity_id"] for row in (*client.entities(), *client.get_states())}
+        bedtime = client.command("automation/config", entity_id="automation.bedtime")["config"]
+        welcome = client.command("script/config", entity_id="script.welcome")["config"]
+    assert {kind: set(bench.objects(kind)) for kind in asked} == asked
+    assert {row["entity_id"] for row in bench.objects("entity").values()} == names
+    assert bench.objects("automation")["automation.bedtime"]["config"] == bedtime
+    assert bench.objects("script")["script.welcome"]["config"] == welcome
+    evening = bench.objects("scene")["scene.evening"]
+    assert evening["config"]["entities"].keys() == set(evening["entities"])
+    assert bench.objects("energy")["preferences"]["energy_sources"]
+    assert {row["name"]: row["is_admin"] for row in bench.objects("user").values()}["Admin"] is True
+    assert not any({"username", "credentials"} & row.keys() for row in bench.objects("user").values())
+    assert set(RegistryObjects(bench.database).load(bench.home.name)) <= set(KINDS)
+
+
+def test_a_home_that_is_as_it_was_writes_nothing_and_a_failing_integration_is_one_change(bench: Bench) -> None:
+    bench.sync()
+    store = RegistryObjects(bench.database)
+    before = max(held.from_us for held in store.history(bench.home.name, "energy", "preferences"))
+
+    bench.sync()
+    unchanged = store.changed_since(bench.home.name, before)
+    bench.demo.control.call(lambda home: home.registry.set_entry_state("mqtt", "setup_retry"))
+    bench.sync()
+
+    (entry,) = [row for row in bench.objects("config_entry").values() if row["domain"] == "mqtt"]
+    held = store.history(bench.home.name, "config_entry", entry["entry_id"])
+    assert unchanged == 0
+    assert [one.data["state"] for one in held] == ["loaded", "setup_retry"]
+    assert store.changed_since(bench.home.name, before) == 2
+    assert bench.facts().integrations["mqtt"].state == "setup_retry"
+
+
+@pytest.mark.parametrize("bench", ["user"], indirect=True)
+def test_what_a_mere_user_may_not_see_is_left_out_and_said(bench: Bench) -> None:
+    bench.sync()
+
+    assert bench.facts().hidden == ["users", "discoveries", "configurations of scenes"]
+    assert (bench.objects("user"), bench.facts().users) == ({}, {})
+    assert "config" not in bench.objects("scene")["scene.evening"]
+    assert len(bench.objects("device")) == len(bench.demo.home.registry.devices)
+
+
+def test_while_home_assistant_starts_what_was_known_before_stands(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.sync()
+    config, facts = bench.demo.home.config(), bench.facts()
+    services, states = bench.objects("service"), dict(bench.demo.home.bus.states)
+    monkeypatch.setattr(bench.demo.home, "config", lambda: config | {"state": "NOT_RUNNING"})
+    for entity_id in states:
+        bench.demo.control.remove(entity_id)
+
+    bench.sync()
+
+    assert bench.facts() == facts
+    assert bench.objects("service") == services
+    assert bench.objects("automation")

@@ -78,5 +78,8 @@ beat_schedule = {
     "keep-house": {"task": "tasks.upkeep.keep_house", "schedule": 60.0},
     # Listeners hand in again what it has not brought to the database: one that is late need not be made up for.
     "keep-ledger": {"task": "tasks.upkeep.keep_ledger", "schedule": 10.0, "options": {"expires": 10}},
+    # What is not brought in waits, and its workers go on counting.
+    "keep-observed": {"task": "tasks.upkeep.keep_observed", "schedule": 15.0, "options": {"expires": 15}},
+    "trim-observed": {"task": "tasks.upkeep.trim_observed", "schedule": 3600.0},
 }
 timezone = "UTC"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ingestor.pipeline.write_alone import SuspectingWriter
     from ingestor.queue.done import DoneMarks
     from ingestor.queue.ledger_post import LedgerPost
+    from ingestor.queue.observed_post import ObservedPost
     from ingestor.queue.status_board import StatusBoard
     from ingestor.settings import HomeSettings, Settings
     from ingestor.storage.breaker import StoreBreaker
@@ -147,6 +148,13 @@ def open_ledger_post(state: redis.Redis[bytes]) -> LedgerPost:
     from ingestor.queue.ledger_post import RedisLedgerPost
 
     return RedisLedgerPost(state)
+
+
+def open_observed_post(state: redis.Redis[bytes]) -> ObservedPost:
+    """Open the post by which workers' pages of what they observed come to the database."""
+    from ingestor.queue.observed_post import RedisObservedPost
+
+    return RedisObservedPost(state)
 
 
 def open_store(settings: Settings) -> Store:

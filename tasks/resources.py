@@ -18,10 +18,12 @@ from ingestor.home.sync import run_sync
 from ingestor.pipeline.write_alone import SuspectingWriter
 from ingestor.queue.done import DoneMarks
 from ingestor.queue.ledger_post import LedgerPost
+from ingestor.queue.observed_post import ObservedPost
 from ingestor.queue.producer import Producer, TaskSender
 from ingestor.settings import HomeSettings, Settings
 from ingestor.storage.breaker import StoreBreaker
 from ingestor.storage.ledger import Ledger
+from ingestor.storage.observed import Observed
 from ingestor.storage.port import Store
 from ingestor.storage.quarantine import Quarantine
 from tasks.poison import Trials
@@ -57,6 +59,16 @@ class Resources:
     def ledger(self) -> Ledger:
         """Where the counts of all are added up."""
         return bootstrap.open_ledger(self.settings, self.database)
+
+    @functools.cached_property
+    def observed_post(self) -> ObservedPost:
+        """Where workers leave what they observed."""
+        return bootstrap.open_observed_post(self.state)
+
+    @functools.cached_property
+    def observed(self) -> Observed:
+        """What was observed of the homes."""
+        return bootstrap.open_observed(self.settings, self.database)
 
     @functools.cached_property
     def trials(self) -> Trials:

@@ -1,4 +1,4 @@
-"""The tasks `upkeep`: keep the ledger, fold the metrics of dead workers and keep small things tidy."""
+"""The tasks `upkeep`: keep the ledger and what was observed, fold dead workers' metrics, keep small things tidy."""
 
 from __future__ import annotations
 
@@ -24,6 +24,28 @@ def keep_ledger() -> None:
     except errors.IngestorError as error:
         # Nothing is lost by it: the pages wait, and what is counted meanwhile waits with the listeners.
         _log.warning("ledger_not_kept", error=str(error), kind=type(error).__name__)
+
+
+@shared_task(name=names.KEEP_OBSERVED)
+def keep_observed() -> None:
+    """Bring what the workers observed into the database."""
+    held = resources()
+    try:
+        while pages := held.observed_post.waiting():
+            held.observed.add(pages)
+            held.observed_post.confirm(pages)
+    except errors.IngestorError as error:
+        # Nothing is lost by it: the pages wait, and a page counts once.
+        _log.warning("observed_not_kept", error=str(error), kind=type(error).__name__)
+
+
+@shared_task(name=names.TRIM_OBSERVED)
+def trim_observed() -> None:
+    """Let go what is more than is kept of what was observed of a home."""
+    try:
+        resources().observed.trim()
+    except errors.Transient as error:
+        _log.warning("observed_not_trimmed", error=str(error))
 
 
 @shared_task(name=names.KEEP_HOUSE)

@@ -65,6 +65,15 @@ def origin_of_trigger(source: str) -> Origin:
     return "unknown", source[:_MAX_TEXT]
 
 
+@functools.lru_cache(maxsize=4096)
+def entity_of_trigger(source: str) -> str:
+    """Return the entity that an automation's `source` names; "" where it names none."""
+    for start in _OF_ENTITY:
+        source = source.removeprefix(start)
+    found = _ENTITY.match(source)
+    return found[0] if found else ""
+
+
 def origin_of_event(event_type: str, device_id: object) -> Origin:
     """Return what fires an event that is no state, when no user and no automation does."""
     if event_type.startswith("timer."):

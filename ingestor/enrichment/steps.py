@@ -31,13 +31,15 @@ class Surroundings:
     """What the steps may ask for while a batch is enriched, and the places that they have found.
 
     With `give_up` an unknown entity has waited long enough: it is decided what it is. Else it must wait.
-    `waited_s` is how long these events have waited, for whatever step held them.
+    `waited_s` is how long these events have waited, for whatever step held them;
+    `batch_id` is "" where nobody can send them again.
     """
 
     home: str
     home_map: HomeMap
     give_up: bool = False
     waited_s: float = 0.0
+    batch_id: str = ""
     facts: HomeFacts = field(default_factory=lambda: HomeFacts(""))
     places: list[Place] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
@@ -155,6 +157,13 @@ def _since(means: Means) -> Step:
     return SinceStep(MemorySequences() if means.state is None else RedisSequences(means.state))
 
 
+def _observed(means: Means) -> Step:
+    from ingestor.enrichment.observed import ObservedStep
+    from ingestor.queue.observed_post import RedisObservedPost
+
+    return ObservedStep(None if means.state is None else RedisObservedPost(means.state))
+
+
 #: How each step is made; it stands in the settings (`enrichment.steps`) by this name.
 STEPS: Final[Mapping[str, Callable[[Means], Step]]] = {
     "place": _place,
@@ -162,6 +171,7 @@ STEPS: Final[Mapping[str, Callable[[Means], Step]]] = {
     "room": _room,
     "zone": _zone,
     "since": _since,
+    "observed": _observed,
 }
 
 

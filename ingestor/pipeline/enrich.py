@@ -55,8 +55,14 @@ def enrich(
         return EnrichOutcome(None, batch, _NO_MAP_RETRY_S)
     waited_s = (now_ns - batch.first_tried_ns) / _NS_PER_S if batch.first_tried_ns else 0.0
     give_up = waited_s >= wait_s
-    known = facts or HomeFacts(batch.home)
-    around = Surroundings(batch.home, home_map, give_up=give_up, waited_s=waited_s, facts=known)
+    around = Surroundings(
+        batch.home,
+        home_map,
+        give_up=give_up,
+        waited_s=waited_s,
+        batch_id=batch.batch_id,
+        facts=facts or HomeFacts(batch.home),
+    )
     chosen = enrichment_steps() if steps is None else steps
     ready: list[Event] = []
     held: list[Event] = []

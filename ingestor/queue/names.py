@@ -35,6 +35,8 @@ RECONCILE: Final = "tasks.quality.reconcile"
 RECONCILE_ALL: Final = "tasks.quality.reconcile_all"
 KEEP_HOUSE: Final = "tasks.upkeep.keep_house"
 KEEP_LEDGER: Final = "tasks.upkeep.keep_ledger"
+KEEP_OBSERVED: Final = "tasks.upkeep.keep_observed"
+TRIM_OBSERVED: Final = "tasks.upkeep.trim_observed"
 
 
 def gap_noted_key(gap_id: str) -> str:

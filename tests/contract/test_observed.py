@@ -1,4 +1,4 @@
-"""The contract of what was observed of homes: in memory, in SQLite and in PostgreSQL."""
+"""The contract of what was observed of homes (memory, SQLite, PostgreSQL), and of its post (memory, Valkey, Redis)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from ingestor.events.observed import Activity, ObservedEdge, ObservedPage
+from ingestor.queue.observed_post import PAGES, MemoryObservedPost, ObservedPost, RedisObservedPost
+from ingestor.queue.state import connect_state
 from ingestor.storage.database import open_database
 from ingestor.storage.observed import Observed
 from ingestor.storage.observed_memory import MemoryObserved
 from ingestor.storage.observed_sql import SqlObserved
+from tests.servers_brokers import ValkeyServer
 from tests.servers_stores import PostgreSQL
 
 NOON_US = 1_795_262_400_000_000
@@ -139,3 +142,45 @@ def test_a_name_that_no_database_takes_costs_itself(make: Callable[..., Observed
 
     assert edge() in observed.load("home")
     assert observed.pattern("home", "a.b") is not None
+
+
+@pytest.fixture(params=["memory", "valkey_server", "redis_server"])
+def post(request: pytest.FixtureRequest) -> Iterator[Callable[..., ObservedPost]]:
+    if request.param == "memory":
+        yield MemoryObservedPost
+        return
+    state = connect_state(request.getfixturevalue(request.param).url)
+    state.delete(PAGES)
+    yield lambda **limits: RedisObservedPost(state, **limits)
+    state.delete(PAGES)
+
+
+def test_pages_wait_in_their_order_until_they_are_kept(post: Callable[..., ObservedPost]) -> None:
+    waiting = post()
+    pages = [page(number, edge(number), activity=[quarter(0, {"sensor.küche": 3})]) for number in range(1, 4)]
+
+    assert all(waiting.put(one) for one in pages)
+    found = waiting.waiting()
+    waiting.confirm(found[:2])
+
+    assert found == pages
+    assert waiting.waiting() == pages[2:]
+
+
+def test_no_more_pages_wait_than_may(post: Callable[..., ObservedPost]) -> None:
+    waiting = post(most=3)
+
+    assert [waiting.put(page(number)) for number in range(5)] == [True, True, True, False, False]
+    assert len(waiting.waiting()) == 3
+
+
+def test_what_is_no_page_is_let_go(valkey_server: ValkeyServer) -> None:
+    state = connect_state(valkey_server.url)
+    state.delete(PAGES)
+    waiting = RedisObservedPost(state)
+    state.rpush(PAGES, b"rubbish")
+    waiting.put(page(1))
+
+    assert waiting.waiting() == [page(1)]
+    assert state.llen(PAGES) == 1
+    state.delete(PAGES)

@@ -106,6 +106,10 @@ class UnreadableMessage(Rejected):
     """A queue message is of an unknown version or damaged."""
 
 
+class NotFound(IngestorError):
+    """What somebody asked for is not there; the message says what is."""
+
+
 class Fatal(IngestorError):
     """Trying again cannot help; somebody must change something first."""
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from ingestor import errors
-from ingestor.cli import config, doctor, events, gaps, ledger, processes, quarantine, reconcile, status
+from ingestor.cli import config, doctor, events, gaps, home, ledger, processes, quarantine, reconcile, status
 from ingestor.cli.exit_codes import MEANINGS, ExitCode
 from ingestor.cli.options import global_options
 
@@ -26,7 +26,7 @@ def build_app() -> typer.Typer:
         name="ha-ingestor", no_args_is_help=True, pretty_exceptions_enable=False, epilog=_EPILOG, add_completion=False
     )
     app.callback()(global_options)
-    for group in (processes, config, doctor, events, status, gaps, reconcile, quarantine, ledger):
+    for group in (processes, config, doctor, events, status, home, gaps, reconcile, quarantine, ledger):
         group.register(app)
     return app
 

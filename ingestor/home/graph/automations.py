@@ -1,0 +1,215 @@
+"""How automations and scripts depend on each other: what sets off what, in which order, in circles, in conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import networkx as nx
+
+from ingestor.home.graph.model import Edge, HomeGraph
+
+#: Circles that are listed, and automations in one: the number of circles may grow without bound.
+MAX_CYCLES: Final = 100
+_MAX_LENGTH: Final = 8
+_MAX_CHAIN: Final = 12
+_RUNS: Final = ("script", "scene")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """`source` may set off `target`, through `by`: an entity, an event, a topic; a script that is called is its own."""
+
+    source: str
+    target: str
+    by: str
+    state: str | None
+    #: What the source does, and what the target waits for, each where it stands in its configuration.
+    detail: str
+    #: How often it was seen to happen; 0: it follows from the configuration alone.
+    observed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """Automations and scripts that set each other off in a circle. `observed`: seen to happen, at least so often."""
+
+    routines: tuple[str, ...]
+    links: tuple[Link, ...]
+    observed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """An entity that several automations write. `results`: which states each leads to (None: not known)."""
+
+    entity_id: str
+    writers: dict[str, list[str | None]] = field(default_factory=dict)
+
+    @property
+    def is_fight(self) -> bool:
+        """Tell whether two of them want different states."""
+        wanted = [{state for state in states if state} for states in self.writers.values()]
+        return any(one and other and one != other for n, one in enumerate(wanted) for other in wanted[n + 1 :])
+
+
+def links(graph: HomeGraph) -> list[Link]:
+    """Return which automation or script may set off which other one, each pair and way once."""
+    return graph.derived(_find_links)
+
+
+def _find_links(graph: HomeGraph) -> list[Link]:
+    found: dict[tuple[str, str, str], Link] = {}
+    for node in graph.nodes("automation", "script"):
+        for link in _links_of(graph, node.key):
+            known = found.get((link.source, link.target, link.by))
+            if known is None or link.observed > known.observed:
+                found[link.source, link.target, link.by] = link
+    return list(found.values())
+
+
+def _links_of(graph: HomeGraph, source: str) -> Iterator[Link]:
+    for edge in graph.out(source, "controls", "fires"):
+        for effect, states, detail in _effects(graph, edge):
+            if graph.node(effect).kind == "script":
+                yield Link(source, effect, effect, None, detail, _seen(edge))
+            for trigger in graph.out(effect, "triggers"):
+                yield from _started(source, effect, states, detail, trigger)
+
+
+def _effects(graph: HomeGraph, edge: Edge, depth: int = 0) -> Iterator[tuple[str, list[str | None], str]]:
+    """Yield what a call reaches: its target, and the members of a group or what a scene puts in place."""
+    states = [one.state for one in edge.evidence if one.source == "configured"] or [None]
+    detail = edge.evidence[0].detail if edge.evidence else ""
+    yield edge.target, states, detail
+    if depth >= _MAX_LENGTH:
+        return
+    kind = graph.node(edge.target).kind
+    if kind == "scene":
+        for inner in graph.out(edge.target, "controls"):
+            for effect, wanted, _ in _effects(graph, inner, depth + 1):
+                yield effect, wanted, f"{detail} → {edge.target}"
+    elif kind not in _RUNS and edge.kind == "controls":
+        for inner in graph.out(edge.target, "contains"):
+            if "." in inner.target and ":" not in edge.target:
+                yield inner.target, states, f"{detail} → {edge.target}"
+
+
+def _started(source: str, effect: str, states: list[str | None], detail: str, trigger: Edge) -> Iterator[Link]:
+    for waits in trigger.evidence:
+        if waits.source != "configured":
+            continue
+        for state in states:
+            if state is None or waits.state is None or state == waits.state:
+                yield Link(
+                    source, trigger.target, effect, state or waits.state, f"{detail}; {waits.detail}", _seen(trigger)
+                )
+                break
+
+
+def _seen(edge: Edge) -> int:
+    return sum(one.count for one in edge.evidence if one.source == "observed")
+
+
+def _dependencies(graph: HomeGraph) -> nx.DiGraph[str]:
+    """Return the links as a graph of automations and scripts alone; of several between two, the one seen most."""
+    found: nx.DiGraph[str] = nx.DiGraph()
+    for link in sorted(links(graph), key=lambda link: link.observed):
+        found.add_edge(link.source, link.target, link=link)
+    return found
+
+
+def cycles(graph: HomeGraph) -> list[Cycle]:
+    """Return circles, the shortest first, at most `MAX_CYCLES`. One that was observed comes before one that was not."""
+    return graph.derived(_find_cycles)
+
+
+def _find_cycles(graph: HomeGraph) -> list[Cycle]:
+    dependencies = graph.derived(_dependencies)
+    found: list[Cycle] = []
+    for group in nx.strongly_connected_components(dependencies):
+        part = dependencies.subgraph(group)
+        for routines in nx.simple_cycles(part, length_bound=_MAX_LENGTH):
+            found.append(_cycle(part, routines))
+            if len(found) >= MAX_CYCLES:
+                break
+    return sorted(found, key=lambda cycle: (-cycle.observed, len(cycle.routines), cycle.routines))[:MAX_CYCLES]
+
+
+def _cycle(part: nx.DiGraph[str], routines: list[str]) -> Cycle:
+    first = routines.index(min(routines))
+    ordered = [*routines[first:], *routines[:first]]
+    steps = [part.edges[one, other]["link"] for one, other in zip(ordered, [*ordered[1:], ordered[0]], strict=True)]
+    return Cycle(tuple(ordered), tuple(steps), min(step.observed for step in steps))
+
+
+def chains(graph: HomeGraph, routine: str) -> list[tuple[Link, ...]]:
+    """Return the chains that an automation may set off, each as far as it goes (a circle ends where it closes)."""
+    after = graph.derived(_after)
+    found: list[tuple[Link, ...]] = []
+
+    def follow(chain: tuple[Link, ...], seen: frozenset[str]) -> None:
+        here = chain[-1].target if chain else routine
+        further = [link for link in after.get(here, ()) if link.target not in seen]
+        if chain and (not further or len(chain) >= _MAX_CHAIN):
+            found.append(chain)
+            return
+        for link in further:
+            if len(found) < MAX_CYCLES:
+                follow((*chain, link), seen | {link.target})
+
+    follow((), frozenset((routine,)))
+    return found
+
+
+def _after(graph: HomeGraph) -> dict[str, list[Link]]:
+    found: dict[str, list[Link]] = {}
+    for link in links(graph):
+        found.setdefault(link.source, []).append(link)
+    return found
+
+
+def order(graph: HomeGraph) -> list[list[str]]:
+    """Return automations and scripts in the order in which they can set each other off; a circle is one step."""
+    return graph.derived(_find_order)
+
+
+def _find_order(graph: HomeGraph) -> list[list[str]]:
+    condensed = nx.condensation(graph.derived(_dependencies))
+    return [sorted(condensed.nodes[step]["members"]) for step in nx.topological_sort(condensed)]
+
+
+def conflicts(graph: HomeGraph) -> list[Conflict]:
+    """Return entities that more than one automation or script writes, those that are fought over first."""
+    return graph.derived(_find_conflicts)
+
+
+def _find_conflicts(graph: HomeGraph) -> list[Conflict]:
+    found = []
+    for node in graph.nodes():
+        if ":" in node.key or node.kind == "script":
+            continue
+        writers = {
+            edge.source: sorted({one.state for one in edge.evidence}, key=str)
+            for edge in graph.into(node.key, "controls")
+            if graph.node(edge.source).kind in ("automation", "script")
+        }
+        if len(writers) > 1:
+            found.append(Conflict(node.key, writers))
+    return sorted(found, key=lambda conflict: (not conflict.is_fight, -len(conflict.writers), conflict.entity_id))
+
+
+def prepare(graph: HomeGraph) -> None:
+    """Find what every question about automations needs, so that each is answered at once."""
+    cycles(graph), conflicts(graph), order(graph)
+
+
+def never_seen(graph: HomeGraph) -> list[str]:
+    """Return automations that were not seen to run or to do anything, since observation began."""
+    return sorted(node.key for node in graph.nodes("automation") if not _was_seen(graph, node.key))
+
+
+def _was_seen(graph: HomeGraph, key: str) -> bool:
+    edges = [*graph.into(key, "triggers"), *graph.out(key, "controls")]
+    return any(one.source == "observed" for edge in edges for one in edge.evidence)

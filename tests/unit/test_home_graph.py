@@ -1,0 +1,339 @@
+"""References, uses, failures and exports of small homes that are made for it."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+import pytest
+
+from ingestor import errors
+from ingestor.home.graph import automations, export, questions
+from ingestor.home.graph.build import build_graph
+from ingestor.home.graph.model import HomeGraph
+from ingestor.home.graph.references import Reference, references_of
+
+ENTITIES = (
+    "light.kitchen",
+    "light.hall",
+    "switch.fan",
+    "binary_sensor.motion",
+    "sensor.lux",
+    "person.anna",
+    "zone.home",
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    kind: str
+    source: str
+    target: str
+    count: int
+    first_us: int = 1_700_000_000_000_000
+    last_us: int = 1_700_000_100_000_000
+
+
+def references(config: dict[str, Any]) -> set[tuple[str, str, str, str | None]]:
+    found: list[Reference] = references_of(config, ENTITIES.__contains__)
+    return {(one.role, one.kind, one.target, one.state) for one in found}
+
+
+def entity(entity_id: str, **more: Any) -> dict[str, Any]:
+    return {"entity_id": entity_id, "platform": "demo", **more}
+
+
+def home(automations_: dict[str, dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
+    rows = {
+        "reg1": entity("light.kitchen", device_id="lamp", name="Kitchen light"),
+        "reg2": entity("light.hall", area_id="hall"),
+        "reg3": entity("switch.fan", device_id="plug", config_entry_id="hub_entry"),
+        "reg4": entity("binary_sensor.motion", device_id="lamp"),
+        "reg5": entity("sensor.lux"),
+    }
+    routines = {key: {"name": key, "config": config} for key, config in (automations_ or {}).items()}
+    return {
+        "floor": {"ground": {"name": "Ground floor"}},
+        "area": {"kitchen": {"name": "Kitchen", "floor_id": "ground"}, "hall": {"name": "Hall"}},
+        "device": {
+            "hub": {"name": "Hub", "config_entries": ["hub_entry"]},
+            "lamp": {"name": "Lamp", "area_id": "kitchen", "via_device_id": "hub"},
+            "plug": {"name": "Plug", "via_device_id": "hub"},
+        },
+        "config_entry": {"hub_entry": {"domain": "zha", "title": "Stick", "state": "loaded"}},
+        "manifest": {"zha": {"name": "Zigbee", "dependencies": ["usb"]}},
+        "entity": rows,
+        "automation": routines,
+        **more,
+    }
+
+
+def turn(state: str, entity_id: str, key: str = "action") -> dict[str, Any]:
+    return {key: f"{entity_id.partition('.')[0]}.turn_{state}", "target": {"entity_id": entity_id}}
+
+
+def on(entity_id: str, to: str | None = None) -> dict[str, Any]:
+    return {"trigger": "state", "entity_id": entity_id, **({"to": to} if to else {})}
+
+
+def graph_of(**configs: dict[str, Any]) -> HomeGraph:
+    return build_graph("home", home({f"automation.{name}": config for name, config in configs.items()}))
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"trigger": {"platform": "state", "entity_id": "sensor.lux"}}, {("triggers", "entity", "sensor.lux", None)}),
+        (
+            {"triggers": [{"trigger": "state", "entity_id": ["switch.fan"], "to": ["on", "off"]}]},
+            {("triggers", "entity", "switch.fan", "on"), ("triggers", "entity", "switch.fan", "off")},
+        ),
+        ({"trigger": [{"platform": "event", "event_type": "go"}]}, {("triggers", "event", "go", None)}),
+        ({"trigger": [{"platform": "mqtt", "topic": "a/b"}]}, {("triggers", "topic", "a/b", None)}),
+        ({"trigger": [{"platform": "sun", "event": "sunset"}]}, {("triggers", "entity", "sun.sun", None)}),
+        (
+            {"trigger": [{"platform": "template", "value_template": "{{ states('sensor.lux')|int < 5 }}"}]},
+            {("triggers", "entity", "sensor.lux", None)},
+        ),
+        (
+            {"trigger": [{"platform": "numeric_state", "entity_id": "sensor.lux", "above": "sensor.lux"}]},
+            {("triggers", "entity", "sensor.lux", None), ("reads", "entity", "sensor.lux", None)},
+        ),
+        (
+            {"trigger": [{"platform": "zone", "entity_id": "person.anna", "zone": "zone.home"}]},
+            {("triggers", "entity", "person.anna", None), ("reads", "entity", "zone.home", None)},
+        ),
+        (
+            {"condition": [{"condition": "or", "conditions": ["{{ is_state('light.hall', 'on') }}"]}]},
+            {("reads", "entity", "light.hall", None)},
+        ),
+        ({"action": [turn("off", "light.hall", "service")]}, {("controls", "entity", "light.hall", "off")}),
+        (
+            {"action": [{"service": "light.toggle", "entity_id": "light.hall, light.kitchen"}]},
+            {("controls", "entity", "light.hall", None), ("controls", "entity", "light.kitchen", None)},
+        ),
+        ({"actions": [{"action": "script.bye"}]}, {("controls", "entity", "script.bye", "on")}),
+        ({"action": [{"scene": "scene.evening"}]}, {("controls", "entity", "scene.evening", "on")}),
+        ({"action": [{"event": "done"}]}, {("fires", "event", "done", None)}),
+        (
+            {"action": [{"service": "mqtt.publish", "data": {"topic": "a/b"}}]},
+            {("fires", "topic", "a/b", None)},
+        ),
+        (
+            {
+                "action": [
+                    {
+                        "choose": [
+                            {
+                                "conditions": [{"condition": "state", "entity_id": "switch.fan"}],
+                                "sequence": [turn("on", "light.hall")],
+                            }
+                        ]
+                    }
+                ]
+            },
+            {("reads", "entity", "switch.fan", None), ("controls", "entity", "light.hall", "on")},
+        ),
+        (
+            {
+                "action": [
+                    {"wait_for_trigger": [on("switch.fan")]},
+                    {"repeat": {"until": "{{ states.sensor.lux.state }}", "sequence": []}},
+                ]
+            },
+            {("reads", "entity", "switch.fan", None), ("reads", "entity", "sensor.lux", None)},
+        ),
+        (
+            {
+                "action": [
+                    {
+                        "service": "light.turn_on",
+                        "target": {"area_id": "kitchen"},
+                        "data": {"x": "{{ states('sensor.gone') }}"},
+                    }
+                ]
+            },
+            {("controls", "area", "kitchen", "on"), ("reads", "entity", "sensor.gone", None)},
+        ),
+        (
+            {"action": [{"device_id": "lamp", "domain": "light", "type": "turn_on", "entity_id": "reg1"}]},
+            {("controls", "entity", "reg1", "on"), ("uses", "device", "lamp", "on")},
+        ),
+        (
+            {
+                "use_blueprint": {
+                    "path": "a/b.yaml",
+                    "input": {"motion": "binary_sensor.motion", "do": [turn("on", "light.hall")]},
+                }
+            },
+            {
+                ("uses", "blueprint", "a/b.yaml", None),
+                ("uses", "entity", "binary_sensor.motion", None),
+                ("controls", "entity", "light.hall", "on"),
+                ("uses", "entity", "light.hall", None),
+            },
+        ),
+        ({"action": [{"service": "light.turn_on", "target": {"entity_id": "{{ which }}"}}]}, set()),
+        ({"action": [{"service": "light.turn_off", "target": {"entity_id": "all"}}]}, set()),
+        ({"action": "nonsense", "trigger": 5, "condition": None}, set()),
+    ],
+)
+def test_a_configuration_names_what_it_uses_and_how(
+    config: dict[str, Any], expected: set[tuple[str, str, str, str | None]]
+) -> None:
+    assert references(config) == expected
+
+
+def test_a_configuration_of_endless_depth_is_read_to_a_bound() -> None:
+    nested: dict[str, Any] = {"sequence": [turn("on", "light.hall")]}
+    for _ in range(500):
+        nested = {"sequence": [nested]}
+
+    assert references({"action": [nested]}) == set()
+
+
+def test_an_area_in_a_call_means_its_entities_of_that_domain() -> None:
+    graph = graph_of(dark={"action": [{"action": "light.turn_off", "target": {"area_id": "kitchen"}}]})
+
+    controlled = {edge.target for edge in graph.out("automation.dark", "controls")}
+
+    assert controlled == {"area:kitchen", "light.kitchen"}
+
+
+def test_a_device_trigger_names_the_entity_behind_its_registry_id() -> None:
+    trigger = {"trigger": "device", "device_id": "lamp", "domain": "binary_sensor", "entity_id": "reg4"}
+    graph = graph_of(one={"triggers": [trigger]})
+
+    assert {edge.source for edge in graph.into("automation.one", "triggers")} == {"device:lamp", "binary_sensor.motion"}
+
+
+def test_an_event_that_one_automation_fires_sets_off_who_waits_for_it() -> None:
+    graph = graph_of(one={"action": [{"event": "go"}]}, two={"trigger": [{"platform": "event", "event_type": "go"}]})
+
+    (link,) = automations.links(graph)
+
+    assert (link.source, link.target, link.by) == ("automation.one", "automation.two", "event:go")
+
+
+def test_a_scene_sets_off_who_waits_for_what_it_puts_in_place() -> None:
+    objects = home(
+        {"automation.one": {"action": [{"scene": "scene.s"}]}, "automation.two": {"trigger": [on("light.hall", "on")]}},
+        scene={"scene.s": {"name": "S", "config": {"entities": {"light.hall": {"state": "on"}, "switch.fan": "off"}}}},
+    )
+
+    pairs = [(link.source, link.target, link.by) for link in automations.links(build_graph("home", objects))]
+
+    assert pairs == [("automation.one", "automation.two", "light.hall")]
+
+
+def test_what_was_seen_to_happen_comes_before_what_is_only_configured() -> None:
+    configs = {
+        "automation.a": {"trigger": [on("light.hall", "on")], "action": [turn("on", "switch.fan")]},
+        "automation.b": {"trigger": [on("switch.fan", "on")], "action": [turn("on", "light.hall")]},
+        "automation.c": {"trigger": [on("light.kitchen", "on")], "action": [turn("on", "light.kitchen")]},
+    }
+    seen = [Seen("triggers", "light.hall", "automation.a", 41), Seen("triggers", "switch.fan", "automation.b", 7)]
+
+    found = automations.cycles(build_graph("home", home(configs), seen))
+
+    assert [(cycle.routines, cycle.observed) for cycle in found] == [
+        (("automation.a", "automation.b"), 7),
+        (("automation.c",), 0),
+    ]
+    assert automations.never_seen(build_graph("home", home(configs), seen)) == ["automation.c"]
+
+
+def test_many_automations_in_one_knot_do_not_take_for_ever() -> None:
+    all_of_them = [f"input_boolean.k{number}" for number in range(25)]
+    configs = {
+        f"automation.k{number}": {"trigger": [on(name)], "action": [turn("on", other) for other in all_of_them]}
+        for number, name in enumerate(all_of_them)
+    }
+
+    assert len(automations.cycles(build_graph("home", home(configs)))) == automations.MAX_CYCLES
+    assert len(automations.chains(build_graph("home", home(configs)), "automation.k0")) == automations.MAX_CYCLES
+
+
+def test_a_hub_takes_with_it_what_is_connected_via_it_and_names_who_lacks_it() -> None:
+    graph = graph_of(one={"trigger": [on("binary_sensor.motion")], "action": [turn("on", "light.hall")]})
+
+    found = questions.impact(graph, "device:hub")
+
+    assert set(found.dark) == {"device:lamp", "device:plug", "light.kitchen", "binary_sensor.motion", "switch.fan"}
+    assert found.dark["light.kitchen"] == ("device:hub", "device:lamp")
+    assert set(found.affected) == {"automation.one"}
+
+
+def test_an_integration_takes_its_devices_and_entities_with_it() -> None:
+    found = questions.impact(graph_of(), "integration:zha")
+
+    assert {"config_entry:hub_entry", "device:hub", "device:lamp", "light.kitchen", "switch.fan"} <= set(found.dark)
+
+
+def test_what_nothing_uses_can_be_deleted_and_what_a_template_reads_cannot() -> None:
+    graph = graph_of(one={"condition": "{{ states('sensor.lux') | int > 3 }}"})
+
+    assert questions.uses(graph, "switch.fan") == []
+    (use,) = questions.uses(graph, "sensor.lux")
+    assert (use.user, use.how, use.configured, use.observed) == ("automation.one", "reads", True, 0)
+
+
+def test_an_entity_that_is_named_but_not_there_is_marked_as_missing() -> None:
+    graph = graph_of(one={"action": [turn("on", "light.gone")]})
+
+    assert graph.node("light.gone").missing
+    assert not graph.node("light.hall").missing
+
+
+def test_a_routine_whose_configuration_may_not_be_read_is_said() -> None:
+    graph = build_graph("home", {"automation": {"automation.x": {"name": "X"}}})
+
+    assert graph.hidden == ["configuration of automation.x"]
+
+
+def test_the_tree_holds_every_entity_once() -> None:
+    graph = graph_of()
+
+    def names(branches: list[questions.Branch]) -> list[str]:
+        return [key for branch in branches for key in (branch.node.key, *names(branch.branches))]
+
+    found = names(questions.tree(graph))
+    assert sorted(key for key in found if "." in key) == sorted(node.key for node in graph.nodes("entity"))
+    assert found[:3] == ["floor:ground", "area:kitchen", "device:lamp"]
+
+
+@pytest.mark.parametrize("text", ["light.kitchen", "kitchen light", "device:lamp", "Lamp", "lamp"])
+def test_a_thing_is_found_by_key_id_or_name(text: str) -> None:
+    assert questions.find(graph_of(), text).key in ("light.kitchen", "device:lamp")
+
+
+def test_a_thing_that_is_not_there_gets_proposals() -> None:
+    with pytest.raises(errors.NotFound, match=r"there is light\.hall, light\.kitchen"):
+        questions.find(graph_of(), "light.")
+
+
+def test_the_exports_hold_every_node_and_edge_and_names_of_any_signs() -> None:
+    objects = home(area={"odd": {"name": 'a "b"\n<c> \x01 \\ ü'}})
+    graph = build_graph("home", objects, [Seen("controls", "automation.x", "light.hall", 3)])
+
+    as_json = json.loads(export.as_json(graph))
+    as_graphml = nx.read_graphml(io.BytesIO(export.as_graphml(graph).encode()))
+    dot, mermaid = export.as_dot(graph), export.as_mermaid(graph)
+
+    nodes, edges = len(graph), len(graph.edges())
+    assert (len(as_json["nodes"]), len(as_json["edges"])) == (nodes, edges)
+    assert (as_graphml.number_of_nodes(), as_graphml.number_of_edges()) == (nodes, edges)
+    assert dot.count("->") == mermaid.count("-->") == edges
+    assert "controls 3x" in dot
+
+
+def test_a_part_of_the_graph_has_only_what_is_asked_for() -> None:
+    graph = graph_of()
+
+    found = export.part(graph, {"device:lamp", "light.kitchen", "light.hall"})
+
+    assert len(found) == 3
+    assert [(edge.source, edge.target) for edge in found.edges()] == [("device:lamp", "light.kitchen")]

@@ -190,7 +190,7 @@ class EnrichmentSettings(Group):
     """The context that events are given."""
 
     steps: tuple[str, ...] = Field(
-        ("place", "cause", "time", "presence", "room", "zone", "since", "observed"),
+        ("place", "cause", "time", "presence", "room", "zone", "since", "integration", "errors", "observed"),
         description="Which steps, in this order; `place` is always done, named or not.",
     )
     holidays_country: str = Field(

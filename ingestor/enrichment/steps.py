@@ -157,6 +157,18 @@ def _since(means: Means) -> Step:
     return SinceStep(MemorySequences() if means.state is None else RedisSequences(means.state))
 
 
+def _integration(means: Means) -> Step:
+    from ingestor.enrichment.integration import IntegrationStep
+
+    return IntegrationStep(means.watching)
+
+
+def _errors(_means: Means) -> Step:
+    from ingestor.enrichment.log_errors import ErrorsStep
+
+    return ErrorsStep()
+
+
 def _observed(means: Means) -> Step:
     from ingestor.enrichment.observed import ObservedStep
     from ingestor.queue.observed_post import RedisObservedPost
@@ -171,6 +183,8 @@ STEPS: Final[Mapping[str, Callable[[Means], Step]]] = {
     "room": _room,
     "zone": _zone,
     "since": _since,
+    "integration": _integration,
+    "errors": _errors,
     "observed": _observed,
 }
 

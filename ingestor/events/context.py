@@ -106,6 +106,47 @@ _SINCE: Final = (
     ),
 )
 
+_INTEGRATION: Final = (
+    ContextField(
+        "integration_version",
+        "integration",
+        "string",
+        "",
+        "version of the integration; of a built-in one Home Assistant's",
+    ),
+    ContextField("integration_quality", "integration", "string", "", "its quality scale, as its manifest says"),
+    ContextField(
+        "device_link_quality",
+        "integration",
+        "float",
+        "",
+        "what the device's own sensor last said of its link (Zigbee: LQI)",
+    ),
+    ContextField(
+        "device_signal", "integration", "float", "dBm", "the same of its signal's strength, as the sensor has it"
+    ),
+    ContextField("device_battery", "integration", "float", "%", "the same of its battery"),
+)
+_ERRORS: Final = (
+    ContextField("log_level", "errors", "string", "", "of a `system_log_event`: `WARNING`, `ERROR` or `CRITICAL`"),
+    ContextField("logger", "errors", "string", "", "the logger's name"),
+    ContextField("log_message", "errors", "string", "", "the message; several of one fault stand on a line each"),
+    ContextField("log_source", "errors", "string", "", "file and line that logged it"),
+    ContextField("log_count", "errors", "integer", "", "how often Home Assistant has seen it since it started"),
+    ContextField("log_first_occurred", "errors", "string", "", "when it was seen first (ISO 8601, UTC)"),
+    *(
+        ContextField(f"exception{number}", "errors", "string", "", meaning)
+        for number, meaning in (
+            ("", "the stack trace"),
+            *((f"_{number}", "how it goes on, where it is longer than a field") for number in range(2, 9)),
+        )
+    ),
+    ContextField("log_integration", "errors", "string", "", "the integration that it comes from, or is about"),
+    ContextField("log_automation", "errors", "string", "", "the automation or script that it names"),
+    ContextField("log_entity_id", "errors", "string", "", "the first entity of the home that it names"),
+    ContextField("log_device", "errors", "string", "", "that entity's device, or the one that it names"),
+)
+
 CONTEXT_FIELDS: Final[tuple[ContextField, ...]] = (
     *_CAUSE,
     *_TIME,
@@ -113,6 +154,8 @@ CONTEXT_FIELDS: Final[tuple[ContextField, ...]] = (
     *_ROOM,
     *_ZONE,
     *_SINCE,
+    *_INTEGRATION,
+    *_ERRORS,
 )
 CONTEXT_NAMES: Final = frozenset(field.name for field in CONTEXT_FIELDS)
 TYPES: Final[dict[Kind, type]] = {"float": float, "integer": int, "boolean": bool, "string": str}

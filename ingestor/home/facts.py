@@ -36,7 +36,10 @@ class ZoneFacts(msgspec.Struct, frozen=True):
 
 
 class IntegrationFacts(msgspec.Struct, frozen=True):
-    """An integration: what its manifest and its config entries say. `state` is "loaded", "setup_retry", ..."""
+    """An integration: what its manifest and its config entries say.
+
+    `state` is "loaded", "setup_retry", ...; `loggers` are those of its libraries.
+    """
 
     domain: str
     name: str = ""
@@ -44,6 +47,7 @@ class IntegrationFacts(msgspec.Struct, frozen=True):
     quality_scale: str = ""
     iot_class: str = ""
     state: str = ""
+    loggers: tuple[str, ...] = ()
 
 
 class AutomationFacts(msgspec.Struct, frozen=True):

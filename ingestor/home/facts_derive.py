@@ -149,6 +149,7 @@ def _integrations(reading: Reading) -> dict[str, IntegrationFacts]:
             quality_scale=_text(manifest.get("quality_scale")),
             iot_class=_text(manifest.get("iot_class")),
             state=states.get(domain, ""),
+            loggers=tuple(one for one in manifest.get("loggers") or () if isinstance(one, str)),
         )
     return made
 

@@ -31,6 +31,8 @@ LONG_AGO_US: Final = -(2**62)
 FAR_AHEAD_US: Final = 2**62
 _NOT_KNOWN: Final = frozenset({"unknown", "unavailable"})
 _MAX_TEXT: Final = 255
+#: Units of numbers that are taken as they are: humidity and battery, link quality, signal strength.
+_AS_IT_IS: Final = frozenset({"%", "lqi", "dB", "dBm"})
 
 
 class Reading(msgspec.Struct, array_like=True, frozen=True):
@@ -136,8 +138,13 @@ def watched_entities(facts: HomeFacts, more: Collection[str] = ()) -> frozenset[
     rooms = (
         sensor for area in facts.areas.values() for sensor in (area.temperature_entity_id, area.humidity_entity_id)
     )
+    devices = (
+        entity_id
+        for device in facts.devices.values()
+        for entity_id in (device.link_quality_entity_id, device.signal_entity_id, device.battery_entity_id)
+    )
     persons = (person.entity_id for person in facts.persons)
-    return frozenset({*rooms, *persons, *facts.weather_entity_ids, *more} - {""})
+    return frozenset({*rooms, *devices, *persons, *facts.weather_entity_ids, *more} - {""})
 
 
 def current_readings(facts: HomeFacts, states: Iterable[Mapping[str, Any]]) -> list[Reading]:
@@ -171,5 +178,5 @@ def reading_of(
         value = None if state is None or state in _NOT_KNOWN else state[:_MAX_TEXT]
     else:
         found = number_of(state)
-        value = found if unit == "%" else celsius(found, unit)
+        value = found if unit in _AS_IT_IS else celsius(found, unit)
     return Reading(entity_id, at_us, value)

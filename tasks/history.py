@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from celery import current_app, shared_task
 from redis.exceptions import LockError
 
 from ingestor import bootstrap, errors
+from ingestor.events.counts import Page
 from ingestor.events.decoding import UNREADABLE
 from ingestor.home.asking import ask_home, within
 from ingestor.home.history import MapHistory
@@ -138,7 +140,8 @@ def _oldest(gaps: Gaps, home: str) -> GapRecord | None:
 def _step(held: Resources, home: HomeSettings, gaps: Gaps, gap: GapRecord, budget_s: float) -> Step:
     with ask_home(home, held.state, within(_AWAY_S)) as client, _room(held) as room:
         tasks = Producer(current_app)
-        shipment = Shipment(home.name, f"history-{home.name}", tasks, held.done)
+        hand_in = functools.partial(_hand_in, held)
+        shipment = Shipment(home.name, f"history-{home.name}", tasks, held.done, hand_in)
         try:
             filler = GapFiller(
                 client,
@@ -151,18 +154,14 @@ def _step(held: Resources, home: HomeSettings, gaps: Gaps, gap: GapRecord, budge
             return filler.step(gap, budget_s)
         finally:
             tasks.close()
-            _hand_in(held, shipment)
 
 
-def _hand_in(held: Resources, shipment: Shipment) -> None:
-    """Hand in what became of what was sent; where that fails, so will the step, and these rows stay uncounted."""
-    page = shipment.take_page()
-    if page is None:
-        return
+def _hand_in(held: Resources, pages: list[Page]) -> None:
+    """Hand in what became of what was sent; where that fails, the next pages bring it along, if there are any."""
     try:
-        held.ledger_post.put([page])
+        held.ledger_post.put(pages)
     except errors.IngestorError as error:
-        _log.warning("history_not_counted", home=page.home, error=str(error))
+        _log.warning("history_not_counted", home=pages[0].home, error=str(error))
 
 
 @contextlib.contextmanager

@@ -95,7 +95,7 @@ def verdict(rows: Sequence[LedgerRow], total: Counts) -> str:
     elif not wrong:
         words.append("all else balances")
     if total.in_flight > 0:
-        words.append(f"{number_of(total.in_flight, 'event')} still in flight")
+        words.append(f"{number_of(total.in_flight, 'frame')} still in flight")
     return "; ".join(words)
 
 

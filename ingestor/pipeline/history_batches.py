@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ingestor import metrics
@@ -40,9 +40,19 @@ def statistics_frames_of(
 
 
 class Shipment:
-    """What was sent for one gap and is not written yet. `mailbox` is where the done marks come to."""
+    """What was sent for one gap and is not written yet. `mailbox` is where the done marks come to.
 
-    def __init__(self, home: str, mailbox: str, tasks: TaskSender, done: DoneMarks) -> None:
+    What became of it is handed in as pages of the ledger as soon as marks are taken: who is killed later is counted.
+    """
+
+    def __init__(
+        self,
+        home: str,
+        mailbox: str,
+        tasks: TaskSender,
+        done: DoneMarks,
+        hand_in: Callable[[list[Page]], None] = lambda _pages: None,
+    ) -> None:
         self._home = home
         self._mailbox = mailbox
         self._tasks = tasks
@@ -52,6 +62,7 @@ class Shipment:
         self._counts: dict[str, dict[str, int]] = {}
         self._stored: dict[str, dict[int, int]] = {}
         self._ledger = HistoryCounts()
+        self._hand_in = hand_in
         self.ended: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -88,6 +99,8 @@ class Shipment:
         before = len(self._under_way)
         for mark in self._done.take(self._mailbox):
             self._note(mark)
+        if pages := self._ledger.pages(self._home, self._mailbox):
+            self._hand_in(pages)
         return before - len(self._under_way)
 
     def forget(self) -> None:
@@ -95,10 +108,6 @@ class Shipment:
         self._under_way.clear()
         self._counts.clear()
         self._stored.clear()
-
-    def take_page(self) -> Page | None:
-        """Return what became of the batches that are done, for the ledger; each of them is told once."""
-        return self._ledger.take_page(self._home, self._mailbox)
 
     def _note(self, mark: DoneMark) -> None:
         known = self._under_way.get(mark.batch_id)

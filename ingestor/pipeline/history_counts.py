@@ -1,4 +1,4 @@
-"""What became of the history that a step has sent, as a page of the ledger; each step hands in one of its own."""
+"""What became of the history that a step has sent, as pages of the ledger; each step has a book of its own."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class HistoryCounts:
     def __init__(self) -> None:
         self._hours: dict[int, Counts] = {}
         self._stored: dict[int, int] = {}
+        self._book = new_batch_id()
+        self._pages: list[Page] = []
 
     def add(self, outcomes: Mapping[str, int], stored: Mapping[int, int]) -> None:
         """Count a batch; every row of it has ended."""
@@ -26,10 +28,14 @@ class HistoryCounts:
         for hour_s, events in stored.items():
             self._stored[hour_s] = self._stored.get(hour_s, 0) + events
 
-    def take_page(self, home: str, journal: str) -> Page | None:
-        """Return what was counted since the last page, as the only page of a book of its own."""
+    def pages(self, home: str, journal: str) -> list[Page]:
+        """Close a page with what was counted since the last one; return all pages, or none where there is no new one.
+
+        All: those before may not have been taken from the post yet, where the last take the place of the others.
+        """
         if not self._hours:
-            return None
-        page = Page(new_batch_id(), 1, home, SOURCE, journal, self._hours, self._stored)
+            return []
+        number = len(self._pages) + 1
+        self._pages.append(Page(self._book, number, home, SOURCE, journal, self._hours, self._stored))
         self._hours, self._stored = {}, {}
-        return page
+        return list(self._pages)

@@ -233,7 +233,7 @@ def test_the_ledger_tells_what_became_of_every_event_and_that_it_balances(
     assert [(row["home"], row["source"], row["received"]) for row in told["rows"]] == [("home", "mqtt", 1011)]
     assert told["newest_missing"] == ""
     assert "1,011" in printed.out
-    assert printed.err == "everything balances, nothing is lost; 2 events still in flight\n"
+    assert printed.err == "everything balances, nothing is lost; 2 frames still in flight\n"
 
 
 def test_the_ledger_says_in_words_what_is_lost_or_does_not_balance(

@@ -5,21 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ingestor.events.counts import Counts, hour_of
+from ingestor.events.counts import Counts, Page, hour_of
 from ingestor.events.event import Settled
 from ingestor.pipeline.history_batches import Shipment, frames_of
 from ingestor.queue import message
 from ingestor.queue.done import DoneMark, MemoryDoneMarks, StoredIn
+from ingestor.queue.ledger_post import MemoryLedgerPost
 from ingestor.queue.producer import MemoryTaskSender
+from ingestor.storage.ledger_memory import MemoryLedger
 
 HOUR_S = 1_800_000_000 // 3600 * 3600
 
 
-def shipped(rows: int) -> tuple[Shipment, MemoryDoneMarks, str]:
-    tasks, done = MemoryTaskSender(), MemoryDoneMarks()
-    shipment = Shipment("home", "history-home", tasks, done)
-    shipment.send(frames_of({"sensor.one": [{"s": str(number), "lu": float(number)} for number in range(rows)]}))
-    return shipment, done, message.decode_raw(tasks.sent[0].body).batch_id
+class Shipped:
+    """A shipment of one batch, and what it hands in."""
+
+    def __init__(self, rows: int = 4) -> None:
+        tasks, self.done, self.post = MemoryTaskSender(), MemoryDoneMarks(), MemoryLedgerPost()
+        self.shipment = Shipment("home", "history-home", tasks, self.done, self.post.put)
+        found = [{"s": str(number), "lu": float(number)} for number in range(rows)]
+        for name in ("sensor.one", "sensor.two"):
+            self.shipment.send(frames_of({name: found}))
+        self.batches = [message.decode_raw(sent.body).batch_id for sent in tasks.sent]
+
+    def hears(self, mark: DoneMark) -> None:
+        self.done.put("history-home", mark)
+        self.shipment.take_marks()
+
+    def pages(self) -> list[Page]:
+        return [page for pages in self.post.waiting() for page in pages]
 
 
 def mark(batch_id: str, slots: Sequence[int], stored: Sequence[int]) -> DoneMark:
@@ -27,30 +41,40 @@ def mark(batch_id: str, slots: Sequence[int], stored: Sequence[int]) -> DoneMark
 
 
 def test_a_batch_that_came_in_parts_and_twice_is_counted_once() -> None:
-    shipment, done, batch_id = shipped(4)
+    it = Shipped()
+    batch_id = it.batches[0]
 
-    done.put("history-home", mark(batch_id, [0, 1], [0]))
-    done.put("history-home", mark(batch_id, [0, 1], [0]))
-    shipment.take_marks()
-    half = shipment.take_page()
-    done.put("history-home", mark(batch_id, [2, 3], [2, 3]))
-    shipment.take_marks()
-    page = shipment.take_page()
+    it.hears(mark(batch_id, [0, 1], [0]))
+    it.hears(mark(batch_id, [0, 1], [0]))
+    half = it.pages()
+    it.hears(mark(batch_id, [2, 3], [2, 3]))
+    it.hears(mark(batch_id, [2, 3], [2, 3]))
 
-    assert half is None
-    assert page is not None
+    (page,) = it.pages()
+    assert half == []
     assert (page.home, page.source, page.stored) == ("home", "history", {HOUR_S: 3})
     assert set(page.hours) <= {hour_of(time.time_ns()), hour_of(time.time_ns()) - 3600}
     assert list(page.hours.values()) == [Counts(frames=4, settled=4, received=4, written=4)]
-    assert shipment.take_page() is None
 
 
 def test_a_batch_that_nobody_could_read_is_rejected_whole() -> None:
-    shipment, done, batch_id = shipped(4)
+    it = Shipped()
 
-    done.put("history-home", DoneMark(batch_id, "store", 0, [], unread=True))
-    shipment.take_marks()
-    page = shipment.take_page()
+    it.hears(DoneMark(it.batches[0], "store", 0, [], unread=True))
 
-    assert page is not None
+    (page,) = it.pages()
     assert list(page.hours.values()) == [Counts(frames=4, settled=4, received=4, rejected=4)]
+
+
+def test_what_is_done_is_handed_in_at_once_so_that_a_killed_step_is_counted_and_the_ledger_adds_it_once() -> None:
+    it, ledger = Shipped(), MemoryLedger()
+
+    it.hears(mark(it.batches[0], range(4), []))
+    first = it.pages()
+    ledger.add(first)  # killed here, this is in the post; it goes on, and the post was not told that it is kept
+    it.hears(mark(it.batches[1], range(4), []))
+    ledger.add(it.pages())
+
+    assert [page.number for page in first] == [1]
+    assert [page.number for page in it.pages()] == [1, 2]
+    assert [row.counts.written for row in ledger.rows()] == [8]

@@ -24,6 +24,8 @@ PEAK_FOR_S: Final = 10.0
 SHORT_PEAK_FOR_S: Final = 5.0
 
 _log: Final = structlog.get_logger(__name__)
+#: The count of a frame that is no message: it is joined with no other.
+_AS_IT_IS: Final = 0
 
 
 class Client:
@@ -73,6 +75,13 @@ class Client:
         self._wake.set()
         self._sent_all.clear()
         self._watch_peak()
+
+    def queue_raw(self, text: bytes) -> None:
+        """Queue a text frame that is sent as it is, in its turn: Home Assistant, too, sends nothing out of turn."""
+        if not self._closing:
+            self._queue.append((_AS_IT_IS, text))
+            self._wake.set()
+            self._sent_all.clear()
 
     def _watch_peak(self) -> None:
         if self._pending <= PEAK_PENDING:
@@ -133,13 +142,16 @@ class Client:
 
     def _next_frame(self) -> tuple[bytes, int]:
         """Take all that is queued if the client can coalesce, else one message."""
-        if not self.can_coalesce:
-            count, message = self._queue.popleft()
-            self._pending -= count
-            return message, count
-        waiting, self._queue = self._queue, deque()
-        count, self._pending = self._pending, 0
-        return b",".join([message for _, message in waiting]), count
+        count, message = self._queue.popleft()
+        if count == _AS_IT_IS:
+            return message, 1
+        messages = [message]
+        while self.can_coalesce and self._queue and self._queue[0][0] != _AS_IT_IS:
+            more, message = self._queue.popleft()
+            messages.append(message)
+            count += more
+        self._pending -= count
+        return b",".join(messages), count
 
     async def flush(self) -> None:
         """Wait until nothing is queued, or nothing can be sent any more."""

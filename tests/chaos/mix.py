@@ -39,7 +39,7 @@ _UNTIMED_DEVICES = 20
 
 
 class Mix:
-    """Says events. `publish` queues an MQTT message, `send_raw` sends a frame past all queues to all listeners."""
+    """Says events. `publish` queues an MQTT message, `send_raw` queues a frame, as it is, for all listeners."""
 
     def __init__(
         self,

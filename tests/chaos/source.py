@@ -48,7 +48,6 @@ class Source:
         self._begun: float | None = None
         self._was_heard = False
         self._end = asyncio.Event()
-        self._sending: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Serve until told to end; then wait until the broker has confirmed all, and say what was sent."""
@@ -110,11 +109,9 @@ class Source:
             self._book.line("up" if heard else "down", t=time.time_ns() // 1000)
 
     def _send_raw(self, frame: bytes) -> None:
-        for client in list(self._server.clients):
+        for client in self._server.clients:
             if client.subscriptions:
-                task = asyncio.get_running_loop().create_task(client.send_raw(frame))
-                self._sending.add(task)
-                task.add_done_callback(self._sending.discard)
+                client.queue_raw(frame)
 
 
 def _say(message: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ task_routes = {
     "tasks.history.*": {"queue": "history"},
     "tasks.quality.*": {"queue": "quality"},
     "tasks.upkeep.*": {"queue": "upkeep"},
+    "tasks.weather.*": {"queue": "weather"},
 }
 task_default_queue_type = "quorum"  # RabbitMQ: replicated, and poison is counted; Redis knows no queue types
 task_create_missing_queue_type = "quorum"  # the same for the queues of the task types
@@ -75,6 +76,8 @@ beat_schedule = {
     "look-for-gaps": {"task": "tasks.history.look_for_gaps", "schedule": 10.0, "options": {"expires": 30}},
     # Hours that are over are compared by steps that enqueue themselves; an hour is due once an hour.
     "reconcile": {"task": "tasks.quality.reconcile_all", "schedule": 120.0, "options": {"expires": 100}},
+    # A look at whether it is due: the provider is asked once in weather.cache_minutes, for all workers.
+    "refresh-weather": {"task": "tasks.weather.refresh_all", "schedule": 60.0, "options": {"expires": 50}},
     "keep-house": {"task": "tasks.upkeep.keep_house", "schedule": 60.0},
     # Listeners hand in again what it has not brought to the database: one that is late need not be made up for.
     "keep-ledger": {"task": "tasks.upkeep.keep_ledger", "schedule": 10.0, "options": {"expires": 10}},

@@ -77,6 +77,12 @@ DECLARED: Final = (
     Declared(
         "ingestor_quarantine_evicted_total", "counter", "Pieces that the quarantine's limits have cost.", ("reason",)
     ),
+    Declared(
+        "ingestor_weather_calls_total",
+        "counter",
+        "Questions to a weather provider: answered, failed, or not asked because the day's calls are spent.",
+        ("provider", "outcome"),
+    ),
     Declared("ingestor_tie_breaks_total", "counter", "Points moved to the next free digit below the microsecond."),
 )
 #: Not counted by processes: `/metrics` reads them when it is asked.

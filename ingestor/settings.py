@@ -23,6 +23,7 @@ from ingestor.settings_homes import (
     TopicMapping,
 )
 from ingestor.settings_types import Group, Name, Port
+from ingestor.settings_weather import WeatherSettings
 
 __all__ = ["DEFAULT_EVENT_TYPES", "HomeAssistantSettings", "HomeSettings", "MqttSettings", "TopicMapping"]
 
@@ -190,7 +191,7 @@ class EnrichmentSettings(Group):
     """The context that events are given."""
 
     steps: tuple[str, ...] = Field(
-        ("place", "cause", "time", "presence", "room", "zone", "since", "integration", "errors", "observed"),
+        ("place", "cause", "time", "weather", "presence", "room", "zone", "since", "integration", "errors", "observed"),
         description="Which steps, in this order; `place` is always done, named or not.",
     )
     holidays_country: str = Field(
@@ -288,6 +289,7 @@ class Settings(Group):
     workers: WorkerSettings = WorkerSettings()
     enrichment: EnrichmentSettings = EnrichmentSettings()
     registry: RegistrySettings = RegistrySettings()
+    weather: WeatherSettings = WeatherSettings()
     api: ApiSettings = ApiSettings()
     flower: FlowerSettings = FlowerSettings()
     demo: DemoSettings = DemoSettings()

@@ -75,6 +75,11 @@ HomeAssistantUrl = Annotated[
     AfterValidator(address_check("http", "https", "ws", "wss")),
     Expects("an address such as http://homeassistant.local:8123"),
 ]
+HttpUrl = Annotated[
+    str,
+    AfterValidator(address_check("http", "https")),
+    Expects("an address such as http://host:8080"),
+]
 MqttUrl = Annotated[
     str,
     AfterValidator(address_check("mqtt", "mqtts", "ws", "wss")),

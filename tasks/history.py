@@ -27,6 +27,8 @@ from ingestor.queue.producer import Producer
 from ingestor.queue.state import state_errors
 from ingestor.settings import HomeSettings
 from ingestor.storage.gaps import GapRecord, Gaps, GapState, gap_id_of
+from ingestor.weather.desk import day_of_us
+from ingestor.weather.opening import open_desk
 from tasks.resources import Resources, resources
 
 if TYPE_CHECKING:
@@ -138,6 +140,7 @@ def _oldest(gaps: Gaps, home: str) -> GapRecord | None:
 
 
 def _step(held: Resources, home: HomeSettings, gaps: Gaps, gap: GapRecord, budget_s: float) -> Step:
+    _bring_weather(held, home, gap)
     with ask_home(home, held.state, within(_AWAY_S)) as client, _room(held) as room:
         tasks = Producer(current_app)
         hand_in = functools.partial(_hand_in, held)
@@ -154,6 +157,22 @@ def _step(held: Resources, home: HomeSettings, gaps: Gaps, gap: GapRecord, budge
             return filler.step(gap, budget_s)
         finally:
             tasks.close()
+
+
+def _bring_weather(held: Resources, home: HomeSettings, gap: GapRecord) -> None:
+    """See that the weather of a gap's days is known before its events go out; where it cannot be, they go without.
+
+    A long gap's days come step by step, ahead of its events: a step asks for two weeks at once.
+    """
+    if not held.settings.weather.historical or "weather" not in held.settings.enrichment.steps:
+        return
+    try:
+        held.facts.refresh()
+        desk = open_desk(held.settings, home, held.facts.facts(home.name), held.state)
+        if desk is not None:
+            desk.bring_days(day_of_us(gap.start_us), day_of_us(max(gap.start_us, gap.end_us - 1)))
+    except errors.IngestorError as error:
+        _log.warning("weather_of_gap_unknown", home=home.name, error=str(error), kind=type(error).__name__)
 
 
 def _hand_in(held: Resources, pages: list[Page]) -> None:

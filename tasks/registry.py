@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import structlog
 from celery import current_app, shared_task
 
@@ -9,6 +11,7 @@ from ingestor import errors
 from ingestor.queue import names
 from tasks.resources import resources
 
+_SOON_S: Final = 50
 _log = structlog.get_logger("tasks")
 
 
@@ -26,6 +29,8 @@ def sync_registry(home: str) -> None:
         _log.warning("registry_sync_failed", home=home, error=str(error), kind=type(error).__name__)
         return
     _log.info("registry_synced", home=home, diff=str(diff))
+    # It says where the home is: from the first sync on its weather can be asked.
+    current_app.send_task(names.REFRESH_WEATHER, args=[home], queue=names.TaskType.WEATHER.value, expires=_SOON_S)
 
 
 @shared_task(name=names.SYNC_ALL)

@@ -28,6 +28,7 @@ _TASK_MODULES = (
     "tasks.history",
     "tasks.quality",
     "tasks.upkeep",
+    "tasks.weather",
 )
 
 

@@ -14,6 +14,7 @@ from ingestor import bootstrap, errors
 from ingestor.api.health_events import events_check
 from ingestor.api.overview import types_of
 from ingestor.api.side_by_side import Answer, NotWell, SideBySide
+from ingestor.api.weather import weather_check
 from ingestor.queue.depths import Depths
 from ingestor.queue.names import PIPELINE
 from ingestor.queue.nodes import answering_nodes
@@ -28,7 +29,7 @@ _STUCK_AFTER_S: Final = 60.0
 #: What must work to serve; Home Assistant being away does not make us unready.
 _NEEDED_TO_BE_READY: Final = frozenset({"broker", "state", "store", "database", "workers"})
 #: What somebody must look at, and no restart mends: the answer says "degraded", and stays a success.
-_DEGRADES: Final = frozenset({"events"})
+_DEGRADES: Final = frozenset({"events", "weather_api"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         "listeners": _listeners_check(settings),
         "workers": WorkersCheck(settings),
         "events": events_check(settings),
+        "weather_api": weather_check(settings),
     }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ingestor import bootstrap
 from ingestor.api.lag import Lag, read_lag
 from ingestor.api.side_by_side import SideBySide
+from ingestor.api.weather import read_weather
 from ingestor.events.counts import hour_of
 from ingestor.queue.depths import Depths
 from ingestor.settings import Settings
@@ -20,6 +21,7 @@ from ingestor.storage.gaps import ENDED, GapRecord, GapState
 from ingestor.storage.ledger import LedgerSummary, summed_up
 from ingestor.storage.quarantine import Cause
 from ingestor.storage.reconciled import Reconciliation
+from ingestor.weather.desk import WeatherStatus
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -48,6 +50,7 @@ class Overview:
     lag: Lag
     store: BreakerState | None = None
     quarantine_causes: Sequence[Cause] | None = None
+    weather: dict[str, WeatherStatus] | None = None
     problems: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
@@ -106,6 +109,7 @@ class Observer:
                 "reconciled": lambda: bootstrap.open_reconciled_hours(settings, self._metadata()).summaries(),
                 "gaps": lambda: _by_state(bootstrap.open_gaps(settings, self._metadata()).list(unended_only=True)),
                 "ledger": self._read_ledger,
+                "weather": read_weather(settings),
             },
             timeout_s=_TIMEOUT_S,
         )
@@ -128,6 +132,7 @@ class Observer:
             lag=read_lag(self._folder),
             store=answers["store"].value,
             quarantine_causes=answers["causes"].value,
+            weather=answers["weather"].value,
             problems=[f"{part}: {answer.error}" for part, answer in answers.items() if answer.error],
         )
 

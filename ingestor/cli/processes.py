@@ -37,6 +37,7 @@ class WorkerType(StrEnum):
     HISTORY = "history"
     QUALITY = "quality"
     UPKEEP = "upkeep"
+    WEATHER = "weather"
     RARE = "rare"
 
 

@@ -89,6 +89,8 @@ def _watch(observer: Observer) -> None:
 
 def as_object(now: Overview) -> dict[str, Any]:
     """Return what `--json` prints."""
+    from ingestor.api.weather import as_object as weather_object
+
     return {
         "listeners": now.listeners,
         "written_per_s": now.written_per_s(),
@@ -103,6 +105,9 @@ def as_object(now: Overview) -> dict[str, Any]:
         "gaps": now.gaps,
         "reconciled": None if now.reconciled is None else [summary_object(home) for home in now.reconciled],
         "ledger": ledger_as_object(now),
+        "weather_api": None
+        if now.weather is None
+        else {home: weather_object(one) for home, one in now.weather.items()},
         "last_error": now.last_error(),
         "problems": now.problems,
     }
@@ -152,6 +157,7 @@ def _summary(now: Overview, first: Overview | None) -> Iterator[_Row]:
     yield "quarantine", _quarantine(now.quarantine_reasons)
     yield "gaps", "unknown" if now.gaps is None else " · ".join(f"{count} {state}" for state, count in now.gaps.items())
     yield "reconciled", _reconciled(now)
+    yield "weather", _weather(now)
     yield "last error", now.last_error() or "none"
 
 
@@ -159,6 +165,14 @@ def _reconciled(now: Overview) -> str:
     if now.reconciled is None:
         return "unknown"
     return "\n".join(f"{home.home}: {sentence(home)}" for home in now.reconciled) or "no hour yet"
+
+
+def _weather(now: Overview) -> str:
+    from ingestor.api.weather import sentence as weather_sentence
+
+    if now.weather is None:
+        return "unknown"
+    return "\n".join(f"{home}: {weather_sentence(one)}" for home, one in now.weather.items()) or "not asked for"
 
 
 def ledger_as_object(now: Overview) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from ingestor.home.facts import HomeFacts
 from ingestor.home.model import bare_place, domain_of
 from ingestor.home.port import HomeMap
 from ingestor.settings import EnrichmentSettings
+from ingestor.settings_weather import WeatherSettings
 
 if TYPE_CHECKING:
     import redis
@@ -195,6 +196,20 @@ def _time(means: Means) -> MomentPart:
     return TimePart(means.chosen.holidays_country, means.chosen.holidays_subdivision)
 
 
+def _weather(means: Means) -> MomentPart:
+    from ingestor.enrichment.weather import WeatherPart
+    from ingestor.weather.desk import read_days
+    from ingestor.weather.opening import series_of
+
+    chosen = means.settings.weather if means.settings else WeatherSettings()
+    return WeatherPart(
+        means.watching,
+        functools.partial(series_of, chosen),
+        max_age_us=int(chosen.max_age_h * 3_600_000_000),
+        read_days=functools.partial(read_days, means.state) if means.state is not None and chosen.historical else None,
+    )
+
+
 def _presence(means: Means) -> MomentPart:
     from ingestor.enrichment.presence import PresencePart
 
@@ -202,7 +217,7 @@ def _presence(means: Means) -> MomentPart:
 
 
 #: The parts of the step that finds an event's moment, in the same way.
-PARTS: Final[Mapping[str, Callable[[Means], MomentPart]]] = {"time": _time, "presence": _presence}
+PARTS: Final[Mapping[str, Callable[[Means], MomentPart]]] = {"time": _time, "weather": _weather, "presence": _presence}
 
 
 def _moment(names: Sequence[str], means: Means) -> Step:

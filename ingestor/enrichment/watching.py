@@ -8,7 +8,7 @@ from typing import Final
 from ingestor.enrichment.steps import Surroundings
 from ingestor.events.event import Event
 from ingestor.home.facts import HomeFacts
-from ingestor.home.watched import Reading, Series, Watched, reading_of, watched_entities
+from ingestor.home.watched import Reading, Series, Watched, reading_of, says_anything, watched_entities
 
 _NO_ATTRIBUTES: Final[dict[str, object]] = {}
 
@@ -31,7 +31,7 @@ class Watching:
             self._facts, self._entities = around.facts, watched_entities(around.facts)
         entities = self._entities
         found = [_reading(event) for event in events if event.entity_id in entities and event.kind == "state"]
-        self._watched.exchange(around.home, found)
+        self._watched.exchange(around.home, [one for one in found if says_anything(one)])
 
     def series(self, home: str, entity_id: str) -> Series | None:
         """Return an entity's values; None where there are none."""

@@ -62,6 +62,27 @@ _CAUSE: Final = (
         "cause_loop", "cause", "boolean", "", "true where an automation stands twice in its own chain, else absent"
     ),
 )
+_WEATHER: Final = (
+    ContextField("outdoor_temperature", "weather", "float", "°C", "temperature outside, as known at the event's time"),
+    ContextField("outdoor_humidity", "weather", "float", "%", "relative humidity outside"),
+    ContextField(
+        "outdoor_pressure", "weather", "float", "hPa", "air pressure, at sea level where the provider says so"
+    ),
+    ContextField("outdoor_wind_speed", "weather", "float", "m/s", "wind speed"),
+    ContextField("outdoor_cloud_cover", "weather", "float", "%", "share of the sky under clouds"),
+    ContextField(
+        "outdoor_condition", "weather", "string", "", "the weather in Home Assistant's words: `sunny`, `rainy`, …"
+    ),
+    ContextField("weather_observed_at", "weather", "string", "", "when it was observed: ISO 8601, UTC"),
+    ContextField("weather_age", "weather", "float", "s", "how old that is, at the begin of the event's minute"),
+    ContextField(
+        "weather_provider",
+        "weather",
+        "string",
+        "",
+        "who says so: `homeassistant`, `open-meteo`, `open-meteo-archive`, `openweathermap`",
+    ),
+)
 _PRESENCE: Final = (
     ContextField(
         "persons_home", "presence", "integer", "", "how many persons are home, of those whose whereabouts are known"
@@ -150,6 +171,7 @@ _ERRORS: Final = (
 CONTEXT_FIELDS: Final[tuple[ContextField, ...]] = (
     *_CAUSE,
     *_TIME,
+    *_WEATHER,
     *_PRESENCE,
     *_ROOM,
     *_ZONE,

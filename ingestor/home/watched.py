@@ -91,6 +91,10 @@ class Series:
         index = bisect_right(self._times_us, time_us)
         return self._values[index - 1] if index else None
 
+    def between(self, since_us: int, until_us: int) -> list[Value]:
+        """Return the values that came in from a time on until another."""
+        return self._values[bisect_left(self._times_us, since_us) : bisect_left(self._times_us, until_us)]
+
     def newest(self) -> Span:
         """Return the last value."""
         return self.at(FAR_AHEAD_US - 1)
@@ -147,6 +151,16 @@ def watched_entities(facts: HomeFacts, more: Collection[str] = ()) -> frozenset[
     return frozenset({*rooms, *devices, *persons, *facts.weather_entity_ids, *more} - {""})
 
 
+def weather_key(provider: str) -> str:
+    """Return the name of what a provider tells among the watched entities; no entity can be called so."""
+    return f"weather:{provider}"
+
+
+def says_anything(reading: Reading) -> bool:
+    """Tell whether a reading is worth keeping: of the weather the last value is, with its age, where there is none."""
+    return reading.value is not None or domain_of(reading.entity_id) != "weather"
+
+
 def current_readings(facts: HomeFacts, states: Iterable[Mapping[str, Any]]) -> list[Reading]:
     """Return what the watched entities are by Home Assistant's list of states; what is no state is left out."""
     watched = watched_entities(facts)
@@ -163,7 +177,7 @@ def current_readings(facts: HomeFacts, states: Iterable[Mapping[str, Any]]) -> l
             continue
         unit = attributes.get("unit_of_measurement")
         found.append(reading_of(entity_id, at_us, str(state.get("state")), unit, attributes))
-    return found
+    return [one for one in found if says_anything(one)]
 
 
 def reading_of(

@@ -16,12 +16,13 @@ class TaskType(StrEnum):
     HISTORY = "history"
     QUALITY = "quality"
     UPKEEP = "upkeep"
+    WEATHER = "weather"
 
 
 #: The way of an event: these queues are watched for depth.
 PIPELINE: Final = (TaskType.VALIDATE, TaskType.ENRICH, TaskType.WRITE)
 #: Seldom used types: they share one worker node.
-RARE: Final = (TaskType.REGISTRY, TaskType.HISTORY, TaskType.QUALITY, TaskType.UPKEEP)
+RARE: Final = (TaskType.REGISTRY, TaskType.HISTORY, TaskType.QUALITY, TaskType.UPKEEP, TaskType.WEATHER)
 
 VALIDATE_BATCH: Final = "tasks.validate.validate_batch"
 ENRICH_BATCH: Final = "tasks.enrich.enrich_batch"
@@ -33,6 +34,8 @@ NOTE_GAP: Final = "tasks.history.note_gap"
 LOOK_FOR_GAPS: Final = "tasks.history.look_for_gaps"
 RECONCILE: Final = "tasks.quality.reconcile"
 RECONCILE_ALL: Final = "tasks.quality.reconcile_all"
+REFRESH_ALL_WEATHER: Final = "tasks.weather.refresh_all"
+REFRESH_WEATHER: Final = "tasks.weather.refresh"
 KEEP_HOUSE: Final = "tasks.upkeep.keep_house"
 KEEP_LEDGER: Final = "tasks.upkeep.keep_ledger"
 KEEP_OBSERVED: Final = "tasks.upkeep.keep_observed"

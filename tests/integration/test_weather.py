@@ -118,7 +118,8 @@ def test_four_workers_with_ten_thousand_events_each_cost_one_call(
     phases: list[Phase] = []
 
     def work(_: int) -> list[dict[str, Any]]:
-        worker, found, ends_s = bench.worker(), [], time.monotonic() + 60
+        worker, ends_s = bench.worker(), time.monotonic() + 60
+        found: list[dict[str, Any]] = []
         gate.wait()
         while len(found) < 10_000 or ("outdoor_temperature" not in found[-1] and time.monotonic() < ends_s):
             # Every worker asks before every batch: only one of them may reach the provider.

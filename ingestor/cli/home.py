@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ingestor.cli import home_asking
+from ingestor.cli import home_asking, home_learned
 
 
 def register(app: typer.Typer) -> None:
@@ -15,4 +15,5 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: `ha-ingestor home tree` · `ha-ingestor home uses light.kitchen` · `ha-ingestor home cycles`",
     )
     home_asking.register(group)
+    home_learned.register(group)
     app.add_typer(group, name="home", rich_help_panel="Reading")

@@ -23,7 +23,10 @@ _KEPT_FOR_S: Final = 30 * 86_400
 #: What a count or a time in seconds may reach: sums of them still fit the database's 64 bits.
 _MOST: Final = 2**53
 _MAX_DIGITS: Final = 16
-_MAX_NAME: Final = 1000
+#: What the database's columns take: PostgreSQL refuses a longer one, and with it all that wait behind.
+_MAX_NAMES: Final = {"book": 64, "home": 255, "source": 64, "journal": 1000}
+#: A book's page has no more (`ingestor.intake.book_state`).
+_MAX_HOURS: Final = 501
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Page])
 _log: Final = structlog.get_logger(__name__)
@@ -124,13 +127,15 @@ class RedisLedgerPost:
 def _require_ours(book: bytes, pages: Sequence[Page]) -> None:
     """Raise ValueError for pages that no book of ours has: the database would refuse them, and all that wait behind."""
     for page in pages:
-        texts = (page.book, page.home, page.source, page.journal)
+        texts = {name: getattr(page, name) for name in _MAX_NAMES}
         numbers = [page.number, *page.hours, *page.stored, *page.stored.values()]
         for counts in page.hours.values():
             numbers += msgspec.structs.astuple(counts)
         if page.book.encode() != book or page.number < 1:
             raise ValueError("a page of another book")
-        if any(len(text) > _MAX_NAME or "\0" in text for text in texts):
+        if any(len(text) > _MAX_NAMES[name] or "\0" in text for name, text in texts.items()):
             raise ValueError("a name that is none")
+        if len(page.hours) > _MAX_HOURS:
+            raise ValueError("more hours than a page has")
         if any(abs(number) > _MOST for number in numbers):
             raise ValueError("a number that no count reaches")

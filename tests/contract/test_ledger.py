@@ -161,8 +161,11 @@ def test_what_nobody_can_read_does_not_hide_the_others(redis_server: Any) -> Non
         page(1, "forged", home="h\0"),
         page(1, "forged", source="s" * 5000),
         page(1, "forged", hour_s=2**63),
+        page(1, "forged", home="h" * 256),
+        page(1, "forged", source="s" * 65),
+        msgspec.structs.replace(page(1, "forged"), hours={HOUR + 3600 * at: Counts(1) for at in range(5_000)}),
     ],
-    ids=["number", "no number", "other book", "zero byte", "long name", "hour"],
+    ids=["number", "no number", "other book", "zero byte", "long name", "hour", "long home", "long source", "hours"],
 )
 def test_a_forged_page_stops_no_other_and_does_not_come_again(ledger: Ledger, redis_server: Any, forged: Page) -> None:
     state = connect_state(redis_server.url)

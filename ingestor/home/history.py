@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy import exc
 
-from ingestor import errors
 from ingestor.events.event import Place
+from ingestor.home.database import transaction
 from ingestor.home.merge import Entry
 from ingestor.home.model import NEVER_US
+from ingestor.home.roles import wanted_series
 
 METADATA: Final = sa.MetaData()
 VERSIONS: Final = sa.Table(
@@ -63,10 +62,14 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that is known of one home: its versions and entries, oldest first."""
+    """All that is known of one home: its versions and entries, oldest first.
+
+    `joined` is the series of each registry id that plays, or has played, the role of a former one (`home.roles`).
+    """
 
     versions: Sequence[Version]
     entries: Sequence[Entry]
+    joined: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pending(self) -> bool:
@@ -92,7 +95,8 @@ class MapHistory:
         entries = sa.select(*columns).where(TIMELINE.c.home == home).order_by(TIMELINE.c.id)
         with transaction(self._engine) as connection:
             found = [Version(*row[1:]) for row in connection.execute(versions)]
-            return Record(found, [_entry(row) for row in connection.execute(entries)])
+            kept = [_entry(row) for row in connection.execute(entries)]
+            return Record(found, kept, wanted_series(connection, home))
 
     def add(self, home: str, version: Version, entries: Sequence[Entry]) -> None:
         """Keep a new version. Raises StoreUnavailable."""
@@ -113,16 +117,6 @@ class MapHistory:
         chosen = (VERSIONS.c.home == home) & (VERSIONS.c.version == version) & VERSIONS.c.published_at_us.is_(None)
         with transaction(self._engine) as connection:
             connection.execute(sa.update(VERSIONS).where(chosen).values(published_at_us=now_us))
-
-
-@contextmanager
-def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Open a transaction. Raises StoreUnavailable where the database is away or busy."""
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
-        raise errors.StoreUnavailable(f"metadata database: {error}") from error
 
 
 def _entry(row: sa.Row[Any]) -> Entry:

@@ -60,9 +60,14 @@ class Diff:
 
 
 class Merger:
-    """The history of one home, by entity; `merge` adds a version to it."""
+    """The history of one home, by entity; `merge` adds a version to it.
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    `joined` is the series that a registry entry goes on with from the next version on, because it plays the role of
+    another one that has gone (or no longer does).
+    """
+
+    def __init__(self, entries: Iterable[Entry], joined: Mapping[str, str] | None = None) -> None:
+        self._joined = joined or {}
         self._entries: dict[str, list[Entry]] = {}
         self._series: dict[str, str] = {}
         self._owners: dict[str, set[str]] = {}
@@ -140,6 +145,9 @@ class Merger:
         return msgspec.structs.replace(one.place, series=series, device_class=device_class)
 
     def _series_of(self, job: _Merge, entity_id: str, registry_id: str, last: Entry | None) -> str:
+        joined = self._joined.get(registry_id)
+        if joined and not self._is_shared(job, joined, registry_id):
+            return joined
         known = self._series.get(registry_id)
         if known and (registry_id in job.lived or not self._is_shared(job, known, registry_id)):
             return known

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 import sqlalchemy as sa
 
-from ingestor.home.history import transaction
+from ingestor.home.database import transaction
 from ingestor.home.objects import Held, Known, ObjectsDiff, Observed, clean_id, compare
 
 METADATA: Final = sa.MetaData()
@@ -93,6 +93,15 @@ class RegistryObjects:
         query = sa.select(*columns).where(chosen).order_by(OBJECTS.c.from_us, OBJECTS.c.id)
         with transaction(self._engine) as connection:
             return [Held(since, until, orjson.loads(data)) for since, until, data in connection.execute(query)]
+
+    def last_known(self, home: str, kind: str) -> dict[str, Held]:
+        """Return the objects of a kind as they were last, also those that are gone. Raises StoreUnavailable."""
+        columns = (OBJECTS.c.object_id, OBJECTS.c.from_us, OBJECTS.c.until_us, OBJECTS.c.data)
+        chosen = (OBJECTS.c.home == home) & (OBJECTS.c.kind == kind)
+        query = sa.select(*columns).where(chosen).order_by(OBJECTS.c.from_us, OBJECTS.c.id)
+        with transaction(self._engine) as connection:
+            last = {row.object_id: row for row in connection.execute(query)}
+        return {key: Held(row.from_us, row.until_us, orjson.loads(row.data)) for key, row in last.items()}
 
     def changed_since(self, home: str, since_us: int) -> int:
         """Return how many objects have begun or ended since a time: whether it is worth reading them anew."""

@@ -205,7 +205,7 @@ class _Sync:
         """Keep a new version, where anything is new; return the newest one and its map."""
         last = record.versions[-1] if record.versions else None
         number = max(last.version if last else 0, out.version or 0, self._clock() // 1000 - 1) + 1
-        merger = Merger(record.entries)
+        merger = Merger(record.entries, record.joined)
         entries, diff = merger.merge(self._current, out.decided, version=number, effective_us=effective_us)
         mapped = self._current is not None or (last is not None and last.mapped)
         versions = record.versions

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from ingestor import errors
 from ingestor.events.event import Place
-from ingestor.home import history, objects_store, requests
+from ingestor.home import history, objects_store, requests, roles
 from ingestor.home.cache import RedisHomeMap
 from ingestor.home.derive import Registries
 from ingestor.home.history import MapHistory
@@ -137,7 +137,16 @@ def test_the_tables_that_the_code_uses_are_those_that_the_migrations_make(databa
     used = sa.MetaData()
     for table in (
         table
-        for metadata in (history, objects_store, quarantine_sql, gaps_sql, ledger_sql, observed_sql, reconciled_sql)
+        for metadata in (
+            history,
+            objects_store,
+            roles,
+            quarantine_sql,
+            gaps_sql,
+            ledger_sql,
+            observed_sql,
+            reconciled_sql,
+        )
         for table in metadata.METADATA.tables.values()
     ):
         table.to_metadata(used)

@@ -1,0 +1,101 @@
+"""Measures the sync of a large home: `python -m tests.bench.large_home [ENTITIES]`; needs a Redis on this machine.
+
+Prints how long a first sync, a sync without a change and a look-up of a place take, on a demo home with so many
+entities, with SQLite and a Redis of its own. The figures of the promise: under 10 s, under 1 s, under 1 µs.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from ingestor.demo.home import DemoHome
+from ingestor.demo.running import RunningDemo, running_demo
+from ingestor.home.cache import RedisHomeMap
+from ingestor.home.derive import derive
+from ingestor.home.facts_derive import derive_facts
+from ingestor.home.facts_redis import RedisFacts, pack_facts
+from ingestor.home.objects_derive import derive_objects
+from ingestor.home.objects_store import RegistryObjects
+from ingestor.home.reading import read_home
+from ingestor.home.sync import read_registries, run_sync
+from ingestor.homeassistant.client import HomeAssistantClient
+from ingestor.queue.state import connect_state
+from ingestor.settings import HomeAssistantSettings, HomeSettings, RegistrySettings
+from ingestor.storage.database import open_database
+from tests.servers_brokers import RedisServer
+
+ENTITIES = 20_000
+LOOKUPS = 1_000_000
+
+
+def timed(what: str, work: Callable[[], object]) -> float:
+    """Do it and say how long it took."""
+    began = time.perf_counter()
+    work()
+    took_s = time.perf_counter() - began
+    sys.stdout.write(f"{what:<44} {took_s * 1000:10.1f} ms\n")
+    return took_s
+
+
+def measure(demo: RunningDemo, redis_url: str, folder: Path) -> None:
+    """Measure the syncs of a running home, and what they consist of."""
+    database = open_database(f"sqlite:///{folder / 'metadata.sqlite'}")
+    state = connect_state(redis_url)
+    settings = HomeAssistantSettings(url=demo.url, token=SecretStr(demo.token))
+    home = HomeSettings(name="large", homeassistant=settings)
+
+    def sync() -> None:
+        run_sync(home, RegistrySettings(), state, database)
+
+    timed("first sync, all of it", sync)
+    timed("sync without a change, all of it", sync)
+    demo.control.move(next(iter(demo.home.registry.entities)), "kitchen")
+    timed("sync with one change, all of it", sync)
+    with HomeAssistantClient(settings) as client:
+        timed("  of which: reading the registries", lambda: read_registries(client))
+        registries = read_registries(client)
+        timed("  of which: reading the rest", lambda: read_home(client, registries))
+        reading = read_home(client, registries)
+    observed, facts = derive_objects(registries, reading), derive_facts("large", registries, {}, reading)
+    timed("  of which: places", lambda: derive(registries))
+    current = derive(registries)
+    timed("  of which: facts", lambda: derive_facts("large", registries, current, reading))
+    timed("  of which: packing facts", lambda: pack_facts(facts))
+    timed("  of which: objects", lambda: derive_objects(registries, reading))
+    timed("  of which: comparing objects with the store", lambda: RegistryObjects(database).take("large", observed))
+    look_up(state)
+    source = RedisFacts(state, ["large"])
+    timed("a worker reads new facts", source.refresh)
+    database.dispose()
+
+
+def look_up(state: object) -> None:
+    """Measure a worker's reading of a new map, and the look-up of a place in it."""
+    places = RedisHomeMap(state)  # type: ignore[arg-type]  # it is a Redis; its type has a parameter
+    timed("a worker reads a new map", lambda: places.ready("large"))
+    names = list(places._snapshots["large"].timelines)[:1000]
+    now_us = time.time_ns() // 1000
+    began = time.perf_counter()
+    for _ in range(LOOKUPS // len(names)):
+        for name in names:
+            places.place_of("large", name, now_us)
+    took_s = time.perf_counter() - began
+    sys.stdout.write(f"{'look-up of a place':<44} {took_s / LOOKUPS * 1e6:10.3f} us\n")
+
+
+def main() -> None:
+    """Measure a home of so many entities."""
+    entities = int(sys.argv[1]) if len(sys.argv) > 1 else ENTITIES
+    with tempfile.TemporaryDirectory() as folder, RedisServer() as redis, running_demo(DemoHome(1, entities)) as demo:
+        sys.stdout.write(f"{len(demo.home.registry.entities):,} entities\n")
+        measure(demo, redis.url, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

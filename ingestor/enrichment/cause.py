@@ -15,7 +15,7 @@ import structlog
 
 from ingestor import errors
 from ingestor.enrichment.cause_chain import Contexts
-from ingestor.enrichment.cause_shared import Exchange, OwnContexts, SharedContexts
+from ingestor.enrichment.cause_shared import RUNS_PREFIX, Exchange, OwnContexts, SharedContexts
 from ingestor.enrichment.cause_triggers import origin_of_entity, origin_of_event, origin_of_trigger
 from ingestor.enrichment.contexts import (
     AUTOMATION_RAN,
@@ -68,23 +68,26 @@ class CauseStep:
         runs, plain = contexts.runs, contexts.plain
         before, new = plain.old, plain.new
         parents: set[str] = set()
+        #: One id of each stretch of time is enough to ask what others heard in it.
+        about: dict[str, str] = {}
         for event in events:
             context_id = event.context_id
             if context_id is None:
                 continue
-            entity_id = event.entity_id or ""
-            actor = event.event_type in _STARTS or (entity_id.startswith(_ACTORS) and _ran(event))
-            if event.parent_id is None and event.user_id is None and not actor:
+            about[context_id[:RUNS_PREFIX]] = context_id
+            entity_id, parent_id = event.entity_id or "", event.parent_id
+            actor = entity_id.startswith(_ACTORS) and (event.event_type in _STARTS or _ran(event))
+            if parent_id is None and event.user_id is None and not actor:
                 if context_id not in new and context_id not in before:
                     new[context_id] = entity_id
                     told.plain.append(context_id)
                 continue
             if (actor or runs.get(context_id) is None) and contexts.hear(_run_of(event, actor=actor)):
                 told.runs.append(runs.get(context_id) or _run_of(event, actor=actor))
-            if event.parent_id is not None:
-                parents.add(event.parent_id)
+            if parent_id is not None:
+                parents.add(parent_id)
         plain.trim()
-        told.about = parents.union([event.context_id for event in events if event.context_id is not None])
+        told.about = parents.union(about.values())
         told.parents = [one for one in parents if runs.get(one) is None and plain.get(one) is None]
         self._exchange(told, contexts)
 
@@ -94,7 +97,8 @@ class CauseStep:
         if context_id is None:
             return True
         contexts = self._homes.get(around.home) or self._of_home(around.home)
-        run = contexts.runs.get(context_id)
+        # Not `runs.get`: this is done for every event.
+        run = contexts.runs.new.get(context_id) or contexts.runs.old.get(context_id)
         if run is None:
             kind = _kind_of_entity(event.entity_id or "") if event.kind == "state" else _kind_of_event(event)
             if event.extras is None:

@@ -19,7 +19,7 @@ from ingestor.enrichment.contexts import ULID_LENGTH, Run
 from ingestor.queue.state import state_errors
 
 #: Characters of the id that name a log: 7 are 32.8 seconds, 8 are 1.02 seconds.
-_RUNS_PREFIX: Final = 7
+RUNS_PREFIX: Final = 7
 _PLAIN_PREFIX: Final = 8
 _TIME: Final = 10
 _CHANCE_LENGTH: Final = 16
@@ -168,7 +168,7 @@ class RedisContexts:
         self._ends = {key: end for key, end in self._ends.items() if not key.startswith(start)}
 
     def _runs_to_read(self, exchange: Exchange) -> list[str]:
-        logs = {context_id[:_RUNS_PREFIX] for context_id in exchange.about if len(context_id) == ULID_LENGTH}
+        logs = {context_id[:RUNS_PREFIX] for context_id in exchange.about if len(context_id) == ULID_LENGTH}
         # The newest first: where there are more than may be read, the oldest have the least to say.
         return [_runs_key(exchange.home, prefix) for prefix in sorted(logs, reverse=True)[:MAX_LOGS]]
 
@@ -183,7 +183,7 @@ class RedisContexts:
         for run in exchange.runs:
             if len(run.context_id) == ULID_LENGTH:
                 line = _encoder.encode(run) + b"\n"
-                found.setdefault(_runs_key(home, run.context_id[:_RUNS_PREFIX]), []).append(line)
+                found.setdefault(_runs_key(home, run.context_id[:RUNS_PREFIX]), []).append(line)
         told = [(key, b"".join(lines), RUNS_LIFE_S) for key, lines in found.items()]
         packed: dict[str, list[str]] = {}
         for context_id in exchange.plain:

@@ -5,27 +5,28 @@ Link quality, signal and battery are those that the device's own sensors said la
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from ingestor.enrichment.steps import Surroundings
 from ingestor.enrichment.watching import Watching
-from ingestor.events.event import Event, Extra
+from ingestor.events.event import Event, Extra, Place
 from ingestor.home.facts import HomeFacts
 from ingestor.home.watched import Series
 
 #: Sources of the past: which version there was then, nobody knows.
 _PAST: Final = frozenset({"history", "statistics"})
+_KEPT_S: Final = 1.0
+_MAX_ABOUT: Final = 20_000
 
 
 class _About(NamedTuple):
-    """What is the same for all events of one entity in a batch."""
+    """What is the same for all events of one entity in one place, for a while."""
 
+    place: Place | None
     fields: dict[str, Extra]
     measured: tuple[tuple[str, Series], ...]
-
-
-_NOTHING: Final = _About({}, ())
 
 
 class IntegrationStep:
@@ -33,16 +34,21 @@ class IntegrationStep:
 
     name: Final = "integration"
 
-    def __init__(self, watching: Watching) -> None:
+    def __init__(self, watching: Watching, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._watching = watching
+        self._clock = clock
         self._facts: HomeFacts | None = None
         self._integrations: dict[str, dict[str, Extra]] = {}
-        #: By the index of the place in the batch: a place is one entity's.
-        self._about: dict[int, _About] = {}
+        #: By entity, of one home's facts; begun anew each second, for a sensor may speak for the first time.
+        self._about: dict[str, _About] = {}
+        self._since = 0.0
 
     def begin(self, events: Sequence[Event], around: Surroundings) -> None:
         """Take in what the devices' sensors say. Raises StateUnavailable."""
-        self._about.clear()
+        now = self._clock()
+        if around.facts is not self._facts or now - self._since >= _KEPT_S or len(self._about) > _MAX_ABOUT:
+            self._about.clear()
+            self._since = now
         if around.facts is not self._facts:
             self._facts = around.facts
             self._integrations = {domain: _fields(around.facts, domain) for domain in around.facts.integrations}
@@ -50,14 +56,16 @@ class IntegrationStep:
 
     def apply(self, event: Event, around: Surroundings) -> bool:
         """Add what is known of the integration and of the device."""
-        about = self._about.get(event.place)
-        if about is None:
-            about = self._about[event.place] = self._find(event, around)
-        if about is _NOTHING:
+        entity_id = event.entity_id or ""
+        place = around.places[event.place] if event.place >= 0 else None
+        about = self._about.get(entity_id)
+        if about is None or about.place is not place:
+            about = self._about[entity_id] = self._find(entity_id, place, around)
+        if not about.fields and not about.measured:
             return True
-        if event.extras is None:
-            event.extras = {}
         extras = event.extras
+        if extras is None:
+            extras = event.extras = {}
         if event.source not in _PAST:
             extras.update(about.fields)
         for name, series in about.measured:
@@ -66,22 +74,19 @@ class IntegrationStep:
                 extras[name] = value
         return True
 
-    def _find(self, event: Event, around: Surroundings) -> _About:
-        fields = self._integrations.get(around.places[event.place].integration, {}) if event.place >= 0 else {}
-        device = around.facts.devices.get(around.facts.entity_devices.get(event.entity_id or "", ""))
+    def _find(self, entity_id: str, place: Place | None, around: Surroundings) -> _About:
+        fields = self._integrations.get(place.integration, {}) if place is not None else {}
+        device = around.facts.devices.get(around.facts.entity_devices.get(entity_id, ""))
         if device is None:
-            return _About(fields, ()) if fields else _NOTHING
+            return _About(place, fields, ())
         named = (
             ("device_link_quality", device.link_quality_entity_id),
             ("device_signal", device.signal_entity_id),
             ("device_battery", device.battery_entity_id),
         )
         # What a sensor says itself need not be said of it again.
-        some = [
-            (name, self._watching.series(around.home, one)) for name, one in named if one and one != event.entity_id
-        ]
-        measured = tuple((name, series) for name, series in some if series is not None)
-        return _About(fields, measured) if fields or measured else _NOTHING
+        some = [(name, self._watching.series(around.home, one)) for name, one in named if one and one != entity_id]
+        return _About(place, fields, tuple((name, series) for name, series in some if series is not None))
 
 
 def _fields(facts: HomeFacts, domain: str) -> dict[str, Extra]:

@@ -3,26 +3,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from ingestor import bootstrap, errors
+from ingestor.cli import home_told as told
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
 from ingestor.wording import number_of
 
 if TYPE_CHECKING:
-    from ingestor.home.graph.automations import Conflict, Cycle, Link
     from ingestor.home.graph.model import HomeGraph
-    from ingestor.home.graph.questions import Branch, Use
 
 Thing = Annotated[str, typer.Argument(metavar="THING", help="An entity_id, a name, or kind:id as `related` prints it.")]
-_US: Final = 1_000_000
-_MOST_EVIDENCE: Final = 3
 
 
 def register(group: typer.Typer) -> None:
@@ -42,9 +37,9 @@ def tree(context: typer.Context, *, home: HomeOption = None, as_json: JsonFlag =
 
     found = questions.tree(_graph(context, home))
     if as_json:
-        print_json([_branch_object(branch) for branch in found])
+        print_json([told.branch_object(branch) for branch in found])
         return
-    _print_tree(found)
+    told.print_tree(found)
 
 
 def related(context: typer.Context, thing: Thing, *, home: HomeOption = None, as_json: JsonFlag = False) -> None:
@@ -59,15 +54,19 @@ def related(context: typer.Context, thing: Thing, *, home: HomeOption = None, as
         print_json(
             {
                 "thing": node.key,
-                "related": [_use_object(use) for one in found.values() for use in one],
+                "related": [told.use_object(use) for one in found.values() for use in one],
                 "around": around,
             }
         )
         return
     rows = [
-        [kind, use.user, known.label(use.user), use.how, _because(use)] for kind, one in found.items() for use in one
+        [kind, use.user, known.label(use.user), use.how, told.because(use)]
+        for kind, one in found.items()
+        for use in one
     ]
-    _print(rows, ("kind", "what", "name", "edge", "because"), f"{node.key} is related to nothing that is known")
+    told.print_rows(
+        rows, ("kind", "what", "name", "edge", "because"), f"{node.key} is related to nothing that is known"
+    )
 
 
 def uses(context: typer.Context, thing: Thing, *, home: HomeOption = None, as_json: JsonFlag = False) -> None:
@@ -81,17 +80,17 @@ def uses(context: typer.Context, thing: Thing, *, home: HomeOption = None, as_js
         answer = {
             "thing": node.key,
             "safe_to_delete": not found and not known.hidden,
-            "uses": [_use_object(use) for use in found],
+            "uses": [told.use_object(use) for use in found],
         }
         print_json({**answer, "hidden": known.hidden})
         return
-    rows = [[use.user, known.label(use.user), use.how, str(use.observed or ""), _because(use)] for use in found]
-    _print(
+    rows = [[use.user, known.label(use.user), use.how, str(use.observed or ""), told.because(use)] for use in found]
+    told.print_rows(
         rows,
         ("used by", "name", "how", "seen", "because"),
         f"nothing is known to use {node.key}: it can be deleted or renamed",
     )
-    _say_hidden(known)
+    told.say_hidden(known)
 
 
 def impact(context: typer.Context, thing: Thing, *, home: HomeOption = None, as_json: JsonFlag = False) -> None:
@@ -102,14 +101,18 @@ def impact(context: typer.Context, thing: Thing, *, home: HomeOption = None, as_
     node = questions.find(known, thing)
     found = questions.impact(known, node.key)
     if as_json:
-        affected = {user: [_use_object(use) for use in one] for user, one in found.affected.items()}
-        print_json({"failed": node.key, "dark": found.dark, "affected": affected})
+        affected = {user: [told.use_object(use) for use in one] for user, one in found.affected.items()}
+        seen = [told.edge_object(edge) for edge in found.seen]
+        print_json({"failed": node.key, "dark": found.dark, "affected": affected, "seen_lost_with_it": seen})
         return
     rows = [[known.node(key).kind, key, known.label(key), " → ".join(path)] for key, path in found.dark.items()]
-    _print(rows, ("kind", "goes dark", "name", "because of"), f"nothing goes dark with {node.key}")
+    told.print_rows(rows, ("kind", "goes dark", "name", "because of"), f"nothing goes dark with {node.key}")
     if found.affected:
-        lacks = [[user, known.label(user), _lacking(one)] for user, one in found.affected.items()]
+        lacks = [[user, known.label(user), told.lacking(one)] for user, one in found.affected.items()]
         print_table(("affected", "name", "lacks"), lacks)
+    if found.seen:
+        rows = [[edge.target, known.label(edge.target), edge.source, told.evidence_text(edge)] for edge in found.seen]
+        print_table(("was lost with it", "name", "after", "seen"), rows)
     say(f"{number_of(len(found.dark), 'thing')} dark, {number_of(len(found.affected), 'routine')} affected")
 
 
@@ -129,28 +132,28 @@ def automations(
     known = _graph(context, home)
     if automation is not None:
         key = questions.find(known, automation, "automation", "script").key
-        _print_chains(routines.chains(known, key), key, as_json=as_json)
+        told.print_chains(routines.chains(known, key), key, as_json=as_json)
         return
     links, fights = routines.links(known), routines.conflicts(known)
     never = routines.never_seen(known)
     if as_json:
         print_json(
             {
-                "links": [_link_object(link) for link in links],
+                "links": [told.link_object(link) for link in links],
                 "order": routines.order(known),
-                "shared": [_conflict_object(one) for one in fights],
+                "shared": [told.conflict_object(one) for one in fights],
                 "never_seen": never,
             }
         )
         return
     rows = [[link.source, link.by, link.state or "", link.target, str(link.observed or "")] for link in links]
-    _print(rows, ("automation", "through", "state", "sets off", "seen"), "no automation sets off another one")
+    told.print_rows(rows, ("automation", "through", "state", "sets off", "seen"), "no automation sets off another one")
     if fights:
-        told = [[one.entity_id, "yes" if one.is_fight else "", _writers(one)] for one in fights]
-        print_table(("written by several", "against each other", "by"), told)
+        shared = [[one.entity_id, "yes" if one.is_fight else "", told.writers(one)] for one in fights]
+        print_table(("written by several", "against each other", "by"), shared)
     if never:
         say(f"not seen to run since observation began: {', '.join(never)}")
-    _say_hidden(known)
+    told.say_hidden(known)
 
 
 def cycles(context: typer.Context, *, home: HomeOption = None, as_json: JsonFlag = False) -> None:
@@ -160,11 +163,11 @@ def cycles(context: typer.Context, *, home: HomeOption = None, as_json: JsonFlag
     known = _graph(context, home)
     found = routines.cycles(known)
     if as_json:
-        print_json([_cycle_object(cycle) for cycle in found])
+        print_json([told.cycle_object(cycle) for cycle in found])
         return
-    rows = [[_circle(cycle), " → ".join(link.by for link in cycle.links), str(cycle.observed or "")] for cycle in found]
-    _print(rows, ("circle", "through", "seen"), "no automations set each other off in a circle")
-    _say_hidden(known)
+    rows = [[told.circle(cycle), " → ".join(link.by for link in cycle.links), told.times(cycle)] for cycle in found]
+    told.print_rows(rows, ("circle", "through", "seen"), "no automations set each other off in a circle")
+    told.say_hidden(known)
 
 
 def graph(
@@ -209,112 +212,4 @@ def _graph(context: typer.Context, name: str | None) -> HomeGraph:
         raise errors.NotFound(
             f"nothing is known of the home {home!r} yet: `ha-ingestor up` reads it as soon as Home Assistant answers"
         )
-    return build_graph(home, objects)
-
-
-# -- how it is told ----------------------------------------------------------------------------------------
-
-
-def _print(rows: list[list[str]], columns: tuple[str, ...], nothing: str) -> None:
-    if rows:
-        print_table(columns, rows)
-    else:
-        say(nothing)
-
-
-def _say_hidden(known: HomeGraph) -> None:
-    if known.hidden:
-        few = ", ".join(known.hidden[:_MOST_EVIDENCE])
-        more = f" and {len(known.hidden) - _MOST_EVIDENCE} more" if len(known.hidden) > _MOST_EVIDENCE else ""
-        say(f"not seen: {few}{more} (an administrator's token shows configurations)")
-
-
-def _because(use: Use) -> str:
-    told = []
-    for one in use.edge.evidence[:_MOST_EVIDENCE]:
-        state = f" to {one.state}" if one.state else ""
-        seen = f" {one.count} times since {_day(one.first_us)}" if one.count else ""
-        told.append(f"{one.detail}{state}{seen}" if one.source == "configured" else f"seen{seen}")
-    more = len(use.edge.evidence) - _MOST_EVIDENCE
-    return "; ".join(told) + (f"; {more} more" if more > 0 else "")
-
-
-def _day(time_us: int) -> str:
-    return datetime.fromtimestamp(time_us / _US, UTC).date().isoformat()
-
-
-def _lacking(uses: list[Use]) -> str:
-    return ", ".join(sorted({use.edge.target if use.edge.source == use.user else use.edge.source for use in uses}))
-
-
-def _writers(conflict: Conflict) -> str:
-    return ", ".join(
-        f"{one} ({'/'.join(state or '?' for state in states)})" for one, states in conflict.writers.items()
-    )
-
-
-def _circle(cycle: Cycle) -> str:
-    return " → ".join((*cycle.routines, cycle.routines[0]))
-
-
-def _print_chains(chains: list[tuple[Link, ...]], start: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json([[_link_object(link) for link in chain] for chain in chains])
-        return
-    rows = [[" → ".join((start, *(f"[{link.by}] {link.target}" for link in chain)))] for chain in chains]
-    _print(rows, ("what it sets off",), f"{start} sets off nothing that is known")
-
-
-def _print_tree(branches: list[Branch]) -> None:
-    import sys
-
-    from rich.console import Console
-    from rich.text import Text
-    from rich.tree import Tree
-
-    def grow(tree: Tree, branch: Branch) -> None:
-        node = branch.node
-        told = Text(node.name or node.key)
-        if node.name and node.kind != "nowhere":
-            told.append(f"  {node.key}", style="dim")
-        below = tree.add(told)
-        for one in branch.branches:
-            grow(below, one)
-
-    root = Tree("home", hide_root=True)
-    for branch in branches:
-        grow(root, branch)
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 250).print(root)
-
-
-def _branch_object(branch: Branch) -> dict[str, Any]:
-    node = branch.node
-    inside = [_branch_object(one) for one in branch.branches]
-    return {"id": node.key, "kind": node.kind, "name": node.name, **({"contains": inside} if inside else {})}
-
-
-def _use_object(use: Use) -> dict[str, Any]:
-    evidence = [msgspec.structs.asdict(one) for one in use.edge.evidence]
-    return {
-        "what": use.user,
-        "edge": use.how,
-        "source": use.edge.source,
-        "target": use.edge.target,
-        "evidence": evidence,
-    }
-
-
-def _link_object(link: Link) -> dict[str, Any]:
-    return {slot: getattr(link, slot) for slot in link.__slots__}
-
-
-def _conflict_object(conflict: Conflict) -> dict[str, Any]:
-    return {"entity_id": conflict.entity_id, "fight": conflict.is_fight, "writers": conflict.writers}
-
-
-def _cycle_object(cycle: Cycle) -> dict[str, Any]:
-    return {
-        "routines": cycle.routines,
-        "observed": cycle.observed,
-        "links": [_link_object(link) for link in cycle.links],
-    }
+    return build_graph(home, objects, bootstrap.open_observed(settings, database).load(home))

@@ -12,8 +12,10 @@ from typer.testing import CliRunner, Result
 
 from ingestor import bootstrap, errors
 from ingestor.cli.main import build_app
+from ingestor.events.point import Point
 from ingestor.home.objects import Observed
 from ingestor.settings import Settings
+from ingestor.storage.schema import STATES
 
 RECORDED = Path(__file__).parent.parent / "recordings" / "home_relations_2026.json.gz"
 
@@ -80,6 +82,24 @@ def test_the_graph_goes_to_a_file(ask: Any, tmp_path: Path, form: str, start: st
 
     assert file.read_text().startswith(start)
     assert "nodes and" in told.stderr
+
+
+def test_why_an_entity_changed_is_told_in_words(ask: Any, folder: Path) -> None:
+    settings = Settings(data_dir=folder)
+    tags = (("home", "home"), ("series", "light.bed_light"), ("domain", "light"))
+    fields = {"state": "on", "previous_state": "off", "available": True, "entity_id": "light.bed_light"}
+    cause = {"cause_kind": "automation", "cause_id": "automation.chain_a", "root_cause_kind": "time"}
+    store = bootstrap.open_store(settings)
+    store.write([Point(STATES, tags, {**fields, **cause}, 1_795_000_000_000_000_000)])
+    store.write([Point(STATES, tags, fields, 1_795_000_001_000_000_000)])
+    store.close()
+
+    table, listed = ask("why", "light.bed_light").stdout, json.loads(ask("why", "light.bed_light", "--json").stdout)
+
+    assert "the automation automation.chain_a" in table
+    assert "a time that came" in table
+    assert "no other cause is known" in table
+    assert [one["cause_id"] for one in listed] == [None, "automation.chain_a"]
 
 
 def test_a_home_that_was_never_read_is_said(tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import networkx as nx
 import pytest
 
 from ingestor import errors
+from ingestor.events.observed import EdgeKind, ObservedEdge
 from ingestor.home.graph import automations, export, questions
 from ingestor.home.graph.build import build_graph
 from ingestor.home.graph.model import HomeGraph
@@ -27,14 +27,8 @@ ENTITIES = (
 )
 
 
-@dataclass(frozen=True)
-class Seen:
-    kind: str
-    source: str
-    target: str
-    count: int
-    first_us: int = 1_700_000_000_000_000
-    last_us: int = 1_700_000_100_000_000
+def seen(kind: EdgeKind, source: str, target: str, count: int) -> ObservedEdge:
+    return ObservedEdge(kind, source, target, count, 1_700_000_000_000_000, 1_700_000_100_000_000)
 
 
 def references(config: dict[str, Any]) -> set[tuple[str, str, str, str | None]]:
@@ -235,15 +229,34 @@ def test_what_was_seen_to_happen_comes_before_what_is_only_configured() -> None:
         "automation.b": {"trigger": [on("switch.fan", "on")], "action": [turn("on", "light.hall")]},
         "automation.c": {"trigger": [on("light.kitchen", "on")], "action": [turn("on", "light.kitchen")]},
     }
-    seen = [Seen("triggers", "light.hall", "automation.a", 41), Seen("triggers", "switch.fan", "automation.b", 7)]
+    observed = [
+        seen("triggers", "switch.fan", "automation.b", 9),
+        seen("starts", "automation.a", "automation.b", 7),
+        seen("starts", "automation.b", "automation.a", 8),
+        seen("starts", "automation.a", "automation.x", 2),
+    ]
+    graph = build_graph("home", home(configs), observed)
 
-    found = automations.cycles(build_graph("home", home(configs), seen))
+    found = automations.cycles(graph)
 
     assert [(cycle.routines, cycle.observed) for cycle in found] == [
         (("automation.a", "automation.b"), 7),
         (("automation.c",), 0),
     ]
-    assert automations.never_seen(build_graph("home", home(configs), seen)) == ["automation.c"]
+    assert found[0].last_us == 1_700_000_100_000_000
+    assert [link.target for link in automations.links(graph) if link.by == "?"] == ["automation.x"]
+    assert automations.never_seen(graph) == ["automation.c"]
+
+
+def test_what_was_seen_to_be_lost_with_something_is_told_beside_what_must_be() -> None:
+    observed = [
+        seen("lost_with", "light.kitchen", "light.hall", 3),
+        seen("lost_with", "light.kitchen", "switch.fan", 5),
+    ]
+
+    found = questions.impact(build_graph("home", home(), observed), "device:hub")
+
+    assert [(edge.target, edge.evidence[0].count) for edge in found.seen] == [("light.hall", 3)]
 
 
 def test_many_automations_in_one_knot_do_not_take_for_ever() -> None:
@@ -317,7 +330,7 @@ def test_a_thing_that_is_not_there_gets_proposals() -> None:
 
 def test_the_exports_hold_every_node_and_edge_and_names_of_any_signs() -> None:
     objects = home(area={"odd": {"name": 'a "b"\n<c> \x01 \\ ü'}})
-    graph = build_graph("home", objects, [Seen("controls", "automation.x", "light.hall", 3)])
+    graph = build_graph("home", objects, [seen("controls", "automation.x", "light.hall", 3)])
 
     as_json = json.loads(export.as_json(graph))
     as_graphml = nx.read_graphml(io.BytesIO(export.as_graphml(graph).encode()))

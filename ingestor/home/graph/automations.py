@@ -27,17 +27,19 @@ class Link:
     state: str | None
     #: What the source does, and what the target waits for, each where it stands in its configuration.
     detail: str
-    #: How often it was seen to happen; 0: it follows from the configuration alone.
+    #: How often it was seen to happen, and when last (Unix, microseconds); 0: it follows from the configuration alone.
     observed: int = 0
+    last_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """Automations and scripts that set each other off in a circle. `observed`: seen to happen, at least so often."""
+    """Automations and scripts that set each other off in a circle. `observed`: seen to go round, at most so often."""
 
     routines: tuple[str, ...]
     links: tuple[Link, ...]
     observed: int = 0
+    last_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +65,30 @@ def _find_links(graph: HomeGraph) -> list[Link]:
     found: dict[tuple[str, str, str], Link] = {}
     for node in graph.nodes("automation", "script"):
         for link in _links_of(graph, node.key):
-            known = found.get((link.source, link.target, link.by))
-            if known is None or link.observed > known.observed:
-                found[link.source, link.target, link.by] = link
-    return list(found.values())
+            found.setdefault((link.source, link.target, link.by), link)
+    configured = {(link.source, link.target) for link in found.values()}
+    seen = [_seen_link(edge) for edge in graph.edges() if edge.kind == "starts"]
+    return [*found.values(), *(link for link in seen if (link.source, link.target) not in configured)]
+
+
+def _seen_link(edge: Edge) -> Link:
+    (seen,) = edge.evidence
+    return Link(edge.source, edge.target, "?", None, "seen, but not in a configuration", seen.count, seen.last_us)
+
+
+def _seen(graph: HomeGraph, source: str, target: str) -> tuple[int, int]:
+    """Return how often one was seen to set off another one, and when last."""
+    starts = [edge for edge in graph.out(source, "starts") if edge.target == target]
+    return (starts[0].evidence[0].count, starts[0].evidence[0].last_us) if starts else (0, 0)
 
 
 def _links_of(graph: HomeGraph, source: str) -> Iterator[Link]:
     for edge in graph.out(source, "controls", "fires"):
         for effect, states, detail in _effects(graph, edge):
             if graph.node(effect).kind == "script":
-                yield Link(source, effect, effect, None, detail, _seen(edge))
+                yield Link(source, effect, effect, None, detail, *_seen(graph, source, effect))
             for trigger in graph.out(effect, "triggers"):
-                yield from _started(source, effect, states, detail, trigger)
+                yield from _started(graph, source, (effect, states, detail), trigger)
 
 
 def _effects(graph: HomeGraph, edge: Edge, depth: int = 0) -> Iterator[tuple[str, list[str | None], str]]:
@@ -96,20 +109,14 @@ def _effects(graph: HomeGraph, edge: Edge, depth: int = 0) -> Iterator[tuple[str
                 yield inner.target, states, f"{detail} → {edge.target}"
 
 
-def _started(source: str, effect: str, states: list[str | None], detail: str, trigger: Edge) -> Iterator[Link]:
+def _started(graph: HomeGraph, source: str, effect: tuple[str, list[str | None], str], trigger: Edge) -> Iterator[Link]:
+    by, states, detail = effect
     for waits in trigger.evidence:
-        if waits.source != "configured":
-            continue
-        for state in states:
-            if state is None or waits.state is None or state == waits.state:
-                yield Link(
-                    source, trigger.target, effect, state or waits.state, f"{detail}; {waits.detail}", _seen(trigger)
-                )
-                break
-
-
-def _seen(edge: Edge) -> int:
-    return sum(one.count for one in edge.evidence if one.source == "observed")
+        fitting = [one for one in states if one is None or waits.state is None or one == waits.state]
+        if waits.source == "configured" and fitting:
+            both = f"{detail}; {waits.detail}"
+            seen = _seen(graph, source, trigger.target)
+            yield Link(source, trigger.target, by, fitting[0] or waits.state, both, *seen)
 
 
 def _dependencies(graph: HomeGraph) -> nx.DiGraph[str]:
@@ -141,7 +148,8 @@ def _cycle(part: nx.DiGraph[str], routines: list[str]) -> Cycle:
     first = routines.index(min(routines))
     ordered = [*routines[first:], *routines[:first]]
     steps = [part.edges[one, other]["link"] for one, other in zip(ordered, [*ordered[1:], ordered[0]], strict=True)]
-    return Cycle(tuple(ordered), tuple(steps), min(step.observed for step in steps))
+    seldom = min(steps, key=lambda step: step.observed)
+    return Cycle(tuple(ordered), tuple(steps), seldom.observed, seldom.last_us)
 
 
 def chains(graph: HomeGraph, routine: str) -> list[tuple[Link, ...]]:
@@ -211,5 +219,5 @@ def never_seen(graph: HomeGraph) -> list[str]:
 
 
 def _was_seen(graph: HomeGraph, key: str) -> bool:
-    edges = [*graph.into(key, "triggers"), *graph.out(key, "controls")]
+    edges = [*graph.into(key, "triggers", "starts"), *graph.out(key, "controls", "starts")]
     return any(one.source == "observed" for edge in edges for one in edge.evidence)

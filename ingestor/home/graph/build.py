@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from ingestor.events.observed import ObservedEdge
 from ingestor.home.graph.model import EdgeKind, Evidence, HomeGraph, Node, kind_of
 from ingestor.home.graph.references import Reference, references_of
 
@@ -14,23 +15,6 @@ Objects = Mapping[str, Mapping[str, Row]]
 
 #: What a service may be called on that stands for entities.
 _GROUPS: Final = frozenset(("device", "area", "floor", "label"))
-
-
-class ObservedEdge(Protocol):
-    """What was seen to happen: `kind` is one of the edge kinds, ends are keys of nodes."""
-
-    @property
-    def kind(self) -> str: ...  # noqa: D102 -- said above
-    @property
-    def source(self) -> str: ...  # noqa: D102 -- said above
-    @property
-    def target(self) -> str: ...  # noqa: D102 -- said above
-    @property
-    def count(self) -> int: ...  # noqa: D102 -- said above
-    @property
-    def first_us(self) -> int: ...  # noqa: D102 -- said above
-    @property
-    def last_us(self) -> int: ...  # noqa: D102 -- said above
 
 
 def build_graph(home: str, objects: Objects, observed: Iterable[ObservedEdge] = ()) -> HomeGraph:
@@ -72,6 +56,7 @@ class _Builder:
         self._routines()
         self._people()
         self._energy()
+        self._users()
         for edge in observed:
             self._observed(edge)
         return self._graph
@@ -239,6 +224,10 @@ class _Builder:
             for tracker in row.get("device_trackers") or ():
                 self._link(entity_id, str(tracker), "uses", "device tracker of the person")
 
+    def _users(self) -> None:
+        for user_id, row in self._rows("user"):
+            self._graph.add(Node(f"user:{user_id}", "user", _text(row, "name")))
+
     def _energy(self) -> None:
         for _, row in self._rows("energy"):
             for path, entity_id in _entity_texts(row, "energy"):
@@ -248,15 +237,10 @@ class _Builder:
 
     def _observed(self, edge: ObservedEdge) -> None:
         evidence = Evidence("observed", edge.kind, edge.count, edge.first_us, edge.last_us)
-        kind = _OBSERVED.get(edge.kind)
-        if kind is not None:
-            self._graph.link(edge.source, edge.target, kind, evidence)
+        self._graph.link(edge.source, edge.target, edge.kind, evidence)
 
     def _is_entity(self, name: str) -> bool:
         return name in self._known
-
-
-_OBSERVED: Final[Mapping[str, EdgeKind]] = {"triggers": "triggers", "controls": "controls", "uses": "uses"}
 
 
 def _area_of(row: Row, devices: Mapping[str, Row]) -> str:

@@ -9,7 +9,9 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 T = TypeVar("T")
-EdgeKind = Literal["contains", "parent", "via", "provided_by", "uses", "triggers", "controls", "reads", "fires"]
+Configured = Literal["contains", "parent", "via", "provided_by", "uses", "triggers", "controls", "reads", "fires"]
+#: The last three are only ever observed: a routine set off another one, two changed together, one was lost with one.
+EdgeKind = Configured | Literal["starts", "together", "lost_with"]
 #: Domains whose entities are a kind of node of their own; those of helpers, and all others.
 ROUTINES: Final = frozenset(("automation", "script", "scene"))
 HELPERS: Final = frozenset(

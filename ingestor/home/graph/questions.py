@@ -55,11 +55,15 @@ class Use(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What a failure does. `dark`: gone, each with the path from what failed; `affected`: who uses what is gone."""
+    """What a failure does. `dark`: gone, each with the path from what failed; `affected`: who uses what is gone.
+
+    `seen`: what was seen to go unavailable right after it or something in it, though nothing says that it must.
+    """
 
     failed: str
     dark: dict[str, tuple[str, ...]]
     affected: dict[str, list[Use]]
+    seen: list[Edge]
 
 
 def find(graph: HomeGraph, text: str, *kinds: str) -> Node:
@@ -208,8 +212,9 @@ def impact(graph: HomeGraph, key: str) -> Impact:
                 "entity",
             ):
                 affected.setdefault(use.user, []).append(use)
+    seen = [edge for gone in dark for edge in graph.out(gone, "lost_with") if edge.target not in dark]
     del dark[key]
-    return Impact(key, dark, affected)
+    return Impact(key, dark, affected, seen)
 
 
 def _falls_with(graph: HomeGraph, key: str) -> list[str]:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from ingestor import bootstrap, errors
 from ingestor.cli.main import build_app
-from ingestor.events.point import Point
+from ingestor.events.point import FieldValue, Point
 from ingestor.home.objects import Observed
 from ingestor.settings import Settings
 from ingestor.storage.schema import STATES
@@ -87,8 +87,17 @@ def test_the_graph_goes_to_a_file(ask: Any, tmp_path: Path, form: str, start: st
 def test_why_an_entity_changed_is_told_in_words(ask: Any, folder: Path) -> None:
     settings = Settings(data_dir=folder)
     tags = (("home", "home"), ("series", "light.bed_light"), ("domain", "light"))
-    fields = {"state": "on", "previous_state": "off", "available": True, "entity_id": "light.bed_light"}
-    cause = {"cause_kind": "automation", "cause_id": "automation.chain_a", "root_cause_kind": "time"}
+    fields: dict[str, FieldValue] = {
+        "state": "on",
+        "previous_state": "off",
+        "available": True,
+        "entity_id": "light.bed_light",
+    }
+    cause: dict[str, FieldValue] = {
+        "cause_kind": "automation",
+        "cause_id": "automation.chain_a",
+        "root_cause_kind": "time",
+    }
     store = bootstrap.open_store(settings)
     store.write([Point(STATES, tags, {**fields, **cause}, 1_795_000_000_000_000_000)])
     store.write([Point(STATES, tags, fields, 1_795_000_001_000_000_000)])

@@ -166,9 +166,12 @@ class Contexts:
 
     def _of_plain_parent(self, run: Run, elsewhere: Callable[[str], bool]) -> tuple[Cause, str]:
         """Return the cause of a run whose parent is no run: a device's own change, if it was one."""
+        if run.trigger_kind == "time":
+            return origin_cause((run.trigger_kind, run.trigger_id)), ""
         entity_id = self.plain.get(run.parent_id)
         if entity_id is None and not elsewhere(run.parent_id):
-            return UNKNOWN, run.parent_id
+            # What set it off is known by its own words; who is behind that is not.
+            return origin_cause(("unknown", run.trigger_id)), run.parent_id
         origin = (run.trigger_kind, run.trigger_id) if run.trigger_kind else _of_plain(entity_id)
         # A helper does not change by itself: who changed it was not heard (yet).
         missing = run.parent_id if origin[0] == "unknown" and _is_helper(run.trigger_id or entity_id or "") else ""

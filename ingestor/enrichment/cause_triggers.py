@@ -30,7 +30,7 @@ HELPERS: Final = frozenset(
 )
 #: How the words of a trigger begin (`data.source`; the `description` of each trigger platform of Home Assistant).
 _OF_ENTITY: Final = ("numeric state of ", "state of ")
-_OF_TIME: Final = ("time", "sunrise", "sunset", "calendar")
+_OF_TIME: Final = ("time", "sunrise", "sunset", "calendar", "event 'timer.")
 _ENTITY: Final = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 _MAX_TEXT: Final = 200
 

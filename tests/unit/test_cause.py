@@ -222,6 +222,20 @@ def test_a_cause_that_nobody_ever_hears_is_unknown_after_the_wait_and_not_waited
     assert told(first) == told(second) == "unknown <- unknown (2)"
 
 
+def test_an_automation_whose_trigger_was_not_heard_names_it_and_does_not_say_whose_doing_it_was() -> None:
+    event = triggered(HALL, 2, "event 'doorbell'", parent=1)
+
+    assert run(CauseStep(), event, waited_s=2) == [True]
+    assert told(event) == "unknown event 'doorbell' <- unknown event 'doorbell' (1)"
+
+
+def test_the_clock_is_behind_an_automation_that_a_timer_sets_off_whoever_started_the_timer() -> None:
+    event = triggered(HALL, 2, "event 'timer.finished'", parent=1)
+
+    assert run(CauseStep(), event) == [True]
+    assert told(event) == "time event 'timer.finished' <- time event 'timer.finished' (1)"
+
+
 def test_a_helper_does_not_change_by_itself_so_who_changed_it_is_waited_for() -> None:
     step = CauseStep()
     event = triggered(NIGHT, 4, f"state of {SWITCH}", parent=3)
@@ -270,7 +284,7 @@ def test_a_loop_that_never_ends_costs_no_more_with_each_turn() -> None:
 
 
 def test_contexts_that_are_each_others_parents_come_to_an_end() -> None:
-    events = [triggered(HALL, 1, "time", parent=2), triggered(NIGHT, 2, "time", parent=1)]
+    events = [triggered(HALL, 1, "state of light.x", parent=2), triggered(NIGHT, 2, "state of light.x", parent=1)]
 
     step = CauseStep()
 

@@ -138,6 +138,11 @@ def test_the_chain_of_automations_can_be_followed_from_the_button_to_the_script(
         third = _caused_by(events, second["context_id"], "automation.chain_c")
         done = {one["event_type"] for one in events if one["context_id"] == third["context_id"]}
         assert done >= {"automation_triggered", "call_service", "script_started"}
+        assert [_told_cause(one) for one in (first, second, third)] == [
+            ("user", first["cause_id"], "user", first["cause_id"], 1),
+            ("automation", "automation.chain_a", "user", first["cause_id"], 2),
+            ("automation", "automation.chain_b", "user", first["cause_id"], 3),
+        ]
         by_hand = [one for one in events if one["context_id"] == press["context_id"]]
         assert [one["event_type"] for one in by_hand] == ["call_service"]
         assert by_hand[0]["user_id"]
@@ -246,3 +251,7 @@ def test_mqtt_alone_is_enough_where_nothing_else_is_configured(
     assert {entity, MARK, "sensor.twice_level"} <= {entity_id for entity_id, _, _ in found}
     assert stack.run("quarantine", "list", "--json").strip() == ""
     assert story.stack.ended()
+
+
+def _told_cause(event: Any) -> tuple[Any, ...]:
+    return tuple(event[name] for name in ("cause_kind", "cause_id", "root_cause_kind", "root_cause_id", "cause_depth"))

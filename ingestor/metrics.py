@@ -65,6 +65,18 @@ DECLARED: Final = (
     Declared(
         "ingestor_lag_seconds", "histogram", "Receipt of a batch's oldest event to the store's yes.", buckets=_LAG
     ),
+    Declared(
+        "ingestor_receive_delay_seconds",
+        "histogram",
+        "From when an event was fired, by its source's clock, to its receipt, by ours: the slowest of a batch.",
+        buckets=_LAG,
+    ),
+    Declared(
+        "ingestor_write_delay_seconds",
+        "histogram",
+        "From when an event was fired to the store's yes: the slowest of a batch.",
+        buckets=_LAG,
+    ),
     Declared("ingestor_task_waits_total", "counter", "Tasks put off because a peer was away.", ("peer",)),
     Declared("ingestor_task_failures_total", "counter", "Tasks that failed for a reason nobody foresaw.", ("step",)),
     Declared("ingestor_messages_refused_total", "counter", "Messages in a queue that nobody of us can have sent."),

@@ -48,7 +48,7 @@ class StorageSettings(Group):
     )
     extra_fields: tuple[str, ...] = Field(
         (),
-        description="More fields: any of attributes (the rest of them as JSON), labels, last_changed, parent_id, user_id, origin, received_at; or attribute names as `attribute:NAME`.",
+        description="More fields: any of attributes (the rest of them as JSON), labels, last_changed, parent_id, user_id, origin, received_at, fired_at, receive_delay, write_delay; or attribute names as `attribute:NAME`.",
     )
     on_type_conflict: Literal["quarantine", "sibling"] = Field(
         "quarantine",
@@ -190,7 +190,7 @@ class WorkerSettings(Group):
 class EnrichmentSettings(Group):
     """The context that events are given."""
 
-    steps: tuple[str, ...] = Field(
+    steps: tuple[types.StepName, ...] = Field(
         ("place", "cause", "time", "weather", "presence", "room", "zone", "since", "integration", "errors", "observed"),
         description="Which steps, in this order; `place` is always done, named or not.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -67,6 +67,20 @@ Name = Annotated[
     str,
     Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$"),
     Expects("up to 40 of a-z, 0-9, _ and -, starting with a letter or digit"),
+]
+#: The steps of enrichment (`ingestor/enrichment/steps.py`; a test holds the two against each other).
+StepName = Literal[
+    "place",
+    "cause",
+    "time",
+    "weather",
+    "presence",
+    "room",
+    "zone",
+    "since",
+    "integration",
+    "errors",
+    "observed",
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Glob = Annotated[str, Field(min_length=1, max_length=255)]

@@ -49,7 +49,7 @@ def refresh(home: str) -> None:
         held.facts.refresh()
         facts = held.facts.facts(home)
         _refresh(held, wanted, facts)
-        _write_degree_day(held, home, facts)
+        write_degree_day(held, home, facts)
     except errors.IngestorError as error:
         # Events go on with what is known; the next beat tries again.
         _log.warning("weather_not_refreshed", home=home, error=str(error), kind=type(error).__name__)
@@ -62,7 +62,8 @@ def _refresh(held: Resources, home: HomeSettings, facts: HomeFacts) -> None:
         _log.info("weather_refreshed", home=home.name, phase=phase)
 
 
-def _write_degree_day(held: Resources, home: str, facts: HomeFacts) -> None:
+def write_degree_day(held: Resources, home: str, facts: HomeFacts) -> None:
+    """Write the degree days of a home's yesterday, unless that was done or too little of it is known."""
     try:
         zone = ZoneInfo(facts.time_zone) if facts.time_zone else None
     except (ZoneInfoNotFoundError, ValueError):

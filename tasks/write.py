@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from celery import Task, shared_task
 
 from ingestor import errors, metrics
@@ -9,6 +11,7 @@ from ingestor.events.event import EventBatch
 from ingestor.pipeline.replay import SOURCE as REPLAY
 from ingestor.pipeline.write import Written
 from ingestor.queue import message, names
+from ingestor.storage.schema import delay_s
 from tasks.envelope import envelope, patiently
 from tasks.poison import goes_round
 from tasks.resources import Resources, resources
@@ -34,12 +37,24 @@ def write_batch(self: Task[..., None], body: bytes) -> None:
         patiently(lambda: held.done.put(batch.journal, written.mark))
         line.update(points=written.points, rejected=len(written.quarantined), lag_ms=written.mark.lag_ns // 1_000_000)
         _count(written, replayed=batch.source == REPLAY)
+        if batch.source != REPLAY:
+            _time(batch)
 
 
 def _write(held: Resources, batch: EventBatch) -> Written:
     # Before any work: while the store is away each look costs one call.
     held.breaker.ready()
     return held.writer.write(batch)
+
+
+def _time(batch: EventBatch) -> None:
+    """Count how late the slowest event was heard and is stored, by the time at which it was fired."""
+    now_ns = time.time_ns()
+    heard = [found for event in batch.events if (found := delay_s(event, event.received_ns)) is not None]
+    stored = [found for event in batch.events if (found := delay_s(event, now_ns)) is not None]
+    if heard:
+        metrics.histogram("ingestor_receive_delay_seconds").observe(max(0.0, *heard))
+        metrics.histogram("ingestor_write_delay_seconds").observe(max(0.0, *stored))
 
 
 def _count(written: Written, *, replayed: bool) -> None:

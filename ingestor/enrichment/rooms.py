@@ -9,15 +9,20 @@ from ingestor.enrichment.steps import Surroundings
 from ingestor.enrichment.watching import Watching
 from ingestor.events.event import Event
 from ingestor.home.facts import HomeFacts
-from ingestor.home.watched import Series
+from ingestor.home.watched import FAR_AHEAD_US, LONG_AGO_US, Series
 
 
 class _Room(NamedTuple):
+    """The sensors of a room, and what they said in the stretch of time that was asked for last."""
+
     temperature: Series | None
     humidity: Series | None
+    from_us: int = FAR_AHEAD_US
+    until_us: int = LONG_AGO_US
+    fields: dict[str, float] | None = None
 
 
-_BARE: Final = _Room(None, None)
+_BARE: Final = _Room(None, None, LONG_AGO_US, FAR_AHEAD_US)
 
 
 class RoomStep:
@@ -29,8 +34,8 @@ class RoomStep:
         self._watching = watching
         self._facts: HomeFacts | None = None
         self._sensors: dict[str, tuple[str, str]] = {}
-        #: By the index of the place in the batch.
-        self._rooms: dict[int, _Room] = {}
+        #: By the name of the area, for one batch.
+        self._rooms: dict[str, _Room] = {}
 
     def begin(self, events: Sequence[Event], around: Surroundings) -> None:
         """Take in what the sensors say. Raises StateUnavailable."""
@@ -46,30 +51,37 @@ class RoomStep:
 
     def apply(self, event: Event, around: Surroundings) -> bool:
         """Add what the room's sensors said last at the event's time."""
-        room = self._rooms.get(event.place)
-        if room is None:
-            room = self._rooms[event.place] = self._room(event, around)
-        if room is _BARE:
+        area = around.places[event.place].area if event.place >= 0 else ""
+        if not area:
             return True
-        if room.temperature is not None:
-            _add(event, "room_temperature", room.temperature)
-        if room.humidity is not None:
-            _add(event, "room_humidity", room.humidity)
+        room = self._rooms.get(area)
+        if room is None:
+            room = self._rooms[area] = self._room(area, around.home)
+        if not room.from_us <= event.time_us < room.until_us:
+            room = self._rooms[area] = _asked(room, event.time_us)
+        if room.fields:
+            if event.extras is None:
+                event.extras = dict(room.fields)
+            else:
+                event.extras.update(room.fields)
         return True
 
-    def _room(self, event: Event, around: Surroundings) -> _Room:
-        area = around.places[event.place].area if event.place >= 0 else ""
-        sensors = self._sensors.get(area) if area else None
+    def _room(self, area: str, home: str) -> _Room:
+        sensors = self._sensors.get(area)
         if sensors is None:
             return _BARE
-        found = [self._watching.series(around.home, name) if name else None for name in sensors]
-        return _Room(*found) if any(found) else _BARE
+        temperature, humidity = (self._watching.series(home, name) if name else None for name in sensors)
+        return _Room(temperature, humidity)
 
 
-def _add(event: Event, name: str, series: Series) -> None:
-    value = series.value_at(event.time_us)
-    if type(value) is float:
-        if event.extras is None:
-            event.extras = {name: value}
-        else:
-            event.extras[name] = value
+def _asked(room: _Room, time_us: int) -> _Room:
+    """Return the room with what its sensors said at a time, and for how long that held."""
+    fields: dict[str, float] = {}
+    from_us, until_us = LONG_AGO_US, FAR_AHEAD_US
+    for name, series in (("room_temperature", room.temperature), ("room_humidity", room.humidity)):
+        if series is not None:
+            span = series.at(time_us)
+            from_us, until_us = max(from_us, span.from_us), min(until_us, span.until_us)
+            if isinstance(span.value, float):
+                fields[name] = span.value
+    return _Room(room.temperature, room.humidity, from_us, until_us, fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -230,7 +231,21 @@ _EXTRA: Final[dict[str, Reader]] = {
     "user_id": lambda event, _place: event.user_id,
     "origin": lambda event, _place: event.origin,
     "received_at": lambda event, _place: _time_text(event.received_ns // 1000),
+    "fired_at": lambda event, _place: _time_text(event.time_fired_us),
+    "receive_delay": lambda event, _place: delay_s(event, event.received_ns),
+    "write_delay": lambda event, _place: delay_s(event, time.time_ns()),
 }
+
+
+def delay_s(event: Event, at_ns: int) -> float | None:
+    """Return how long after it was fired something happened to an event; None where nobody says when that was.
+
+    By the clocks of two machines: a little less than nothing is possible. What is read back from history has none.
+    """
+    if event.untimed or event.source in READ_BACK:
+        return None
+    fired_us = event.time_us if event.time_fired_us is None else event.time_fired_us
+    return (at_ns // 1000 - fired_us) / 1_000_000
 
 
 def _state_fields(event: Event, integration: str | None, identity: str) -> dict[str, FieldValue]:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import redis
@@ -22,15 +23,21 @@ from ingestor.home.cache import MemoryHomeMap
 from ingestor.home.facts import HomeFacts
 from ingestor.home.model import Snapshot, Timeline
 from ingestor.home.observation import Observation
+from ingestor.home.watched import Reading
+from ingestor.home.watched_redis import publish_readings
 from ingestor.pipeline.enrich import enrich
 from ingestor.queue.state import connect_state
 from ingestor.settings import Settings
+from ingestor.storage.memory import MemoryStore
+from ingestor.weather.degree_days import bounds_us
 from ingestor.weather.desk import Phase, Rules, WeatherDesk, read_days, read_status
 from ingestor.weather.home_assistant import HomeAssistantWeather
 from ingestor.weather.open_meteo import OpenMeteo
 from ingestor.weather.open_weather_map import OpenWeatherMap
 from ingestor.weather.opening import open_desk
 from ingestor.weather.port import Coordinates, WeatherLimited, WeatherRefused, WeatherUnavailable
+from tasks.resources import Resources
+from tasks.weather import write_degree_day
 from tests.fakes.weather_server import Reply, WeatherServer, weather_server
 from tests.servers import free_port
 from tests.servers_brokers import RedisServer
@@ -390,3 +397,24 @@ def test_without_the_state_server_nobody_is_asked(server: WeatherServer) -> None
         read_status(away, "home", "open-meteo")
 
     assert server.asked == []
+
+
+def test_the_weather_task_writes_the_day_before_once(state: redis.Redis[bytes]) -> None:
+    home, store = uuid.uuid4().hex, MemoryStore()
+    facts = HomeFacts(home, time_zone="Europe/Berlin")
+    settings = Settings.model_validate({"data_dir": "unused", "weather": {"provider": "open-meteo"}})
+    held = Resources(settings)
+    held.__dict__.update(state=state, store=store)
+    zone = ZoneInfo("Europe/Berlin")
+    start_us, end_us = bounds_us(datetime.now(zone).date() - timedelta(days=1), zone)
+    hours = range(start_us, end_us, 3_600_000_000)
+    told = [Observation(at_us, "open-meteo", temperature_c=6.0) for at_us in hours]
+    publish_readings(state, home, [Reading("weather:open-meteo", one.observed_us, one) for one in told])
+
+    for _ in range(2):
+        write_degree_day(held, home, facts)
+
+    ((measurement, tags, time_ns),) = store.points
+    assert (measurement, tags, time_ns) == ("home_degree_days", (("home", home),), start_us * 1000)
+    assert store.points[measurement, tags, time_ns]["heating_degree_days"] == 12.0
+    assert store.writes == 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
+from typing import get_args
 
 import pytest
+from pydantic import ValidationError
 
 from ingestor.enrichment.daytime import TimePart
 from ingestor.enrichment.moments import MINUTE_US, MomentStep, Stretch
@@ -14,6 +16,8 @@ from ingestor.events.context import CONTEXT_FIELDS, TYPES
 from ingestor.events.event import Event, Extra
 from ingestor.home.cache import MemoryHomeMap
 from ingestor.home.facts import HomeFacts
+from ingestor.settings import EnrichmentSettings
+from ingestor.settings_types import StepName
 
 NOON_US = 1_795_262_400_000_000  # 2026-11-21 12:00:00 UTC, a Saturday
 BERLIN = HomeFacts("home", 1, 52.52, 13.4, 34.0, "Europe/Berlin", "DE")
@@ -236,3 +240,11 @@ def test_a_time_beyond_every_calendar_costs_a_note_not_the_event() -> None:
 def test_parts_become_one_step_where_the_first_of_them_is_named() -> None:
     assert [step.name for step in enrichment_steps(("time",))] == ["place", "moment"]
     assert [step.name for step in enrichment_steps(("place",))] == ["place"]
+
+
+def test_the_settings_name_every_step_there_is_and_no_other() -> None:
+    assert set(get_args(StepName)) == {*STEPS, *PARTS}
+    assert set(EnrichmentSettings().steps) == {*STEPS, *PARTS}
+
+    with pytest.raises(ValidationError, match="steps"):
+        EnrichmentSettings.model_validate({"steps": ["place", "horoscope"]})

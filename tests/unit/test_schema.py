@@ -354,3 +354,18 @@ def test_the_moments_kept_are_bounded_and_none_is_taken_for_another(monkeypatch:
         assert point.all_fields()["local_hour"] == hour
 
     assert len(builder._moments) <= 3
+
+
+def test_the_delays_are_from_when_the_event_was_fired_and_only_where_that_is_known() -> None:
+    builder = PointBuilder(StorageSettings(extra_fields=("fired_at", "receive_delay", "write_delay")))
+    fired_us = 1_795_229_244_000_000
+
+    (timed,) = builder.points(
+        state(time_fired_us=fired_us, received_ns=fired_us * 1000 + 250_000_000), KITCHEN, "home", 5
+    )
+    (read_back,) = builder.points(state(source="history"), KITCHEN, "home", 5)
+    (untimed,) = builder.points(state(untimed=True), KITCHEN, "home", 5)
+
+    assert (timed.fields["fired_at"], timed.fields["receive_delay"]) == ("2026-11-21T02:47:24.000000+00:00", 0.25)
+    assert isinstance(timed.fields["write_delay"], float)
+    assert not {"receive_delay", "write_delay"} & {*read_back.fields, *untimed.fields}

@@ -54,6 +54,7 @@ class Story:
     areas: dict[str, str] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
     quarantine: list[dict[str, Any]] = field(default_factory=list)
+    gaps: list[dict[str, Any]] = field(default_factory=list)
     listeners_before: list[int] = field(default_factory=list)
     listeners_after: list[int] = field(default_factory=list)
 
@@ -165,5 +166,12 @@ def _wait_until_all_is_written(story: Story) -> None:
         if nothing_waits and by_both and not story.changes() - story.stored_changes():
             break
         time.sleep(0.5)  # the pace of asking
+    story.gaps = wait_until(lambda: ended_gaps(story.stack), 60, "the gaps have ended")
     listed = story.stack.run("quarantine", "list", "--pieces", "--json").splitlines()
     story.quarantine = [json.loads(line) for line in listed if line.startswith("{")]
+
+
+def ended_gaps(stack: Stack) -> list[dict[str, Any]]:
+    """Return the gaps, newest first, once there are some and all have ended."""
+    found = json.loads(stack.run("gaps", "--json"))
+    return list(found["gaps"]) if found["all_ended"] else []

@@ -168,7 +168,7 @@ def test_status_without_any_server_says_what_it_could_not_read(
     assert "does `ha-ingestor up` run with the data folder" in printed.err
     assert told["queues"] is None
     assert told["quarantine"] == 0
-    assert {problem.partition(":")[0] for problem in told["problems"]} == {"board", "queues", "store"}
+    assert {problem.partition(":")[0] for problem in told["problems"]} == {"board", "queues", "store", "weather"}
 
 
 def test_quarantined_pieces_are_listed_with_reason_and_bytes(

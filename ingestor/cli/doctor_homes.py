@@ -8,6 +8,7 @@ from typing import Final
 from ingestor import bootstrap, errors
 from ingestor.cli.doctor_mqtt import examine_mqtt
 from ingestor.cli.finding import Finding
+from ingestor.home.reading import Asker
 from ingestor.homeassistant.client import HomeAssistantClient
 from ingestor.settings import HomeSettings, Settings
 
@@ -68,6 +69,10 @@ def _rights(home: HomeSettings, client: HomeAssistantClient) -> Iterator[Finding
         says = f"the token is of {user.get('name') or 'a user'}, no admin: it is given state changes only"
         yield Finding("warning", subject, says, "create the token as an admin, if causes and automations are wanted")
     yield _recorder(home, client)
+    hidden = Asker(client).hidden_of_a_home()
+    if hidden:
+        advice = "create the token as an admin, if the map of the home is to have them"
+        yield Finding("warning", f"{home.name}: map", f"left out, for want of rights: {', '.join(hidden)}", advice)
 
 
 def _recorder(home: HomeSettings, client: HomeAssistantClient) -> Finding:

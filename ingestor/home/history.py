@@ -121,7 +121,7 @@ class MapHistory:
 
 def _entry(row: sa.Row[Any]) -> Entry:
     entity_id, version, effective_us, origin, registry_id = row[: len(_ENTRY)]
-    place = msgspec.convert([*row[len(_ENTRY) : -1], tuple(row[-1])], Place)
+    place = Place(*row[len(_ENTRY) : -1], tuple(row[-1]))
     return Entry(entity_id, version, effective_us, origin, registry_id, place)
 
 

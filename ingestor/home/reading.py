@@ -101,6 +101,17 @@ class Asker:
                 self._refused(name, answer)
         return [None if isinstance(answer, errors.CommandRefused) else answer for answer in answers]
 
+    def hidden_of_a_home(self) -> list[str]:
+        """Return what of a home this token may not see; asks only what needs an admin. Raises HomeAssistantUnavailable.
+
+        Configurations of scenes are not asked for: a refusal would count as a failed login there.
+        """
+        self.ask("users", "config/auth/list")
+        self.ask("discoveries", "config_entries/flow/progress")
+        if self.hidden:
+            self.hidden.append("configurations of scenes")
+        return self.hidden
+
     def _refused(self, name: str, refusal: errors.CommandRefused) -> None:
         if refusal.reason == _MAY_NOT and name not in self.hidden:
             self.hidden.append(name)

@@ -71,8 +71,9 @@ def run_sync(
             return _sync_map(home, None, registry, state, database)
         with ask_home(home, state, connect) as client:
             registries = read_registries(client)
-            diff = _sync_map(home, registries, registry, state, database)
-            _sync_rest(home, registries, client, state, registry_objects(registry, database))
+            current = derive(registries)
+            diff = _sync_map(home, registries, registry, state, database, current=current)
+            _sync_rest(home, (registries, current), client, state, registry_objects(registry, database))
         return diff
 
 
@@ -87,16 +88,19 @@ def _sync_map(
     registry: RegistrySettings,
     state: redis.Redis[bytes],
     database: sa.Engine,
+    *,
+    current: Mapping[str, Current] | None = None,
 ) -> Diff:
     """Bring out the map, before anything else is read: events of a new entity wait for it."""
     publish_mqtt_entities(state, home.name, registries.entities if registries else ())
     history, publisher = MapHistory(database), RedisMaps(state)
-    return sync_home(home.name, registries, history, publisher, effective_after_s=registry.effective_after_s)
+    after_s = registry.effective_after_s
+    return sync_home(home.name, registries, history, publisher, effective_after_s=after_s, current=current)
 
 
 def _sync_rest(
     home: HomeSettings,
-    registries: Registries,
+    known: tuple[Registries, Mapping[str, Current]],
     client: HomeAssistantClient,
     state: redis.Redis[bytes],
     kept: RegistryObjects,
@@ -106,10 +110,11 @@ def _sync_rest(
     The map is out already: what fails here is put right by the next sync. While Home Assistant starts, the facts
     that were known before stand.
     """
+    registries, current = known
     try:
         with HomeAssistantRest(home.homeassistant) as rest:
             reading = read_home(client, registries, rest.scene_config)
-        facts = derive_facts(home.name, registries, derive(registries), reading)
+        facts = derive_facts(home.name, registries, current, reading)
         if not (reading.starting and facts_are_out(state, home.name)) and publish_facts(state, facts):
             _log.info("facts_published", home=home.name, hidden=facts.hidden)
         publish_readings(state, home.name, current_readings(facts, registries.states))
@@ -130,15 +135,19 @@ def sync_home(
     *,
     effective_after_s: float,
     clock: Clock = lambda: time.time_ns() // 1000,
+    current: Mapping[str, Current] | None = None,
 ) -> Diff:
     """Merge what a home is now into what it was, and put the result out. No registries: there is nobody to ask.
 
     A new version takes effect `effective_after_s` from now by Home Assistant's clock. That clock has reached at
     least the newest time it has put on anything (`Registries.newest_us`); where it is behind ours, ours is taken:
-    the version then takes effect a little later, which is harmless.
+    the version then takes effect a little later, which is harmless. `current` is what `derive` makes of the
+    registries, where that is known already.
     """
     ahead_us = max(0, registries.newest_us - clock()) if registries else 0
-    job = _Sync(home, derive(registries) if registries else None, history, publisher, clock)
+    if registries and current is None:
+        current = derive(registries)
+    job = _Sync(home, current, history, publisher, clock)
     delay_us = int(effective_after_s * 1_000_000)
     for attempt in range(1, _ATTEMPTS + 1):
         if job.attempt(delay_us, ahead_us, last_chance=attempt == _ATTEMPTS):

@@ -22,6 +22,7 @@ class HomeAssistantRest:
     def __init__(self, settings: HomeAssistantSettings, *, answer_within_s: float = _ANSWER_WITHIN_S) -> None:
         self._url = str(settings.url or "").rstrip("/")
         self._answer_within_s = answer_within_s
+        self._is_away = False
         self._session = requests.Session()
         # An address of the home network goes through no proxy, and no .netrc may replace the token.
         self._session.trust_env = False
@@ -38,11 +39,17 @@ class HomeAssistantRest:
         self._session.close()
 
     def scene_config(self, scene_id: str) -> dict[str, Any] | None:
-        """Return what a scene made in the user interface sets; None where it is none, or cannot be asked."""
+        """Return what a scene made in the user interface sets; None where it is none, or cannot be asked.
+
+        Once there was no answer, it is not asked again.
+        """
+        if self._is_away:
+            return None
         address = f"{self._url}/api/config/scene/config/{quote(scene_id, safe='')}"
         try:
             answer = self._session.get(address, timeout=self._answer_within_s, allow_redirects=False)
             found = answer.json() if answer.status_code == requests.codes.ok else None
         except requests.RequestException:
+            self._is_away = True
             return None
         return found if isinstance(found, dict) else None

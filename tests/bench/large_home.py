@@ -35,11 +35,11 @@ LOOKUPS = 1_000_000
 
 
 def timed(what: str, work: Callable[[], object]) -> float:
-    """Do it and say how long it took."""
-    began = time.perf_counter()
+    """Do it and say how long it took: by the clock, and of processor time (the demo home's share is in it)."""
+    began, used = time.perf_counter(), time.process_time()
     work()
-    took_s = time.perf_counter() - began
-    sys.stdout.write(f"{what:<44} {took_s * 1000:10.1f} ms\n")
+    took_s, used_s = time.perf_counter() - began, time.process_time() - used
+    sys.stdout.write(f"{what:<44} {took_s * 1000:10.1f} ms {used_s * 1000:10.1f} ms of processor\n")
     return took_s
 
 
@@ -81,18 +81,20 @@ def look_up(state: object) -> None:
     timed("a worker reads a new map", lambda: places.ready("large"))
     names = list(places._snapshots["large"].timelines)[:1000]
     now_us = time.time_ns() // 1000
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(LOOKUPS // len(names)):
         for name in names:
             places.place_of("large", name, now_us)
-    took_s = time.perf_counter() - began
-    sys.stdout.write(f"{'look-up of a place':<44} {took_s / LOOKUPS * 1e6:10.3f} us\n")
+    took_s = time.process_time() - began
+    sys.stdout.write(f"{'look-up of a place':<44} {took_s / LOOKUPS * 1e6:10.3f} us of processor\n")
 
 
 def main() -> None:
     """Measure a home of so many entities."""
     entities = int(sys.argv[1]) if len(sys.argv) > 1 else ENTITIES
-    with tempfile.TemporaryDirectory() as folder, RedisServer() as redis, running_demo(DemoHome(1, entities)) as demo:
+    large = DemoHome(1, entities)
+    large.begin()
+    with tempfile.TemporaryDirectory() as folder, RedisServer() as redis, running_demo(large) as demo:
         sys.stdout.write(f"{len(demo.home.registry.entities):,} entities\n")
         measure(demo, redis.url, Path(folder))
 

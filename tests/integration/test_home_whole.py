@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from pydantic import SecretStr
 
+from ingestor.cli.doctor_homes import examine_homes
 from ingestor.demo.running import RunningDemo, running_demo
 from ingestor.home.facts import HomeFacts
 from ingestor.home.facts_redis import RedisFacts
@@ -17,8 +19,9 @@ from ingestor.home.objects import KINDS
 from ingestor.home.objects_store import RegistryObjects
 from ingestor.home.sync import run_sync
 from ingestor.homeassistant.client import HomeAssistantClient
+from ingestor.homeassistant.rest import HomeAssistantRest
 from ingestor.queue.state import connect_state
-from ingestor.settings import HomeAssistantSettings, HomeSettings, RegistrySettings
+from ingestor.settings import HomeAssistantSettings, HomeSettings, RegistrySettings, Settings
 from ingestor.storage.database import open_database
 
 
@@ -142,3 +145,31 @@ def test_while_home_assistant_starts_what_was_known_before_stands(
     assert bench.facts() == facts
     assert bench.objects("service") == services
     assert bench.objects("automation")
+
+
+@pytest.mark.parametrize("bench", ["user"], indirect=True)
+def test_doctor_names_what_of_the_home_a_mere_user_may_not_see(bench: Bench, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, homes=(bench.home,))
+
+    found = {one.subject: one for one in examine_homes(settings)}
+
+    hidden = found[f"{bench.home.name}: map"]
+    assert (hidden.verdict, hidden.says) == (
+        "warning",
+        "left out, for want of rights: users, discoveries, configurations of scenes",
+    )
+
+
+def test_a_scene_is_not_asked_for_twice_where_rest_is_away() -> None:
+    asked: list[str] = []
+
+    class Away:
+        def get(self, address: str, **_: Any) -> Any:
+            asked.append(address)
+            raise requests.ConnectionError
+
+    rest = HomeAssistantRest(HomeAssistantSettings(url="http://home:8123"))
+    rest._session = Away()  # type: ignore[assignment]  # a network that is away
+
+    assert [rest.scene_config("1"), rest.scene_config("2")] == [None, None]
+    assert asked == ["http://home:8123/api/config/scene/config/1"]

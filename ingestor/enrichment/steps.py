@@ -18,6 +18,7 @@ from ingestor.home.model import bare_place, domain_of
 from ingestor.home.port import HomeMap
 from ingestor.settings import EnrichmentSettings
 from ingestor.settings_weather import WeatherSettings
+from ingestor.storage.context_fields import ContextFields
 
 if TYPE_CHECKING:
     import redis
@@ -238,7 +239,7 @@ def step_names(chosen: Sequence[str] = ()) -> tuple[str, ...]:
 def enrichment_steps(chosen: Sequence[str] = (), means: Means | None = None) -> tuple[Step, ...]:
     """Return the steps in their order. Raises InvalidSettings."""
     means = means or Means()
-    names = step_names(chosen)
+    names = [name for name in step_names(chosen) if _is_wanted(name, means)]
     made: list[Step] = []
     for name in names:
         if name in STEPS:
@@ -247,6 +248,23 @@ def enrichment_steps(chosen: Sequence[str] = (), means: Means | None = None) -> 
             # All parts of the moment are one step, which stands where the first of them is named.
             made.append(_moment(names, means))
     return tuple(made)
+
+
+#: Steps that do nothing but add these fields to states: where no point has them, they need not run.
+_ONLY_ADD: Final[Mapping[str, tuple[str, ...]]] = {
+    "room": ("room_temperature", "room_humidity"),
+    "since": ("seconds_since_change", "sequence"),
+    "integration": (
+        *("integration_version", "integration_quality"),
+        *("device_link_quality", "device_signal", "device_battery"),
+    ),
+}
+
+
+def _is_wanted(name: str, means: Means) -> bool:
+    if means.settings is None or name not in _ONLY_ADD:
+        return True
+    return ContextFields(means.settings.storage.context_fields).wants_any(*_ONLY_ADD[name])
 
 
 def place_without_context(event: Event) -> Place:

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from ingestor import errors
 from ingestor.events import decoding
 from ingestor.events.counts import hour_of
@@ -26,6 +28,7 @@ from ingestor.storage.schema import PointBuilder, point_key, point_time_ns
 from ingestor.storage.written import CLAIM, Mark, WrittenIndex
 
 _DIGITS = 1000
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -78,6 +81,7 @@ class Writer:
         self._drop_known(batch.home, jobs, tally)
         todo = [job for job in jobs if job.outcome is None]
         self._store_jobs(batch, todo, tally)
+        self._store_context(batch)
         stored = [job for job in todo if job.outcome == "written"]
         self._settle_races(batch, stored, tally)
         now_ns = clock()
@@ -127,6 +131,16 @@ class Writer:
             stored = [points[index] for index in places[slot] if index not in refused]
             first, detail = next(iter(refused.values())), " · ".join(fault.detail for fault in refused.values())
             tally.quarantined.append(_piece(batch, job.event, first.reason, detail + _also(points, refused, stored)))
+
+    def _store_context(self, batch: EventBatch) -> None:
+        """Store what was found of the home's moments; seldom anything. What a store refuses of it costs no event."""
+        points = self._builder.context_points(batch.home, batch.moments)
+        if not points:
+            return
+        refused = self._store.write(points).rejected
+        self._builder.context_stored(batch.home, batch.moments)
+        if refused:
+            _log.warning("context_refused", home=batch.home, reason=refused[0].reason, detail=refused[0].detail)
 
     def _points(self, batch: EventBatch, job: _Job) -> list[Point]:
         index = job.event.moment

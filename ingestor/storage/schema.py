@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,13 +12,16 @@ from typing import Any, Final
 from ingestor import errors
 from ingestor.events import decoding
 from ingestor.events.context import CONTEXT_NAMES
-from ingestor.events.event import Event, Moment, Place
+from ingestor.events.event import Event, Extra, Moment, Place
 from ingestor.events.point import FieldValue, Point, SharedFields, Tags
 from ingestor.settings import StorageSettings
+from ingestor.storage.context_fields import ContextFields
 from ingestor.storage.ha_schema import ha_point
 
 STATES: Final = "home_assistant_events"
 OTHERS: Final = "home_assistant_other_events"
+#: What holds for a home from a moment on: a point a moment, for all events until the next one.
+CONTEXT: Final = "home_assistant_context"
 #: What a tag says where nothing is known: InfluxDB 1.x refuses an empty tag value.
 UNKNOWN: Final = "-"
 #: Digits below the microsecond, which Home Assistant's clock does not have.
@@ -114,6 +117,25 @@ class PointBuilder:
         self._extra_fields = _extra_fields(settings)
         self._series: dict[tuple[str, Place], _Series] = {}
         self._moments: dict[int, tuple[Moment, SharedFields]] = {}
+        self._context_fields = ContextFields(settings.context_fields)
+        self._told: dict[tuple[str, int], dict[str, Extra]] = {}
+
+    def context_points(self, home: str, moments: Sequence[Moment]) -> list[Point]:
+        """Return a point for each moment of which this builder has made none yet, or one that said something else."""
+        if not self._native:
+            return []
+        tags = (("home", tag_text(home)),)
+        return [
+            Point(CONTEXT, tags, dict(moment.fields), moment.from_us * TIE_BREAKS)
+            for moment in moments
+            if moment.fields and self._told.get((home, moment.from_us)) != moment.fields
+        ]
+
+    def context_stored(self, home: str, moments: Sequence[Moment]) -> None:
+        """Note that the store has the points of these moments."""
+        if len(self._told) >= _MAX_MOMENTS:
+            self._told.clear()
+        self._told.update({(home, moment.from_us): moment.fields for moment in moments})
 
     def points(self, event: Event, place: Place, home: str, time_ns: int, moment: Moment | None = None) -> list[Point]:
         """Return the event's points. Raises Rejected("field_too_long") where no store could keep it."""
@@ -135,7 +157,8 @@ class PointBuilder:
         else:
             measurement, fields = OTHERS, _other_fields(event, identity)
         if event.extras is not None:
-            fields.update(event.extras)
+            # Other events are few, and what enrichment says of them (a stack trace) is what they are stored for.
+            fields.update(self._context_fields.of(event.extras) if event.kind == "state" else event.extras)
         for name, read in self._extra_fields:
             if (value := read(event, place)) is not None:
                 fields[name] = value
@@ -148,7 +171,8 @@ class PointBuilder:
             if len(self._moments) >= _MAX_MOMENTS:
                 self._moments.clear()
             # A name that means something else is not a moment's to give.
-            fields = {name: value for name, value in moment.fields.items() if name not in _TAKEN}
+            chosen = self._context_fields.of(moment.fields)
+            fields = {name: value for name, value in chosen.items() if name not in _TAKEN}
             # With the moment itself: as long as it is kept, its id is not another's.
             known = self._moments[id(moment)] = (moment, SharedFields(fields))
         shared = known[1]

@@ -173,11 +173,12 @@ def test_another_event_comes_back_with_every_tag_and_field_as_it_was_written(ben
 
 
 def test_fields_that_points_share_come_back_with_each_of_them(bench: Bench) -> None:
+    everything = PointBuilder(StorageSettings(context_fields=("*",)))
     moment = Moment(0, 1, {"season": "winter", "local_hour": 3, "sun_elevation": -34.5, "weekend": True, "who": 'é"\\'})
     points = [
         point
         for number in range(3)
-        for point in _builder.points(
+        for point in everything.points(
             state(number, extras={"sequence": number} if number else None), place(), bench.home, number, moment
         )
     ]

@@ -15,6 +15,7 @@ from ingestor.events.identity import state_identity
 from ingestor.events.point import Point
 from ingestor.settings import StorageSettings
 from ingestor.storage.schema import (
+    CONTEXT,
     MAX_TEXT_BYTES,
     OTHERS,
     STATES,
@@ -323,7 +324,7 @@ MOMENT = Moment(0, 1, {"season": "winter", "local_hour": 3, "value": 7.0})
 
 
 def test_all_points_of_a_moment_share_its_fields_and_a_name_that_means_something_else_is_not_its_to_give() -> None:
-    builder = PointBuilder(StorageSettings())
+    builder = PointBuilder(StorageSettings(context_fields=("*",)))
 
     (first,) = builder.points(state(), KITCHEN, "home", 5, MOMENT)
     (second,) = builder.points(state(value=None), KITCHEN, "home", 6, MOMENT)
@@ -335,7 +336,9 @@ def test_all_points_of_a_moment_share_its_fields_and_a_name_that_means_something
 
 
 def test_a_field_of_the_events_own_wins_over_its_moments() -> None:
-    (point,) = PointBuilder(StorageSettings()).points(state(extras={"season": "mine"}), KITCHEN, "home", 5, MOMENT)
+    (point,) = PointBuilder(StorageSettings(context_fields=("*",))).points(
+        state(extras={"season": "mine"}), KITCHEN, "home", 5, MOMENT
+    )
 
     assert (point.shared, point.fields["season"], point.fields["local_hour"]) == (None, "mine", 3)
 
@@ -347,7 +350,7 @@ def test_an_attribute_cannot_take_the_name_of_a_context_field() -> None:
 
 def test_the_moments_kept_are_bounded_and_none_is_taken_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingestor.storage.schema._MAX_MOMENTS", 3)
-    builder = PointBuilder(StorageSettings())
+    builder = PointBuilder(StorageSettings(context_fields=("*",)))
 
     for hour in range(50):
         (point,) = builder.points(state(), KITCHEN, "home", 5, Moment(0, 1, {"local_hour": hour}))
@@ -369,3 +372,42 @@ def test_the_delays_are_from_when_the_event_was_fired_and_only_where_that_is_kno
     assert (timed.fields["fired_at"], timed.fields["receive_delay"]) == ("2026-11-21T02:47:24.000000+00:00", 0.25)
     assert isinstance(timed.fields["write_delay"], float)
     assert not {"receive_delay", "write_delay"} & {*read_back.fields, *untimed.fields}
+
+
+def test_a_state_has_the_chosen_fields_of_enrichment_and_no_cause_that_is_none() -> None:
+    builder = PointBuilder(StorageSettings())
+    extras = {"sequence": 3, "cause_kind": "automation", "cause_id": "automation.a", "geo_cell": "u33"}
+
+    (one,) = builder.points(state(extras=extras), KITCHEN, "home", 5)
+    (other,) = builder.points(state(extras={"cause_kind": "device"}), KITCHEN, "home", 6)
+
+    assert {name: one.fields.get(name) for name in extras} == {**extras, "sequence": None}
+    assert "cause_kind" not in other.fields
+
+
+def test_an_event_that_is_no_state_keeps_all_that_enrichment_says() -> None:
+    logged = state(kind="event", event_type="system_log_event", extras={"stack_trace": "Traceback"})
+
+    (point,) = PointBuilder(StorageSettings()).points(logged, KITCHEN, "home", 5)
+
+    assert point.fields["stack_trace"] == "Traceback"
+
+
+def test_a_moment_is_a_point_of_its_own_until_it_is_stored_and_again_when_it_says_something_else() -> None:
+    builder = PointBuilder(StorageSettings())
+    more = Moment(MOMENT.from_us, MOMENT.until_us, {**MOMENT.fields, "persons_home": 2})
+
+    (point,) = builder.context_points("home", [MOMENT])
+    again = builder.context_points("home", [MOMENT])
+    builder.context_stored("home", [MOMENT])
+
+    assert (point.measurement, point.tags, point.time_ns) == (CONTEXT, (("home", "home"),), MOMENT.from_us * 1000)
+    assert point.fields == MOMENT.fields
+    assert len(again) == 1
+    assert builder.context_points("home", [MOMENT]) == []
+    assert [one.fields for one in builder.context_points("home", [MOMENT, more])] == [more.fields]
+    assert len(builder.context_points("other", [MOMENT])) == 1
+
+
+def test_the_home_assistant_schema_has_no_context_of_ours() -> None:
+    assert PointBuilder(StorageSettings(schema_="home-assistant")).context_points("home", [MOMENT]) == []

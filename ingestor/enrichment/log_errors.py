@@ -15,7 +15,7 @@ from typing import Any, Final
 from ahocorasick_rs import AhoCorasick
 
 from ingestor.enrichment.steps import Surroundings
-from ingestor.events.event import Event, Extra
+from ingestor.events.event import Event, EventKind, Extra
 from ingestor.home.facts import HomeFacts
 
 LOG_EVENT: Final = "system_log_event"
@@ -45,6 +45,7 @@ class ErrorsStep:
     """Adds the fields of a log event: level, logger, message, exception, and what it is about."""
 
     name: Final = "errors"
+    kinds: Final = frozenset[EventKind]({"event"})
 
     def __init__(self) -> None:
         self._names: _Names | None = None

@@ -18,7 +18,7 @@ from ingestor.enrichment.cause_triggers import entity_of_trigger
 from ingestor.enrichment.contexts import Recent
 from ingestor.enrichment.observed_counts import QUARTER_US, ActivityCounts, Edges
 from ingestor.enrichment.steps import Surroundings
-from ingestor.events.event import Event
+from ingestor.events.event import Event, EventKind
 from ingestor.events.observed import ObservedPage
 from ingestor.queue.observed_post import MemoryObservedPost, ObservedPost
 
@@ -57,6 +57,7 @@ class ObservedStep:
     """Counts, and sends what it counted every few seconds."""
 
     name: Final = "observed"
+    kinds: Final = frozenset[EventKind]()
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 import msgspec
 
 from ingestor import errors
-from ingestor.events.event import Event, Moment, Place
+from ingestor.events.event import Event, EventKind, Moment, Place
 from ingestor.home.facts import HomeFacts
 from ingestor.home.model import bare_place, domain_of
 from ingestor.home.port import HomeMap
@@ -90,6 +90,21 @@ class Finishing(Protocol):
     def finish(self, events: Sequence[Event], around: Surroundings) -> None:
         """Called once, with the events that go on (not those that are held). May raise anything: it is logged."""
         ...
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """A step that is for some kinds of events alone: for the others `apply` need not be called."""
+
+    @property
+    def kinds(self) -> frozenset[EventKind]:
+        """Which kinds; none where all is done for whole batches."""
+        ...
+
+
+def steps_for(kind: EventKind, steps: Sequence[Step]) -> list[Step]:
+    """Return the steps that have something to do with events of a kind."""
+    return [step for step in steps if not isinstance(step, Choosy) or kind in step.kinds]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,15 @@ import msgspec
 import structlog
 
 from ingestor import errors
-from ingestor.enrichment.steps import Beginning, Finishing, Step, Surroundings, enrichment_steps, place_without_context
+from ingestor.enrichment.steps import (
+    Beginning,
+    Finishing,
+    Step,
+    Surroundings,
+    enrichment_steps,
+    place_without_context,
+    steps_for,
+)
 from ingestor.events.event import Event, EventBatch
 from ingestor.home.facts import HomeFacts
 from ingestor.home.port import HomeMap
@@ -69,8 +77,9 @@ def enrich(
     for step in chosen:
         if isinstance(step, Beginning):
             _try(step.name, step.begin, batch.events, around)
+    by_kind = {kind: steps_for(kind, chosen) for kind in ("state", "event")}
     for event in batch.events:
-        (ready if _apply(chosen, event, around) else held).append(event)
+        (ready if _apply(by_kind[event.kind], event, around) else held).append(event)
     for step in chosen:
         if isinstance(step, Finishing):
             _try(step.name, step.finish, ready, around)

@@ -16,8 +16,11 @@ STAGES = ("listener", "mosquitto", "broker", "validate", "enrich", "write", "sto
 def main() -> int:
     """Replace what stands between the markers `<!-- name -->` and `<!-- end -->`; a later file wins a case."""
     results = {}
+    steps: dict[str, float] = {}
     for name in sys.argv[1:]:
-        for result in json.loads(Path(name).read_text())["results"]:
+        found = json.loads(Path(name).read_text())
+        steps = found.get("steps") or steps
+        for result in found["results"]:
             results[result["case"]] = result
     rows = list(results.values())
     text = PAGE.read_text()
@@ -26,6 +29,7 @@ def main() -> int:
         ("latency", latency(rows)),
         ("cpu", cpu(rows)),
         ("memory", memory(rows)),
+        ("steps", _table(("step", "µs an event"), [(name, f"{us:.1f}") for name, us in steps.items()])),
     ):
         place = re.compile(rf"<!-- {name} -->.*?<!-- end -->", re.DOTALL)
         text = place.sub(f"<!-- {name} -->\n{table}\n<!-- end -->", text)

@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.bench.case import Case, run_case
 from tests.bench.measure import machine
+from tests.bench.steps import measure_steps
 
 RESULTS = Path("bench-results")
 LATENCY_S = 20
@@ -42,6 +43,9 @@ def main() -> int:
     )
     parser.add_argument("--rate", type=int, default=0, help="run at this rate instead (events/s)")
     options = parser.parse_args()
+    steps = measure_steps() if not options.rate else {}
+    if steps:
+        print("enrichment, CPU us/event of each step: " + "  ".join(f"{name} {us:.1f}" for name, us in steps.items()))
     results = []
     for case in cases(options.seconds):
         if options.only not in case.name:
@@ -53,7 +57,7 @@ def main() -> int:
         print_result(result)
         if options.rate:
             break
-    save({"machine": machine(), "results": results})
+    save({"machine": machine(), "steps": steps, "results": results})
     return 0 if all(result["exactly_once"] for result in results) else 1
 
 

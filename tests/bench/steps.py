@@ -1,0 +1,86 @@
+"""What each step of enrichment costs: CPU time of one process, over batches of the bench's load, with a real Redis."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ingestor import bootstrap
+from ingestor.demo.home import DemoHome
+from ingestor.demo.load import LoadSource
+from ingestor.enrichment.steps import Means, Step, enrichment_steps
+from ingestor.events.event import EventBatch
+from ingestor.events.frame import Frame, RawBatch, new_batch_id
+from ingestor.home.cache import MemoryHomeMap
+from ingestor.home.facts import HomeFacts
+from ingestor.home.history import Version, mapped_from_us
+from ingestor.home.model import ALWAYS_US, Snapshot, Timeline, bare_place
+from ingestor.pipeline.enrich import enrich
+from ingestor.pipeline.validate import validate
+from ingestor.queue import message
+from ingestor.settings import Settings
+from tests.servers_brokers import RedisServer
+
+_ENTITIES = 1000
+_EVENTS = 500
+_BATCHES = 40
+_ROUNDS = 3
+
+
+def measure_steps() -> dict[str, float]:
+    """Return the CPU µs an event of each step, the least of three rounds; a step's cost is what it adds to `place`."""
+    with tempfile.TemporaryDirectory(prefix="bench-steps-") as folder:
+        server = RedisServer(Path(folder))
+        server.start()
+        try:
+            return _measure(Settings(data_dir=Path(folder), state={"url": server.url}))
+        finally:
+            server.stop()
+
+
+def _measure(settings: Settings) -> dict[str, float]:
+    source = LoadSource(DemoHome(1, _ENTITIES, sensors_only=True))
+    home_map = _map_of(source.entity_ids)
+    facts = HomeFacts("home", 1, latitude=52.5, longitude=13.4, time_zone="Europe/Berlin", country="DE")
+    batches = [message.encode_events(_batch(source)) for _ in range(_BATCHES)]
+    # All that may stand on a point, so that no step is left out.
+    everything = settings.model_copy(update={"storage": settings.storage.model_copy(update={"context_fields": ("*",)})})
+    state = bootstrap.open_state(settings)
+    steps = enrichment_steps(settings.enrichment.steps, Means(everything, state))
+
+    def cost(chosen: Sequence[Step]) -> float:
+        return min(_cost(batches, home_map, facts, chosen) for _ in range(_ROUNDS))
+
+    alone = cost(steps[:1])
+    found = {steps[0].name: alone}
+    found |= {step.name: max(0.0, cost((steps[0], step)) - alone) for step in steps[1:]}
+    usual = enrichment_steps(settings.enrichment.steps, Means(settings, state))
+    found["all that run by default"] = cost(usual)
+    state.close()
+    return {name: round(us, 1) for name, us in found.items()}
+
+
+def _map_of(entity_ids: Sequence[str]) -> MemoryHomeMap:
+    timelines = {entity_id: Timeline(0, bare_place(entity_id)) for entity_id in entity_ids}
+    versions = [Version(1, ALWAYS_US, 1, mapped=True)]
+    home_map = MemoryHomeMap()
+    home_map.publish(Snapshot("home", 1, mapped_from_us(versions), timelines), ())
+    return home_map
+
+
+def _batch(source: LoadSource) -> EventBatch:
+    bodies = source.bodies(_EVENTS, time.time_ns() // 1000)
+    payload = b"[" + b",".join(body + b',"id":3}' for body in bodies) + b"]"
+    frame = Frame("websocket", time.time_ns(), payload)
+    raw = RawBatch(new_batch_id(), "home", "websocket", "bench", time.time_ns(), [frame])
+    return validate(raw, frozenset()).batch
+
+
+def _cost(batches: Sequence[bytes], home_map: MemoryHomeMap, facts: HomeFacts, steps: Sequence[Step]) -> float:
+    decoded = [message.decode_events(batch) for batch in batches]
+    began = time.process_time()
+    for batch in decoded:
+        enrich(batch, home_map, now_ns=time.time_ns(), wait_s=5.0, steps=steps, facts=facts)
+    return (time.process_time() - began) / (len(batches) * _EVENTS) * 1e6

@@ -50,11 +50,13 @@ def _write(held: Resources, batch: EventBatch) -> Written:
 def _time(batch: EventBatch) -> None:
     """Count how late the slowest event was heard and is stored, by the time at which it was fired."""
     now_ns = time.time_ns()
-    heard = [found for event in batch.events if (found := delay_s(event, event.received_ns)) is not None]
-    stored = [found for event in batch.events if (found := delay_s(event, now_ns)) is not None]
-    if heard:
-        metrics.histogram("ingestor_receive_delay_seconds").observe(max(0.0, *heard))
-        metrics.histogram("ingestor_write_delay_seconds").observe(max(0.0, *stored))
+    delays = [
+        (delay, event.received_ns) for event in batch.events if (delay := delay_s(event, event.received_ns)) is not None
+    ]
+    if delays:
+        metrics.histogram("ingestor_receive_delay_seconds").observe(max(0.0, max(delays)[0]))
+        slowest_s = max(delay + (now_ns - received_ns) / 1e9 for delay, received_ns in delays)
+        metrics.histogram("ingestor_write_delay_seconds").observe(max(0.0, slowest_s))
 
 
 def _count(written: Written, *, replayed: bool) -> None:

@@ -51,9 +51,12 @@ class CauseStep:
         shared: SharedContexts | None = None,
         *,
         wait_s: float = 2.0,
+        says_plain: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shared = shared or OwnContexts()
+        #: Whether a state that nobody else changed is told to be so: nine of ten are, and no point may want it.
+        self._says_plain = says_plain
         self._wait_s = wait_s
         self._clock = clock
         self._homes: dict[str, Contexts] = {}
@@ -100,6 +103,8 @@ class CauseStep:
         # Not `runs.get`: this is done for every event.
         run = contexts.runs.new.get(context_id) or contexts.runs.old.get(context_id)
         if run is None:
+            if not self._says_plain and event.kind == "state":
+                return True
             kind = _kind_of_entity(event.entity_id or "") if event.kind == "state" else _kind_of_event(event)
             if event.extras is None:
                 event.extras = {"cause_kind": kind}

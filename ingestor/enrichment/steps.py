@@ -152,7 +152,10 @@ def _cause(means: Means) -> Step:
     from ingestor.enrichment.cause_shared import RedisContexts
 
     wait_s = means.chosen.cause_wait_s
-    return CauseStep(None if means.state is None else RedisContexts(means.state), wait_s=wait_s)
+    # Points have no cause that is none, unless they have everything.
+    says_plain = means.settings is None or "*" in means.settings.storage.context_fields
+    shared = None if means.state is None else RedisContexts(means.state)
+    return CauseStep(shared, wait_s=wait_s, says_plain=says_plain)
 
 
 def _room(means: Means) -> Step:

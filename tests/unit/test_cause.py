@@ -81,6 +81,17 @@ def test_what_a_device_reports_by_itself_is_caused_by_a_device() -> None:
     assert causes(changed(MOTION, 1)) == ["device"]
 
 
+def test_where_no_point_wants_it_a_plain_change_says_nothing_and_a_caused_one_as_ever() -> None:
+    step = CauseStep(says_plain=False)
+    plain, by_anna, restart = changed(MOTION, 1), changed(LIGHT, 2, user=ANNA), about("tag_scanned", None, 3)
+
+    run(step, plain, by_anna, restart)
+
+    assert plain.extras is None
+    assert told(by_anna).startswith(f"user {ANNA}")
+    assert restart.extras is not None
+
+
 def test_what_a_user_does_is_caused_by_the_user() -> None:
     call = about("call_service", None, 1, user=ANNA)
 

@@ -4,11 +4,11 @@ SHELL := /bin/sh
 BIN := .venv/bin
 # A dozen processes start at once: what is compiled before need not be compiled by each of them.
 COMPILE := $(BIN)/python -m compileall -q ingestor tasks workers celeryconfig.py
-.PHONY: help run install test servers check format bench chaos soak docs constraints clean
+.PHONY: help run install test servers check format bench footprint chaos scale-demo soak compose-check quality-truth quality-bench docs constraints clean
 
 help: ## List the commands
 	@echo "HA-Ingestor: make COMMAND"
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' Makefile | expand -t 16
 
 run: .venv/.installed ## Run everything: broker, listeners, workers, API (the demo home, if no Home Assistant is set)
 	@mkdir -p data && touch data/.ha-ingestor
@@ -19,7 +19,7 @@ install: .venv/.installed ## Make .venv with the pinned dependencies, start noth
 
 test: .venv/.installed-dev servers ## Run every test, on real servers (ARGS="-k name" for some of them)
 	@$(BIN)/python -m tests.homeassistant.install
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
 servers: ## Install the servers that the tests start (root and apt), or say what is missing
 	@scripts/install_servers
@@ -41,13 +41,30 @@ bench: .venv/.installed-dev servers ## Measure rate, latency, CPU and memory on 
 	@$(COMPILE)
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 
+footprint: .venv/.installed-dev ## Measure memory and CPU of the profile `small` for 3 minutes
+	@$(COMPILE)
+	@$(BIN)/python -m tests.bench.footprint $(ARGS)
+
 chaos: .venv/.installed-dev servers ## Kill processes and servers under load, and count that nothing is lost
 	@$(COMPILE)
 	@$(BIN)/python -m tests.chaos.run $(ARGS)
 
+scale-demo: .venv/.installed-dev servers ## Show one worker host against two, in network namespaces; one dies, nothing is lost (root; 2 minutes)
+	@$(COMPILE)
+	@$(BIN)/python -m tests.scale.demo $(ARGS)
+
 soak: .venv/.installed-dev servers ## Run half an hour under load, and see that memory, files and connections stay
 	@$(COMPILE)
 	@$(BIN)/python -m tests.chaos.soak $(ARGS)
+
+compose-check: .venv/.installed-dev servers ## Build our image in a clean Debian root, run the Compose services in it (root, debootstrap)
+	@$(BIN)/python -m tests.compose.check $(ARGS)
+
+quality-truth: .venv/.installed-dev ## Simulate ten homes with planted faults for a month, and see that each fault is found
+	@$(BIN)/python -m tests.quality_truth.run $(ARGS)
+
+quality-bench: .venv/.installed-dev servers ## Measure a daily report on a month of 1,000 entities and 10 million events, in both stores
+	@$(BIN)/python -m tests.bench.daily_report $(ARGS)
 
 docs: .venv/.installed-dev ## Write the generated pages of docs/reference anew
 	@$(BIN)/python scripts/generate_docs.py

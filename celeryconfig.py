@@ -20,6 +20,8 @@ task_routes = {
     "tasks.registry.*": {"queue": "registry"},
     "tasks.history.*": {"queue": "history"},
     "tasks.quality.*": {"queue": "quality"},
+    "tasks.quality_hours.*": {"queue": "quality"},
+    "tasks.reports.*": {"queue": "quality"},
     "tasks.upkeep.*": {"queue": "upkeep"},
     "tasks.weather.*": {"queue": "weather"},
 }
@@ -59,23 +61,36 @@ worker_consumer = "workers.consumer:StrictConsumer"  # a forged message is refus
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 worker_max_memory_per_child = 400_000  # KiB; a leak ends in a fresh child, not in a full machine
-worker_soft_shutdown_timeout = 5  # seconds a stopping worker gives its tasks before it hands them back
+worker_soft_shutdown_timeout = 5  # seconds a cold stop (SIGQUIT) gives the tasks; SIGTERM lets them end, 4 s at most
 worker_send_task_events = True  # Flower; a task is a batch, so this is tens of events a second, not thousands
 task_send_sent_event = False
 task_track_started = False
 event_queue_expires = 60
 
 # Beat. RedBeat keeps schedule and lock in the state server: one acts, however many are started.
-beat_scheduler = "redbeat.RedBeatScheduler"
+beat_scheduler = "workers.schedule:Scheduler"  # that goes on when its line to the broker broke
 beat_max_loop_interval = 5
 redbeat_lock_timeout = 25  # five loops: who dies is followed within that time
 redbeat_key_prefix = "ha_ingestor:redbeat:"
 beat_schedule = {
     "sync-registries": {"task": "tasks.registry.sync_all", "schedule": 900.0},
+    # Runs are fetched soon after they were seen; this finds those that took long, or that nobody saw.
+    "fetch-traces": {"task": "tasks.registry.fetch_all_traces", "schedule": 300.0, "options": {"expires": 200}},
     # Filled by steps that enqueue themselves; this finds what a killed one left.
     "look-for-gaps": {"task": "tasks.history.look_for_gaps", "schedule": 10.0, "options": {"expires": 30}},
     # Hours that are over are compared by steps that enqueue themselves; an hour is due once an hour.
     "reconcile": {"task": "tasks.quality.reconcile_all", "schedule": 120.0, "options": {"expires": 100}},
+    # What was learned stays: a look that is missed is one look fewer.
+    "look-at-attributes": {"task": "tasks.quality.look_at_attributes", "schedule": 600.0, "options": {"expires": 500}},
+    # A look at whether one is due: a report that is there is not made again.
+    "make-reports": {"task": "tasks.reports.make_all", "schedule": 300.0, "options": {"expires": 250}},
+    "watch-alerts": {"task": "tasks.reports.watch_alerts", "schedule": 300.0, "options": {"expires": 250}},
+    # What failed is tried again at its own time, which is kept with it.
+    "deliver": {"task": "tasks.reports.deliver", "schedule": 30.0, "options": {"expires": 25}},
+    # An hour is judged once it is over for a while; what was missed is made up for, hour by hour.
+    "judge": {"task": "tasks.quality_hours.judge_all", "schedule": 300.0, "options": {"expires": 250}},
+    # When each entity was last reported is in no event: one look at all states, gently.
+    "look-for-life": {"task": "tasks.quality_hours.look_for_life", "schedule": 300.0, "options": {"expires": 250}},
     # A look at whether it is due: the provider is asked once in weather.cache_minutes, for all workers.
     "refresh-weather": {"task": "tasks.weather.refresh_all", "schedule": 60.0, "options": {"expires": 50}},
     "keep-house": {"task": "tasks.upkeep.keep_house", "schedule": 60.0},
@@ -83,6 +98,8 @@ beat_schedule = {
     "keep-ledger": {"task": "tasks.upkeep.keep_ledger", "schedule": 10.0, "options": {"expires": 10}},
     # What is not brought in waits, and its workers go on counting.
     "keep-observed": {"task": "tasks.upkeep.keep_observed", "schedule": 15.0, "options": {"expires": 15}},
+    # Points that were written without their cause: what was heard of it since. Who waits is looked up for 60 s.
+    "settle-causes": {"task": "tasks.upkeep.settle_causes", "schedule": 5.0, "options": {"expires": 5}},
     "trim-observed": {"task": "tasks.upkeep.trim_observed", "schedule": 3600.0},
 }
 timezone = "UTC"

@@ -13,15 +13,23 @@ if TYPE_CHECKING:
     import redis
     import sqlalchemy
 
-    from ingestor.home.facts import FactsSource
+    from ingestor.home.facts import FactsSource, HomeFacts
     from ingestor.home.objects_store import RegistryObjects
     from ingestor.home.port import HomeMap
+    from ingestor.home.traces.store import RoutineTraces
+    from ingestor.pipeline.late_causes import LateCauses
+    from ingestor.pipeline.quality_hours import HourRoller
     from ingestor.pipeline.reconcile import Reconciler
     from ingestor.pipeline.write_alone import SuspectingWriter
+    from ingestor.quality.book_sql import SqlQualityBook
     from ingestor.queue.done import DoneMarks
+    from ingestor.queue.late_post import LatePost
     from ingestor.queue.ledger_post import LedgerPost
     from ingestor.queue.observed_post import ObservedPost
     from ingestor.queue.status_board import StatusBoard
+    from ingestor.reports.deliver import PostOffice
+    from ingestor.reports.making import ReportMaker
+    from ingestor.reports.shelf import AlertBook, Outbox, ReportShelf
     from ingestor.settings import HomeSettings, Settings
     from ingestor.storage.breaker import StoreBreaker
     from ingestor.storage.gaps import Gaps
@@ -80,6 +88,13 @@ def open_objects(settings: Settings, database: sqlalchemy.Engine | None = None) 
     from ingestor.home.sync import registry_objects
 
     return registry_objects(settings.registry, database or open_metadata(settings))
+
+
+def open_traces(settings: Settings, database: sqlalchemy.Engine | None = None) -> RoutineTraces:
+    """Open the runs of automations and scripts, in the metadata database."""
+    from ingestor.home.traces.sync import routine_traces
+
+    return routine_traces(settings.registry, database or open_metadata(settings))
 
 
 def open_quarantine(settings: Settings, database: sqlalchemy.Engine | None = None) -> Quarantine:
@@ -143,11 +158,89 @@ def open_reconciler(
     return home_reconciler(home, opened)
 
 
-def open_ledger_post(state: redis.Redis[bytes]) -> LedgerPost:
-    """Open the post by which pages come to the ledger."""
+def open_report_maker(
+    settings: Settings, home: str, *, store: Store, database: sqlalchemy.Engine, time_zone: str = ""
+) -> ReportMaker:
+    """Put together what makes the reports of a home."""
+    from ingestor.reports.making import ReportMaker
+    from ingestor.reports.opening import open_sources
+    from ingestor.reports.shelf_sql import SqlReportShelf
+
+    sources = open_sources(
+        open_quality_book(settings, database),
+        open_ledger(settings, database),
+        open_gaps(settings, database),
+        open_quarantine(settings, database),
+    )
+    judged = settings.quality.over_time.enabled and settings.storage.schema_ != "home-assistant"
+    return ReportMaker(home, settings.reports, sources, store, SqlReportShelf(database), time_zone, judged)
+
+
+def open_report_shelf(settings: Settings, database: sqlalchemy.Engine | None = None) -> ReportShelf:
+    """Open the reports that are kept, in the metadata database."""
+    from ingestor.reports.shelf_sql import SqlReportShelf
+
+    return SqlReportShelf(database or open_metadata(settings))
+
+
+def open_alert_book(settings: Settings, database: sqlalchemy.Engine | None = None) -> AlertBook:
+    """Open the alerts in the metadata database."""
+    from ingestor.reports.shelf_sql import SqlAlertBook
+
+    return SqlAlertBook(database or open_metadata(settings))
+
+
+def open_outbox(settings: Settings, database: sqlalchemy.Engine | None = None) -> Outbox:
+    """Open what is to be delivered, in the metadata database."""
+    from ingestor.reports.shelf_sql import SqlOutbox
+
+    return SqlOutbox(database or open_metadata(settings))
+
+
+def open_post_office(settings: Settings, database: sqlalchemy.Engine) -> PostOffice:
+    """Open what delivers reports and alerts."""
+    from ingestor.reports.opening import open_post_office as opened
+
+    return opened(settings.reports, database)
+
+
+def open_hour_roller(
+    settings: Settings,
+    home: HomeSettings,
+    *,
+    store: Store,
+    state: redis.Redis[bytes],
+    database: sqlalchemy.Engine,
+    facts: HomeFacts,
+) -> HourRoller:
+    """Put together what judges a home's hours, one after the other."""
+    from ingestor.pipeline.quality_home import Means, home_roller
+    from ingestor.queue.status_board import StatusBoard
+
+    means = Means(
+        settings=settings,
+        store=store,
+        state=state,
+        database=database,
+        gaps=open_gaps(settings, database),
+        facts=facts,
+        board=StatusBoard(state).read,
+    )
+    return home_roller(home, means)
+
+
+def open_quality_book(settings: Settings, database: sqlalchemy.Engine | None = None) -> SqlQualityBook:
+    """Open what was found of the homes over time, in the metadata database."""
+    from ingestor.quality.book_sql import SqlQualityBook
+
+    return SqlQualityBook(database or open_metadata(settings))
+
+
+def open_ledger_post(settings: Settings, state: redis.Redis[bytes]) -> LedgerPost:
+    """Open the post by which pages of these homes come to the ledger."""
     from ingestor.queue.ledger_post import RedisLedgerPost
 
-    return RedisLedgerPost(state)
+    return RedisLedgerPost(state, {home.name for home in settings.all_homes()})
 
 
 def open_observed_post(state: redis.Redis[bytes]) -> ObservedPost:
@@ -155,6 +248,27 @@ def open_observed_post(state: redis.Redis[bytes]) -> ObservedPost:
     from ingestor.queue.observed_post import RedisObservedPost
 
     return RedisObservedPost(state)
+
+
+def open_late_post(state: redis.Redis[bytes]) -> LatePost:
+    """Open where points wait whose cause is not known yet."""
+    from ingestor.queue.late_post import RedisLatePost
+
+    return RedisLatePost(state)
+
+
+def open_late_causes(
+    settings: Settings, post: LatePost, state: redis.Redis[bytes], store: Store, breaker: StoreBreaker
+) -> LateCauses:
+    """Open what looks causes up again that were not known in time, and writes them."""
+    from ingestor.enrichment.cause_late import CauseSeeker
+    from ingestor.enrichment.cause_shared import RedisContexts
+    from ingestor.pipeline.late_causes import LateCauses
+    from ingestor.storage.breaker import GuardedStore
+    from ingestor.storage.context_fields import ContextFields
+
+    chosen = ContextFields(settings.storage.context_fields)
+    return LateCauses(post, CauseSeeker(RedisContexts(state)), GuardedStore(store, breaker), chosen)
 
 
 def open_store(settings: Settings) -> Store:

@@ -8,22 +8,15 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 import structlog
 
+from ingestor import logs_level
 from ingestor.logs_sparing import Sparing
 from ingestor.settings import LogSettings
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
-#: Libraries that say more than an operator wants to read: Celery two lines a batch, where ours is one.
-_QUIET: Final = (
-    "urllib3",
-    "kombu",
-    "amqp",
-    "celery.redirected",
-    "celery.app.trace",
-    "celery.worker.strategy",
-    "asyncio",
-)
+#: Celery says so on RabbitMQ at each start and for each task with a countdown.
+_NO_NEWS: Final = "native delayed delivery"
 
 
 def set_up(settings: LogSettings, *, stream: TextIO | None = None) -> None:
@@ -35,7 +28,6 @@ def set_up(settings: LogSettings, *, stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(level),
         # A line a batch is logged, so a cache gains nothing; and a process may set up its logs a second time.
         cache_logger_on_first_use=False,
     )
@@ -46,12 +38,17 @@ def set_up(settings: LogSettings, *, stream: TextIO | None = None) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(human=human, out=out)],
         )
     )
+    handler.addFilter(_is_news)
     handler.addFilter(Sparing())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    logs_level.level().begin(level)
+    logs_level.apply_level(level)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a record says something that is not known (docs/explanation/queue.md, "Tasks for later")."""
+    return not (isinstance(record.msg, str) and _NO_NEWS in record.msg)
 
 
 def set_up_quietly(settings: LogSettings) -> None:

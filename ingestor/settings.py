@@ -15,6 +15,7 @@ from urllib.parse import quote
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
 from ingestor import settings_types as types
+from ingestor.settings_demo import DemoSettings
 from ingestor.settings_homes import (
     DEFAULT_EVENT_TYPES,
     HomeAssistantSettings,
@@ -22,10 +23,21 @@ from ingestor.settings_homes import (
     MqttSettings,
     TopicMapping,
 )
+from ingestor.settings_pools import WorkerSettings
+from ingestor.settings_quality import QualitySettings
+from ingestor.settings_reports import ReportsSettings
+from ingestor.settings_tracing import TracingSettings
 from ingestor.settings_types import Group, Name, Port
 from ingestor.settings_weather import WeatherSettings
 
-__all__ = ["DEFAULT_EVENT_TYPES", "HomeAssistantSettings", "HomeSettings", "MqttSettings", "TopicMapping"]
+__all__ = [
+    "DEFAULT_EVENT_TYPES",
+    "HomeAssistantSettings",
+    "HomeSettings",
+    "MqttSettings",
+    "TopicMapping",
+    "WorkerSettings",
+]
 
 _SOCKET_PATH_BYTES = 100
 
@@ -48,7 +60,7 @@ class StorageSettings(Group):
     )
     extra_fields: tuple[str, ...] = Field(
         (),
-        description="More fields: any of attributes (the rest of them as JSON), labels, last_changed, parent_id, user_id, origin, received_at, fired_at, receive_delay, write_delay; or attribute names as `attribute:NAME`.",
+        description="More fields: any of attributes (the rest of them as JSON), integration, labels, last_changed, parent_id, user_id, origin, received_at, fired_at, receive_delay, write_delay; or attribute names as `attribute:NAME`.",
     )
     context_fields: tuple[str, ...] = Field(
         ("outdoor_temperature", "cause_*", "root_cause_*", "nearest_zone*", "geo_cell"),
@@ -71,7 +83,7 @@ class BrokerSettings(Group):
 
     url: types.BrokerUrl = Field(
         "embedded",
-        description="redis://, rediss://, redis+socket:// or amqp:// URL; `embedded` starts one in the data folder.",
+        description="redis://, rediss://, redis+socket://, redis+sentinel:// or amqp:// URL; `embedded` starts one in the data folder.",
     )
     max_memory_bytes: int = Field(
         512 * 1024 * 1024, ge=32 * 1024 * 1024, description="Memory ceiling of the embedded broker."
@@ -87,11 +99,16 @@ class BrokerSettings(Group):
 class StateSettings(Group):
     """Where done marks, caches and the index of written points live: a Redis."""
 
-    url: types.StateUrl | None = Field(None, description="redis:// URL; default: the broker, if that is a Redis.")
+    url: types.StateUrl | None = Field(
+        None,
+        description="redis://, rediss://, redis+sentinel:// or unix:// URL; default: the broker, if that is a Redis.",
+    )
     written_window_s: int = Field(
         600, ge=60, description="How long a written point is remembered for the duplicate check."
     )
-    written_max: int = Field(500_000, ge=1000, description="Most written points that are remembered.")
+    written_max: int = Field(
+        250_000, ge=1000, description="Most written points of a home that are remembered: 40 bytes of memory each."
+    )
 
 
 class DatabaseSettings(Group):
@@ -119,7 +136,10 @@ class BatchSettings(Group):
     max_bytes: int = Field(1_000_000, ge=1000, description="Bytes in a batch before compression.")
     flush_after_s: float = Field(0.025, gt=0, le=60, description="Age of the first frame.")
     busy_flush_after_s: float = Field(
-        0.1, gt=0, le=60, description="The same while batches before it wait to be written: fewer, larger ones then."
+        0.1,
+        gt=0,
+        le=60,
+        description="The longest age, when many batches before it wait to be written: fewer, larger ones then.",
     )
 
 
@@ -161,6 +181,12 @@ class QueueSettings(Group):
         400, ge=1, description="Batches waiting in a queue at which listeners hold new ones in the journal."
     )
     low_water: int = Field(200, ge=0, description="Batches waiting at which they send again.")
+    home_events_per_s: float = Field(
+        0.0,
+        ge=0,
+        description="Most events a second that a listener of a home sends on in the long run; 0: what the workers take,"
+        " and a fair share of it where several homes send more than that. The rest waits in its journal.",
+    )
 
     @model_validator(mode="after")
     def _check_order(self) -> QueueSettings:
@@ -169,33 +195,26 @@ class QueueSettings(Group):
         return self
 
 
-class WorkerSettings(Group):
-    """Processes for each task type."""
-
-    validate_: int = Field(1, alias="validate", ge=1, le=64, description="Processes that validate.")
-    enrich: int = Field(1, ge=1, le=64, description="Processes that enrich.")
-    write: int = Field(2, ge=1, le=64, description="Processes that write (SQLite: always one).")
-    rare: int = Field(
-        2,
-        ge=1,
-        le=8,
-        description="Processes for rare task types together: with two, a registry sync does not wait for history.",
-    )
-    unknown_wait_s: float = Field(
-        5.0,
-        ge=0,
-        le=60,
-        description="How long an event of an entity that the map does not know waits for a sync (rule 1).",
-    )
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
 class EnrichmentSettings(Group):
     """The context that events are given."""
 
     steps: tuple[types.StepName, ...] = Field(
-        ("place", "cause", "time", "weather", "presence", "room", "zone", "since", "integration", "errors", "observed"),
+        (
+            "place",
+            "cause",
+            "time",
+            "weather",
+            "presence",
+            "room",
+            "zone",
+            "since",
+            "integration",
+            "neighbours",
+            "usual",
+            "errors",
+            "observed",
+            "counter",
+        ),
         description="Which steps, in this order; `place` is always done, named or not.",
     )
     holidays_country: str = Field(
@@ -234,6 +253,19 @@ class RegistrySettings(Group):
     objects_max_past_rows: int = Field(
         500_000, ge=1000, description="Most such past states of one home; beyond it the oldest are forgotten."
     )
+    render_templates: int = Field(
+        100,
+        ge=0,
+        le=1000,
+        description="Most templates that a sync has Home Assistant render, to learn what they depend on; 0: none.",
+    )
+    traces_keep_runs: int = Field(
+        50, ge=0, le=10_000, description="Runs that are kept of each automation and script; 0: none are fetched."
+    )
+    traces_keep_days: float = Field(90, ge=1, description="Days that a run of an automation or script is kept.")
+    traces_at_once: int = Field(
+        100, ge=1, le=1000, description="Most runs that are fetched from Home Assistant in one go, one after another."
+    )
 
 
 class ApiSettings(Group):
@@ -255,18 +287,6 @@ class FlowerSettings(Group):
     )
 
 
-class DemoSettings(Group):
-    """The simulated home."""
-
-    enabled: bool | None = Field(
-        None, description="Run the demo home with `up`; default: only when no home is configured."
-    )
-    entities: int = Field(300, ge=10, le=20_000, description="Entities in the demo home.")
-    rate: float = Field(5.0, gt=0, le=100_000, description="State changes a second.")
-    seed: int = Field(1, description="The same seed gives the same home and the same day.")
-    port: int = Field(0, ge=0, le=65535, description="Port of its WebSocket API; 0: a free one.")
-
-
 class LogSettings(Group):
     """Logs."""
 
@@ -277,6 +297,10 @@ class LogSettings(Group):
 class Settings(Group):
     """The whole tree. The plain `homeassistant` and `mqtt` groups are the first home; `homes` lists more."""
 
+    profile: Literal["standard", "small"] = Field(
+        "standard",
+        description="Which defaults hold: `small` is for a machine with little memory; what is set elsewhere holds over it.",
+    )
     data_dir: Path = Field(description="Where everything is kept.")
     home: Name = Field("home", description="Name of the first home: the value of the tag `home`.")
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
@@ -292,12 +316,15 @@ class Settings(Group):
     queue: QueueSettings = QueueSettings()
     workers: WorkerSettings = WorkerSettings()
     enrichment: EnrichmentSettings = EnrichmentSettings()
+    quality: QualitySettings = QualitySettings()
+    reports: ReportsSettings = ReportsSettings()
     registry: RegistrySettings = RegistrySettings()
     weather: WeatherSettings = WeatherSettings()
     api: ApiSettings = ApiSettings()
     flower: FlowerSettings = FlowerSettings()
     demo: DemoSettings = DemoSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
     def _check_across(self) -> Settings:
@@ -358,5 +385,7 @@ class Settings(Group):
         wanted = set()
         fields: tuple[Any, ...] = self.storage.extra_fields
         if self.storage.schema_ != "native" or any(str(name).startswith("attribute") for name in fields):
+            wanted.add("attributes")
+        if any(rule.attribute for rule in self.quality.rules):
             wanted.add("attributes")
         return frozenset(wanted | {"data"})

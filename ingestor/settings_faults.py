@@ -121,7 +121,7 @@ def _has(values: Any, step: int | str) -> bool:
 def _fault(detail: ErrorDetails, layers: Layers) -> Fault:
     path = tuple(str(step) for step in detail["loc"])
     name = ".".join(path)
-    origin = layers.origin_of(path) if path else ""
+    origin = layers.origin_of(path) + layers.line_of(path) if path else ""
     if detail["type"] == "extra_forbidden":
         return Fault(name, "is not a setting", did_you_mean(name, _siblings(path)), origin)
     key = _key_at(path)

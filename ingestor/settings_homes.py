@@ -58,6 +58,14 @@ class HomeAssistantSettings(Group):
     dead_after_s: float = Field(
         10.0, gt=0, le=300, description="Seconds without any answer to a ping until the connection counts as dead."
     )
+    listener: Name = Field(
+        "websocket", description="Name of the listener; each of several listeners of a home has one of its own."
+    )
+    standby: bool = Field(
+        False,
+        description="Several listeners of this home may run, on any hosts: one listens, and within 5 s after its end"
+        " another one does.",
+    )
     reconnect_max_s: float = Field(60.0, ge=1, le=3600, description="Longest pause between two attempts to connect.")
 
 
@@ -88,6 +96,9 @@ class MqttSettings(Group):
     )
     username: str | None = Field(None, description="User name, if it is not in the URL.")
     password: SecretStr | None = Field(None, description="Password, if it is not in the URL.")
+    listener: Name = Field(
+        "mqtt", description="Name of the listener; each of several listeners of a home has one of its own."
+    )
     client_id: str | None = Field(
         None, description="Client id of the persistent session; default: ha-ingestor-<home>-<listener>."
     )

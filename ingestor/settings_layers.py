@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestor.settings_faults import Fault, unreadable
+from ingestor.settings_lines import lines_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,14 @@ class Layer:
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[tuple[str, ...], str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
+    lines: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+    def line_of(self, path: tuple[str, ...]) -> int:
+        """Return the line of a path, of what is round it, or of the first that is below it; 0 where none is known."""
+        above = (path[:length] for length in range(len(path), 0, -1))
+        found = next((self.lines[part] for part in above if part in self.lines), 0)
+        below = (line for where, line in self.lines.items() if where[: len(path)] == path)
+        return found or min(below, default=0)
 
 
 class Layers:
@@ -30,6 +39,12 @@ class Layers:
         self.values: dict[str, Any] = {}
         for layer in self._layers:
             self.values = overlay(self.values, layer.values)
+
+    def line_of(self, path: tuple[str, ...]) -> str:
+        """Say in which line of the settings file that is, ", line 7"; "" where it comes from elsewhere."""
+        layer = next((layer for layer in reversed(self._layers) if holds(layer.values, path)), None)
+        line = layer.line_of(path) if layer else 0
+        return f", line {line}" if line else ""
 
     def origin_of(self, path: tuple[str, ...]) -> str:
         """Say where the value of a path comes from."""
@@ -63,7 +78,8 @@ def holds(values: Any, path: tuple[str, ...]) -> bool:
 def file_layer(path: Path) -> Layer:
     """Read `ha-ingestor.toml`."""
     try:
-        return Layer(str(path), tomllib.loads(path.read_text("utf-8")))
+        text = path.read_text("utf-8")
+        return Layer(str(path), tomllib.loads(text), lines=lines_of(text))
     except (OSError, UnicodeDecodeError) as error:
         return Layer(str(path), faults=(unreadable(path, error),))
     except tomllib.TOMLDecodeError as error:

@@ -1,4 +1,4 @@
-"""Where settings come from: command line > environment > `.env` > `ha-ingestor.toml` > default; writes none."""
+"""Where settings come from: command line > environment > `.env` > file > profile > default; writes none."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ingestor.settings import Settings
 from ingestor.settings_faults import Fault, explain, faults_of
 from ingestor.settings_keys import all_keys
 from ingestor.settings_layers import Layer, Layers, file_layer
+from ingestor.settings_profiles import profile_layer
 from ingestor.settings_variables import command_line_layer, dotenv_layer, variables_layer
 
 CONFIG_FILE: Final = "ha-ingestor.toml"
@@ -60,15 +61,14 @@ def try_settings(
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
     config_file = find_config_file(environ, cwd)
-    layers = Layers(
-        [
-            Layer("default", {"data_dir": str(_default_data_dir(cwd))}),
-            *([file_layer(config_file)] if config_file else []),
-            dotenv_layer(cwd / ".env"),
-            variables_layer("environment", environ),
-            command_line_layer(overrides or {}),
-        ]
-    )
+    given = [
+        *([file_layer(config_file)] if config_file else []),
+        dotenv_layer(cwd / ".env"),
+        variables_layer("environment", environ),
+        command_line_layer(overrides or {}),
+    ]
+    defaults = Layer("default", {"data_dir": str(_default_data_dir(cwd))})
+    layers = Layers([defaults, profile_layer(given), *given])
     try:
         settings = Settings.model_validate(layers.values)
     except ValidationError:

@@ -9,6 +9,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from ingestor import redis_sentinel
+
+#: A Redis behind sentinels, that has more than one host.
+SENTINELS = "redis+sentinel"
 #: What the store may be addressed by (`ingestor.storage.open` knows what each means).
 STORE_SCHEMES = ("influxdb2", "influxdb1", "influxdb3", "sqlite")
 
@@ -43,6 +47,8 @@ def address_check(*schemes: str, bare: tuple[str, ...] = (), local: tuple[str, .
     def check(value: str) -> str:
         if value in bare:
             return value
+        if SENTINELS in schemes and redis_sentinel.parse(value) is not None:
+            return value
         scheme, marker, rest = value.partition("://")
         if not marker or scheme not in schemes:
             raise ValueError(f"starts with none of {', '.join(f'{name}://' for name in schemes)}")
@@ -68,7 +74,12 @@ Name = Annotated[
     Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$"),
     Expects("up to 40 of a-z, 0-9, _ and -, starting with a letter or digit"),
 ]
-#: The steps of enrichment (`ingestor/enrichment/steps.py`; a test holds the two against each other).
+HostName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62})$"),
+    Expects("up to 63 of letters, digits, `.`, `_` and `-`, starting with a letter or digit"),
+]
+#: The steps of enrichment (`ingestor/enrichment/opening.py`; a test holds the two against each other).
 StepName = Literal[
     "place",
     "cause",
@@ -79,8 +90,11 @@ StepName = Literal[
     "zone",
     "since",
     "integration",
+    "neighbours",
+    "usual",
     "errors",
     "observed",
+    "counter",
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Glob = Annotated[str, Field(min_length=1, max_length=255)]
@@ -108,14 +122,23 @@ BrokerUrl = Annotated[
     str,
     AfterValidator(
         address_check(
-            "redis", "rediss", "redis+socket", "amqp", "amqps", bare=("embedded",), local=("redis+socket", "amqp")
+            "redis",
+            "rediss",
+            "redis+socket",
+            SENTINELS,
+            "amqp",
+            "amqps",
+            bare=("embedded",),
+            local=("redis+socket", "amqp"),
         )
     ),
-    Expects("`embedded`, or an address such as redis://host:6379/0 or amqp://user:password@host:5672//"),
+    Expects(
+        "`embedded`, or an address such as redis://host:6379/0, redis+sentinel://host:26379,host:26379/mymaster/0 or amqp://user:password@host:5672//"
+    ),
 ]
 StateUrl = Annotated[
     str,
-    AfterValidator(address_check("redis", "rediss", "unix", local=("unix",))),
+    AfterValidator(address_check("redis", "rediss", SENTINELS, "unix", local=("unix",))),
     Expects("an address such as redis://host:6379/1 or unix:///path/to/socket?db=1"),
 ]
 DatabaseUrl = Annotated[

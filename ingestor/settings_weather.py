@@ -40,7 +40,8 @@ class WeatherSettings(Group):
     )
     historical: bool = Field(
         True,
-        description="Ask for the weather of past days when a gap is filled, where the provider has it (open-meteo).",
+        description="Ask for the weather of past days when a gap is filled, where the provider has it: open-meteo, and"
+        " homeassistant as far back as its own recorder remembers.",
     )
     heating_base_c: float = Field(18.0, description="Base of heating degree days (°C).")
     cooling_base_c: float = Field(22.0, description="Base of cooling degree days (°C).")

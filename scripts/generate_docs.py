@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import typer.main
 
 from ingestor.cli.config_file import as_toml
 from ingestor.cli.exit_codes import MEANINGS
 from ingestor.cli.main import build_app
 from ingestor.events.context import CONTEXT_FIELDS
-from ingestor.metrics import DECLARED, GAUGES, Declared
+from ingestor.metrics_declared import DECLARED, Declared
+from ingestor.metrics_gauges import GAUGES
+from ingestor.quality.bounds import BOUNDS
+from ingestor.quality.rules import RULES
+from ingestor.reports.document import SCHEMA, Report
 from ingestor.settings import HomeSettings, Settings, TopicMapping
 from ingestor.settings_keys import Key, all_keys, keys_of
+from ingestor.settings_quality import CHOICES, QualityRule
+from ingestor.settings_reports import AlertSetting
 from ingestor.settings_types import Group
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,6 +64,23 @@ The fields that the steps of enrichment add to a point of our own schema ([schem
 written again, and it is the same point all the same.
 """
 
+QUALITY_INTRODUCTION = """\
+What is asked about each event at the door, in this order ([why](../explanation/quality.md)). What follows:
+
+- **note**: it is counted (`ingestor_quality_findings_total`), and nothing else;
+- **repair**: the point has the value or unit that is meant; `repaired_by` names the rules, `raw_state` and `raw_unit`
+  say what came. The field `state` itself, the time and the series are never changed;
+- **reject**: the event goes to quarantine with the reason, and is counted as rejected in the ledger.
+
+*Where*: while a frame is read (`frame`), of each event (`event`), while it gets its context (`enrich`), when it is
+stored (`write`). The last column is what
+`quality.severity` may make of a rule, besides `off`. Rules of your own (`quality.rules`,
+[settings](settings.md#an-entry-of-qualityrules)) are asked after these.
+"""
+BOUNDS_INTRODUCTION = """\
+What the rule `bounds` takes for possible. A device class or unit that is not listed has no bounds.
+"""
+
 
 def settings_page() -> str:
     """Return the page of every setting."""
@@ -74,6 +99,16 @@ def settings_page() -> str:
         "## An entry of `mqtt.topics`\n",
         _first_line(TopicMapping),
         _settings_table(keys_of(TopicMapping), entry=True),
+    ]
+    parts += [
+        "## An entry of `quality.rules`\n",
+        _first_line(QualityRule),
+        _settings_table(keys_of(QualityRule), entry=True),
+    ]
+    parts += [
+        "## An entry of `reports.alerts`\n",
+        _first_line(AlertSetting),
+        _settings_table(keys_of(AlertSetting), entry=True),
     ]
     parts += [
         "## An entry of `homes`\n",
@@ -128,8 +163,11 @@ def metrics_page() -> str:
 
 
 def _metrics_table(metrics: Iterable[Declared]) -> str:
-    rows = [(f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.help) for one in metrics]
-    return _table(("name", "kind", "labels", "what it says"), rows)
+    rows = [
+        (f"`{one.name}`", one.kind, one.unit, ", ".join(f"`{label}`" for label in one.labels), one.help)
+        for one in metrics
+    ]
+    return _table(("name", "kind", "unit", "labels", "what it says"), rows)
 
 
 def context_page() -> str:
@@ -139,6 +177,40 @@ def context_page() -> str:
         rows = [(f"`{one.name}`", one.kind, one.unit, one.meaning) for one in CONTEXT_FIELDS if one.step == step]
         parts += [f"## `{step}`\n", _table(("field", "type", "unit", "what it says"), rows)]
     return "\n".join(parts)
+
+
+def quality_page() -> str:
+    """Return the page of the rules of quality."""
+    rules = [
+        (str(number), f"`{one.name}`", one.severity, one.stage, one.reason, ", ".join(CHOICES.get(one.name, ())))
+        for number, one in enumerate(RULES, 1)
+    ]
+    bounds = [
+        (f"`{name}`", unit or "any", f"{one.low:g}", f"{one.high:g}", one.why)
+        for name, by_unit in BOUNDS.items()
+        for unit, one in by_unit.items()
+    ]
+    return "\n".join(
+        [
+            "# Rules of data quality\n",
+            NOTE,
+            QUALITY_INTRODUCTION,
+            "## Rules\n",
+            _table(("", "rule", "severity", "where", "why", "can be"), rules),
+            "## Bounds\n",
+            BOUNDS_INTRODUCTION,
+            _table(("device class", "unit", "from", "to", "why"), bounds),
+        ]
+    )
+
+
+def report_schema() -> str:
+    """Return the JSON Schema of a report as `--format json` writes it."""
+    schema = msgspec.json.schema(Report)
+    schema["title"], schema["$schema"] = SCHEMA, "https://json-schema.org/draft/2020-12/schema"
+    target = schema["$defs"]["Target"]
+    target["properties"]["met"] = {"anyOf": [{"type": "boolean"}, {"type": "null"}]}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def cli_page() -> str:
@@ -210,6 +282,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "metrics.md": metrics_page,
     "context.md": context_page,
+    "quality.md": quality_page,
+    "quality-report.schema.json": report_schema,
 }
 
 

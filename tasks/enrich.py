@@ -7,10 +7,12 @@ import time
 from celery import Task, shared_task
 
 from ingestor import errors
+from ingestor.events.late import overtaken
 from ingestor.pipeline.enrich import enrich
 from ingestor.queue import message, names
 from tasks.envelope import envelope, hand_on, patiently
 from tasks.poison import goes_round
+from tasks.registry import fetch_soon
 from tasks.resources import resources
 from tasks.validate import put_aside_unreadable
 
@@ -38,6 +40,11 @@ def enrich_batch(self: Task[..., None], body: bytes) -> None:
             steps=held.steps,
             facts=held.facts.facts(batch.home),
         )
+        if found.overtaken:
+            late = [overtaken(one) for one in found.overtaken]
+            patiently(lambda: held.late_post.put(batch.home, late, time.time()))
+        if found.ran_often:
+            fetch_soon(held.state, batch.home, found.ran_often)
         if found.ready is not None:
             ready = found.ready
             patiently(lambda: hand_on(names.TaskType.WRITE, names.WRITE_BATCH, ready))

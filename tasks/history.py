@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 from celery import current_app, shared_task
-from redis.exceptions import LockError
 
 from ingestor import bootstrap, errors
 from ingestor.events.counts import Page
@@ -21,14 +20,18 @@ from ingestor.home.asking import ask_home, within
 from ingestor.home.history import MapHistory
 from ingestor.pipeline.history import GapFiller, Step
 from ingestor.pipeline.history_batches import Shipment
+from ingestor.pipeline.history_recovered import settled
+from ingestor.pipeline.history_sent import RedisSentBatches
 from ingestor.queue import names
 from ingestor.queue.gauge import BrokerGauge
+from ingestor.queue.locking import only_one
 from ingestor.queue.producer import Producer
 from ingestor.queue.state import state_errors
 from ingestor.settings import HomeSettings
-from ingestor.storage.gaps import GapRecord, Gaps, GapState, gap_id_of
+from ingestor.storage.gaps import DROPPED, GapRecord, Gaps, GapState, gap_id_of
 from ingestor.weather.desk import day_of_us
 from ingestor.weather.opening import open_desk
+from tasks.asking import ask_once
 from tasks.resources import Resources, resources
 
 if TYPE_CHECKING:
@@ -66,7 +69,8 @@ def fill_gaps(home: str) -> None:
     try:
         with state_errors():
             held.state.delete(_queued_key(home))
-        with _lock(held.state) as mine:
+        # Of two processes for rare work one is left for the others.
+        with only_one(held.state, "history", for_s=_LOCK_S) as mine:
             again_in_s = _work(held, home) if mine else 2.0
         if again_in_s is not None:
             _enqueue(held.state, home, again_in_s)
@@ -105,6 +109,7 @@ def note_gap(body: bytes) -> None:
                 end_us=told.end_us,
                 event_types=tuple(told.event_types),
                 lost=told.lost,
+                counts={DROPPED: told.events} if told.events else {},
             )
         )
         with state_errors():
@@ -140,23 +145,30 @@ def _oldest(gaps: Gaps, home: str) -> GapRecord | None:
 
 
 def _step(held: Resources, home: HomeSettings, gaps: Gaps, gap: GapRecord, budget_s: float) -> Step:
-    _bring_weather(held, home, gap)
     with ask_home(home, held.state, within(_AWAY_S)) as client, _room(held) as room:
+        # Behind the greeting: a home that does not answer is not asked for its weather as well.
+        _bring_weather(held, home, gap)
         tasks = Producer(current_app)
         hand_in = functools.partial(_hand_in, held)
-        shipment = Shipment(home.name, f"history-{home.name}", tasks, held.done, hand_in)
+        sent = RedisSentBatches(held.state, home.name)
+        shipment = Shipment(home.name, f"history-{home.name}", tasks, held.done, hand_in=hand_in, sent=sent)
         try:
             filler = GapFiller(
                 client,
                 held.store,
                 shipment,
-                known=lambda: {entry.entity_id for entry in MapHistory(held.database).load(home.name).entries},
+                series=functools.cache(lambda: MapHistory(held.database).load(home.name).series),
                 room=room,
-                save=gaps.save,
+                save=functools.partial(_save, held, gaps),
             )
             return filler.step(gap, budget_s)
         finally:
             tasks.close()
+
+
+def _save(held: Resources, gaps: Gaps, gap: GapRecord) -> None:
+    """Keep how far a gap is; what it had lost and is stored now is settled in the ledger before it counts as filled."""
+    gaps.save(settled(gap, held.ledger_post, held.ledger))
 
 
 def _bring_weather(held: Resources, home: HomeSettings, gap: GapRecord) -> None:
@@ -199,31 +211,9 @@ def _room(held: Resources) -> Iterator[Callable[[], bool]]:
         gauge.close()
 
 
-@contextlib.contextmanager
-def _lock(state: redis.Redis[bytes]) -> Iterator[bool]:
-    """Hold the lock, or yield False at once: of two processes for rare work one is left for the others."""
-    lock = state.lock("ha_ingestor:history:lock", timeout=_LOCK_S, blocking=False)
-    with state_errors():
-        mine = lock.acquire()
-    try:
-        yield mine
-    finally:
-        if mine:
-            with state_errors(), contextlib.suppress(LockError):
-                lock.release()
-
-
 def _enqueue(state: redis.Redis[bytes], home: str, in_s: float = 0.0) -> None:
-    with state_errors():
-        first = state.set(_queued_key(home), 1, nx=True, ex=_QUEUED_S)
-    if first:
-        current_app.send_task(
-            names.FILL_GAPS,
-            args=[home],
-            queue=names.TaskType.HISTORY.value,
-            countdown=in_s or None,
-            expires=_QUEUED_S,
-        )
+    queue = names.TaskType.HISTORY
+    ask_once(state, _queued_key(home), names.FILL_GAPS, queue, home, in_s=in_s, expires_s=_QUEUED_S)
 
 
 def _end_unasked(gaps: Gaps, gap: GapRecord, why: str) -> None:

@@ -1,16 +1,20 @@
-"""The task `quality`: reconciles the homes' hours in short steps, one at a time for a home; decides nothing itself."""
+"""The task `quality`: reconciles the homes' hours in short steps, looks at their attributes; decides nothing itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from celery import current_app, shared_task
+from celery import shared_task
 
 from ingestor import bootstrap, errors
+from ingestor.home.asking import ask_home, within
 from ingestor.pipeline.reconcile_home import reconcile_lock
+from ingestor.quality.attributes import attributes_of, look_at, to_leave_out
+from ingestor.quality.attributes_store import LearnedAttributes
 from ingestor.queue import names
 from ingestor.queue.state import state_errors
+from tasks.asking import ask_once
 from tasks.resources import Resources, resources
 
 if TYPE_CHECKING:
@@ -52,6 +56,25 @@ def reconcile(home: str) -> None:
         _log.warning("reconciliation_step_failed", home=home, error=str(error), kind=type(error).__name__)
 
 
+@shared_task(name=names.LOOK_AT_ATTRIBUTES)
+def look_at_attributes() -> None:
+    """Learn from the states of each home which attributes say something."""
+    held = resources()
+    for home in held.settings.all_homes():
+        if not home.homeassistant.url:
+            continue
+        try:
+            with ask_home(home, held.state, within(_STEP_S)) as client:
+                states = client.get_states()
+            kept = LearnedAttributes(held.database)
+            learned = kept.load(home.name)
+            look_at(learned, states)
+            kept.save(home.name, learned)
+            held.attributes.put(home.name, to_leave_out(attributes_of(learned)))
+        except errors.IngestorError as error:
+            _log.warning("attributes_not_looked_at", home=home.name, error=str(error), kind=type(error).__name__)
+
+
 def _work(held: Resources, home: str) -> bool:
     wanted = held.settings.home_named(home)
     if wanted is None:
@@ -63,16 +86,8 @@ def _work(held: Resources, home: str) -> bool:
 
 
 def _enqueue(state: redis.Redis[bytes], home: str, in_s: float = 0.0) -> None:
-    with state_errors():
-        first = state.set(_queued_key(home), 1, nx=True, ex=_QUEUED_S)
-    if first:
-        current_app.send_task(
-            names.RECONCILE,
-            args=[home],
-            queue=names.TaskType.QUALITY.value,
-            countdown=in_s or None,
-            expires=_QUEUED_S,
-        )
+    queue = names.TaskType.QUALITY
+    ask_once(state, _queued_key(home), names.RECONCILE, queue, home, in_s=in_s, expires_s=_QUEUED_S)
 
 
 def _queued_key(home: str) -> str:

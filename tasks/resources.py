@@ -10,16 +10,24 @@ import sqlalchemy as sa
 from celery import current_app
 
 from ingestor import bootstrap
-from ingestor.enrichment.steps import Means, Step, enrichment_steps
+from ingestor.enrichment.opening import Means, enrichment_steps
+from ingestor.enrichment.steps import Plan
 from ingestor.home.facts import FactsSource
 from ingestor.home.merge import Diff
 from ingestor.home.port import HomeMap
 from ingestor.home.sync import run_sync
+from ingestor.pipeline.late_causes import LateCauses
 from ingestor.pipeline.write_alone import SuspectingWriter
+from ingestor.quality.arrivals import Arrivals
+from ingestor.quality.attributes_store import SharedAttributes
+from ingestor.quality.clocks import HomeClocks
+from ingestor.quality.gate import Gate
 from ingestor.queue.done import DoneMarks
+from ingestor.queue.late_post import LatePost
 from ingestor.queue.ledger_post import LedgerPost
 from ingestor.queue.observed_post import ObservedPost
 from ingestor.queue.producer import Producer, TaskSender
+from ingestor.queue.tracing import SpanMaker, open_spans
 from ingestor.settings import HomeSettings, Settings
 from ingestor.storage.breaker import StoreBreaker
 from ingestor.storage.ledger import Ledger
@@ -46,6 +54,11 @@ class Resources:
         return Producer(current_app)
 
     @functools.cached_property
+    def spans(self) -> SpanMaker | None:
+        """What makes spans of the steps; none unless a collector is set."""
+        return open_spans(self.settings.tracing)
+
+    @functools.cached_property
     def done(self) -> DoneMarks:
         """The mailboxes of the journals."""
         return bootstrap.open_done_marks(self.state)
@@ -53,7 +66,7 @@ class Resources:
     @functools.cached_property
     def ledger_post(self) -> LedgerPost:
         """Where listeners leave their counts."""
-        return bootstrap.open_ledger_post(self.state)
+        return bootstrap.open_ledger_post(self.settings, self.state)
 
     @functools.cached_property
     def ledger(self) -> Ledger:
@@ -64,6 +77,16 @@ class Resources:
     def observed_post(self) -> ObservedPost:
         """Where workers leave what they observed."""
         return bootstrap.open_observed_post(self.state)
+
+    @functools.cached_property
+    def late_post(self) -> LatePost:
+        """Where points wait whose cause is not known yet."""
+        return bootstrap.open_late_post(self.state)
+
+    @functools.cached_property
+    def late_causes(self) -> LateCauses:
+        """What looks their causes up again."""
+        return bootstrap.open_late_causes(self.settings, self.late_post, self.state, self.store, self.breaker)
 
     @functools.cached_property
     def observed(self) -> Observed:
@@ -86,9 +109,35 @@ class Resources:
         return bootstrap.open_facts(self.settings, self.state)
 
     @functools.cached_property
-    def steps(self) -> tuple[Step, ...]:
+    def gate(self) -> Gate:
+        """What asks the rules of quality about each event."""
+        return Gate(self.settings.quality)
+
+    @functools.cached_property
+    def attributes(self) -> SharedAttributes:
+        """Which attributes of a home's events say nothing."""
+        return SharedAttributes(self.state)
+
+    @functools.cached_property
+    def clocks(self) -> HomeClocks:
+        """What watches how far the homes' clocks are ahead."""
+        return HomeClocks(self.state)
+
+    @functools.cached_property
+    def arrivals(self) -> Arrivals:
+        """What counts how late events were heard, and which came twice."""
+        return Arrivals(self.state)
+
+    def gate_of(self, home: str) -> Gate:
+        """Return the gate, with what was learned of that home."""
+        if self.settings.quality.leave_out_learned:
+            self.gate.learn(self.attributes.names(home))
+        return self.gate
+
+    @functools.cached_property
+    def steps(self) -> Plan:
         """The steps of enrichment, in their order."""
-        return enrichment_steps(self.settings.enrichment.steps, Means(self.settings, self.state))
+        return Plan.of(enrichment_steps(self.settings.enrichment.steps, Means(self.settings, self.state)))
 
     @functools.cached_property
     def quarantine(self) -> Quarantine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import structlog
@@ -40,10 +41,14 @@ def validate_batch(self: Task[..., None], body: bytes, attempt: int = 1, journal
                 patiently(lambda: held.done.put(journal, ended))
             return
         line.update(batch=raw.batch_id, source=raw.source, home=raw.home, frames=len(raw.frames), attempt=attempt)
-        found = validate(raw, held.carries, harmful)
+        found = validate(raw, held.carries, harmful, patiently(lambda: held.gate_of(raw.home)))
         line.update(events=len(found.batch.events), rejected=len(found.quarantined))
         _put_aside(found)
+        for (rule, severity), times in found.findings.items():
+            metrics.counter("ingestor_quality_findings_total", rule=rule, severity=severity).inc(times)
         if found.batch.events:
+            with contextlib.suppress(errors.StateUnavailable):
+                held.clocks.watch(raw.home, found.batch.events[-1])
             patiently(lambda: hand_on(names.TaskType.ENRICH, names.ENRICH_BATCH, found.batch))
         else:
             _mark_done(found.batch)
@@ -70,6 +75,7 @@ def put_aside_unreadable(task: Task[..., None], body: bytes, error: errors.Unrea
         form="message",
     )
     patiently(lambda: resources().quarantine.put([piece]))
+    metrics.counter("ingestor_rejections_total", reason=piece.reason).inc()
     return True
 
 

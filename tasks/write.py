@@ -34,17 +34,39 @@ def write_batch(self: Task[..., None], body: bytes) -> None:
         written = patiently(lambda: _write(held, batch))
         if written.quarantined:
             patiently(lambda: held.quarantine.put(written.quarantined))
+        if written.late:
+            _remember(held, batch.home, written)
         patiently(lambda: held.done.put(batch.journal, written.mark))
-        line.update(points=written.points, rejected=len(written.quarantined), lag_ms=written.mark.lag_ns // 1_000_000)
+        line.update(
+            points=written.points,
+            rejected=len(written.quarantined),
+            lag_ms=written.mark.lag_ns // 1_000_000,
+            span_ms=_span_ns(batch) // 1_000_000,
+        )
         _count(written, replayed=batch.source == REPLAY)
         if batch.source != REPLAY:
             _time(batch)
+            if held.settings.quality.over_time.enabled:
+                held.arrivals.watch(batch, written.mark.settled)
 
 
 def _write(held: Resources, batch: EventBatch) -> Written:
     # Before any work: while the store is away each look costs one call.
     held.breaker.ready()
     return held.writer.write(batch)
+
+
+def _span_ns(batch: EventBatch) -> int:
+    """Return for how long after its first event the last one of a batch came: so much less is its lag."""
+    events = batch.events
+    return max(0, events[-1].received_ns - events[0].received_ns) if events else 0
+
+
+def _remember(held: Resources, home: str, written: Written) -> None:
+    """Remember whose cause is to be looked up again: before the batch is done, so that a kill in between costs none."""
+    let_go = patiently(lambda: held.late_post.put(home, written.late, time.time()))
+    if let_go:
+        metrics.counter("ingestor_late_causes_total", outcome="let_go").inc(let_go)
 
 
 def _time(batch: EventBatch) -> None:

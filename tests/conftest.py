@@ -5,6 +5,7 @@ Where a server is missing a test is skipped with what and why; with `CI=true` it
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import hypothesis
 import pytest
+import structlog
 
 from tests.homeassistant.configuration import InfluxTarget
 from tests.homeassistant.install import HA_2024, HA_2026, NoPythonError, Release
@@ -41,6 +43,17 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("HA_INGESTOR_") and not name.startswith("HA_INGESTOR_TEST_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def logging_stays_as_it_was() -> Iterator[None]:
+    """Put logging back afterwards: the command line sets it up for the whole process."""
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers))
+    yield
+    structlog.reset_defaults()
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
 
 
 class StartServer(Protocol):

@@ -36,16 +36,25 @@ class ServerFailedError(Exception):
     """A server did not come up or did not stop; carries the end of its log."""
 
 
+#: What was given away already: some servers bind only after others have asked.
+_given: set[int] = set()
+#: Not the common one: a test that seeds it would have the same ports chosen again.
+_choice = random.SystemRandom()
+
+
 def free_port() -> int:
-    """Return a loopback port that nothing listens on."""
-    for port in random.sample(PORTS, k=200):
+    """Return a loopback port that nothing listens on, and that this process has given to nobody else."""
+    for port in _choice.sample(PORTS, k=1000):
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind((HOST, port))
             except OSError:
                 continue
+            _given.add(port)
             return port
-    raise ServerFailedError("no free loopback port found in 200 tries")
+    raise ServerFailedError("no free loopback port found in 1000 tries")
 
 
 def find_program(name: str, package: str, folders: Sequence[str] = ()) -> Path:

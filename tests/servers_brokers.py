@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.certificates import Certificates
 from tests.servers import HOST, MissingServerError, Server, accepts_connections, answers, find_program, free_port
 
 if TYPE_CHECKING:
@@ -123,13 +124,19 @@ class RabbitMQ(Server):
         self._program = find_program("rabbitmq-server", "rabbitmq-server", ["/usr/lib/rabbitmq/bin"])
         self._mapper_program = find_program("epmd", "rabbitmq-server")
         super().__init__(folder)
-        self._mapper_port, self._node_port = free_port(), free_port()
+        self._mapper_port, self._node_port, self.tls_port = free_port(), free_port(), free_port()
+        self.certificates = Certificates(self.folder)
         self._mapper: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """The broker's address with its default user, who may enter by loopback only."""
         return f"amqp://guest:guest@{HOST}:{self.port}//"
+
+    @property
+    def tls_url(self) -> str:
+        """The address over TLS, without a word on whom to trust."""
+        return f"amqps://guest:guest@{HOST}:{self.tls_port}//"
 
     def environment(self) -> Mapping[str, str]:
         """Keep all of the node's names, ports and files to itself."""
@@ -155,8 +162,13 @@ class RabbitMQ(Server):
         }
 
     def prepare(self) -> None:
-        """Write empty configuration files and start the port mapper, which the node would else leave behind."""
-        (self.folder / "rabbitmq.conf").write_text("")
+        """Write configuration files and start the port mapper, which the node would else leave behind."""
+        files = self.certificates
+        (self.folder / "rabbitmq.conf").write_text(
+            f"listeners.ssl.default = {HOST}:{self.tls_port}\nssl_options.cacertfile = {files.authority}\n"
+            f"ssl_options.certfile = {files.certificate}\nssl_options.keyfile = {files.key}\n"
+            "ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n"
+        )
         (self.folder / "rabbitmq-env.conf").write_text("")
         (self.folder / "enabled_plugins").write_text("[].\n")
         if self._mapper is None:

@@ -179,3 +179,9 @@ def _version(binaries: Path) -> int:
     """Return the major version of a folder such as /usr/lib/postgresql/15/bin."""
     found = re.match(r"\d+", binaries.parent.name)
     return int(found.group()) if found else 0
+
+
+def configured_influxdb() -> tuple[str, str] | None:
+    """Return the address and token of the InfluxDB that the tests are told to use besides; None where there is none."""
+    url = os.environ.get("HA_INGESTOR_TEST_INFLUXDB_URL", "")
+    return (url, os.environ.get("HA_INGESTOR_TEST_INFLUXDB_TOKEN", "")) if url else None

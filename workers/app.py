@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import gc
+import importlib
 import os
 from typing import Any
 
 from celery import Celery
 from celery.signals import (
+    beat_init,
     setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_init,
     worker_process_init,
     worker_process_shutdown,
     worker_ready,
     worker_shutting_down,
 )
 
-from ingestor import bootstrap, logs, metrics
+from ingestor import bootstrap, logs, logs_level, metrics, redis_sentinel
 from ingestor.queue.app import make_app
+from ingestor.queue.heartbeat import heartbeat_of
+from ingestor.queue.state import connect_state
 from tasks import resources
+from workers.ending import WORKER_ENDS_WITHIN_S, end_worker_within
+from workers.memory import GivesBack
 from workers.node import NodeLife
 
 _TASK_MODULES = (
@@ -27,8 +38,21 @@ _TASK_MODULES = (
     "tasks.registry",
     "tasks.history",
     "tasks.quality",
+    "tasks.quality_hours",
+    "tasks.reports",
     "tasks.upkeep",
     "tasks.weather",
+)
+#: What tasks load at their first use, for the children of a small machine to share.
+_LOADED_LATER = (
+    "ingestor.enrichment.log_errors",
+    "ingestor.enrichment.weather",
+    "ingestor.home.facts_redis",
+    "ingestor.storage.ledger_sql",
+    "ingestor.storage.observed_sql",
+    "ingestor.storage.quarantine_sql",
+    "ingestor.storage.written_redis",
+    "sqlalchemy.dialects.sqlite",
 )
 
 
@@ -39,7 +63,12 @@ def build() -> Celery:
     app.conf.include = _TASK_MODULES
     app.events_cls = "workers.task_events:SampledEvents"
     app.conf.redbeat_redis_url = settings.state_url
+    if redis_sentinel.parse(settings.state_url) is not None:
+        # RedBeat takes the connection that is there already.
+        vars(app)["redbeat_redis"] = connect_state(settings.state_url, text=True)
     app.conf.beat_schedule["sync-registries"]["schedule"] = settings.registry.sync_every_s
+    if settings.workers.together and not settings.flower.enabled:
+        app.conf.worker_send_task_events = False  # nobody listens
     metrics.start(settings.data_dir / "metrics")
     return app
 
@@ -50,11 +79,57 @@ def _set_up_logs(**_: Any) -> None:
     logs.set_up(settings.log)
 
 
+@worker_init.connect
+def _before_children(**_: Any) -> None:
+    """Load once what each child would load, and leave it alone: what a garbage collector walks through is copied."""
+    if bootstrap.settings().workers.together:
+        for name in _LOADED_LATER:
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
 @worker_ready.connect
 def _node_ready(sender: Any, **_: Any) -> None:
     life = NodeLife(bootstrap.settings(), sender)
     life.begin()
     worker_shutting_down.connect(lambda **__: life.end(), weak=False)
+
+
+@worker_shutting_down.connect
+def _stopping(**_: Any) -> None:
+    """Also a node that is not ready, because its broker is away, ends in time."""
+    end_worker_within(WORKER_ENDS_WITHIN_S)
+
+
+@task_prerun.connect
+def _before_a_task(**_: Any) -> None:
+    """A child takes the level of the log that its node's main process has heard of."""
+    logs_level.level().heed()
+
+
+@functools.cache
+def _gives_back() -> GivesBack:
+    return GivesBack()
+
+
+@task_postrun.connect
+def _after_a_task(task: Any, **_: Any) -> None:
+    _gives_back().after(task.name)
+
+
+@beat_init.connect
+def _beat_begins(sender: Any, **_: Any) -> None:
+    """Tell how beat is, for as long as its process lives; also while it waits for another one to end."""
+    settings = bootstrap.settings()
+
+    def read() -> dict[str, Any]:
+        scheduler = vars(sender).get("scheduler")  # not made by asking for it: that is beat's own business
+        return {"ready": scheduler is None or scheduler.reaches_broker}
+
+    life = heartbeat_of(bootstrap.open_status_board(settings), "beat", settings.data_dir, read)
+    life.__enter__()
+    atexit.register(life.__exit__, None, None, None)
 
 
 @worker_process_init.connect
@@ -68,4 +143,7 @@ def _start_process(**_: Any) -> None:
 
 @worker_process_shutdown.connect
 def _end_process(pid: int | None = None, **_: Any) -> None:
+    spans = resources.resources().spans
+    if spans is not None:
+        spans.flush()
     metrics.mark_dead(pid or os.getpid())

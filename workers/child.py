@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import functools
 import os
 import signal
 import subprocess
@@ -10,31 +12,38 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from logging import handlers
 from pathlib import Path
 from typing import Final
 
 from ingestor.queue.alive import AliveFile
+from ingestor.queue.vitals import VitalsFile
+from workers.process_log import ProcessLog
 from workers.pulse import SILENT_S, Pulse
 
 #: An end that a restart cannot mend (ingestor/cli/exit_codes.py): bad settings, refused credentials.
 HOPELESS_CODES: Final = frozenset({2, 4})
+#: Why a process that was asked to stop is not started again.
+STOPPING: Final = "stopping"
 _BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 #: A process that ran this long is well: its back-off starts anew.
 _STABLE_S: Final = 60.0
-_LOG_BYTES: Final = 5_000_000
 _PR_SET_PDEATHSIG: Final = 1
+_AUTOGROUP: Final = Path("/proc/self/autogroup")
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A process to keep alive. `stop_order`: the lowest stops first. `settles`: an end with code 0 is no fault."""
+    """A process to keep alive. `stop_order`: the lowest stops first. `settles`: an end with code 0 is no fault.
+
+    `niceness`: how far it stands back where processors are short, 0 (not at all) to 19.
+    """
 
     name: str
     argv: list[str]
     env: dict[str, str] = field(default_factory=dict)
     stop_order: int = 1
     settles: bool = False
+    niceness: int = 0
 
 
 class Child:
@@ -53,10 +62,7 @@ class Child:
         self._started_at = 0.0
         self._start_again_at: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._log = handlers.RotatingFileHandler(
-            log_dir / f"{spec.name}.log", maxBytes=_LOG_BYTES, backupCount=2, delay=True
-        )
-        self._log.terminator = ""
+        self._log = ProcessLog(log_dir / f"{spec.name}.log")
 
     @property
     def pid(self) -> int | None:
@@ -74,7 +80,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 -- only a system call
+            preexec_fn=functools.partial(_prepare, self.spec.niceness),  # noqa: PLW1509 -- only system calls
         )
         threading.Thread(target=self._pump, args=(self._process,), name=f"log-{self.spec.name}", daemon=True).start()
         self._pulse = Pulse(AliveFile(self._data_dir, self._process.pid), self._silent_s)
@@ -105,14 +111,20 @@ class Child:
         if self._pulse is None or not self._pulse.is_silent():
             return None
         self.kill()
+        self._pulse.end()
+        self._pulse = None  # said once, also where the system takes long to let it go
         return f"{self.spec.name} showed no sign of life for {self._silent_s:g} s and was killed"
 
     def _clear_up(self) -> None:
         """End what the process left behind: children of a killed worker may wait for ever."""
         if self._process is not None:
             _kill_group(self._process.pid)
-        if self._pulse is not None:
-            self._pulse.end()
+            self._forget_life(self._process.pid)
+
+    def _forget_life(self, pid: int) -> None:
+        """Take away what it told of itself while it lived."""
+        VitalsFile(self._data_dir, pid).remove()
+        AliveFile(self._data_dir, pid).remove()
 
     def replace(self) -> None:
         """Have the process end in its own time and start it again at once."""
@@ -139,7 +151,7 @@ class Child:
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM."""
-        self.given_up = self.given_up or "stopping"
+        self.given_up = self.given_up or STOPPING
         self._signal(signal.SIGTERM)
 
     def wait_gone(self, deadline: float) -> bool:
@@ -152,12 +164,13 @@ class Child:
             return False
         return True
 
-    def kill(self) -> None:
-        """Kill the process and what it started."""
+    def kill(self, gone_within_s: float = 5.0) -> None:
+        """Kill the process and what it started; one that the system does not let go yet is seen off by `watch`."""
         if self._process is None:
             return
         if _kill_group(self._process.pid):
-            self._process.wait(5)
+            self.wait_gone(time.monotonic() + gone_within_s)
+        self._forget_life(self._process.pid)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process and self._process.poll() is None:
@@ -171,16 +184,7 @@ class Child:
             line = raw.decode("utf-8", "replace")
             if line.strip():
                 self.last_line = line.strip()[:300]
-            self._log.acquire()
-            try:
-                if self._log.stream is None:
-                    self._log.stream = self._log._open()  # noqa: SLF001 -- the handler has no public way to write text
-                if self._log.maxBytes and self._log.stream.tell() + len(line) > self._log.maxBytes:
-                    self._log.doRollover()
-                self._log.stream.write(line)
-                self._log.stream.flush()
-            finally:
-                self._log.release()
+            self._log.write(line)
 
 
 def _kill_group(pid: int) -> bool:
@@ -192,6 +196,19 @@ def _kill_group(pid: int) -> bool:
     return True
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to end this process when the supervisor dies, however it dies."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _stand_back(niceness: int) -> None:
+    """Be nice; Linux shares its time between sessions first, and a process's own niceness counts only within its own.
+
+    This process leads a session, so the session's niceness is set, too (sched(7), "The autogroup feature").
+    """
+    os.nice(niceness)
+    with contextlib.suppress(OSError):  # no such file without the feature
+        _AUTOGROUP.write_text(str(niceness))
+
+
+def _prepare(niceness: int) -> None:
+    """Stand back where processors are short; have Linux end this process when the supervisor dies, however it dies."""
+    if niceness:
+        _stand_back(niceness)
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

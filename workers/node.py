@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import threading
+import functools
 from typing import Any, Final
 
+import redis
 import structlog
 from celery import Celery
 
-from ingestor import bootstrap, errors
+from ingestor import bootstrap
 from ingestor.home.requests import sync_due
+from ingestor.intake.loop import Loop
 from ingestor.queue import names
+from ingestor.queue.about import about_self
 from ingestor.queue.alive import AliveFile
+from ingestor.queue.asking import ask_for
 from ingestor.queue.heartbeat import Heartbeat
+from ingestor.queue.pools import pool_of
 from ingestor.queue.status_board import StatusBoard
+from ingestor.queue.vitals import VitalsFile
 from ingestor.settings import Settings
-from workers.watchdog import Watchdog
+from workers.beat_inside import BeatInside
+from workers.holding import Holding
+from workers.registry_watch import RegistryWatch
+from workers.watchdog import Watchdog, copied, end_node
 
 _log: Final = structlog.get_logger("workers")
-_WATCH_EVERY_S: Final = 0.25
 
 
 class NodeLife:
@@ -28,13 +35,21 @@ class NodeLife:
     def __init__(self, settings: Settings, consumer: Any) -> None:
         self._settings = settings
         self._consumer = consumer
-        self._stop = threading.Event()
+        self._holding = Holding()
         state = bootstrap.open_state(settings)
+        self._beat = BeatInside(consumer.app, self._end_badly) if self._has_beat() else None
         self._heartbeat = Heartbeat(
-            StatusBoard(state), "worker", consumer.hostname, self._tell, alive=AliveFile(settings.data_dir)
+            StatusBoard(state),
+            "worker",
+            consumer.hostname,
+            self._tell,
+            also=self._beat.check if self._beat else None,
+            alive=AliveFile(settings.data_dir),
+            vitals=VitalsFile(settings.data_dir),
         )
         self._watchdog = Watchdog(consumer)
-        self._watch = threading.Thread(target=self._watch_registry, name="registry-watch", daemon=True)
+        # A connection of its own: it is used in another thread.
+        self._watch = Loop("registry-watch", self._registry_watch(bootstrap.open_state(settings)).step)
 
     def begin(self) -> None:
         """Start telling; where this node does registry work, also watch for requests."""
@@ -42,12 +57,22 @@ class NodeLife:
         self._watchdog.start()
         if names.TaskType.REGISTRY.value in self._queues():
             self._watch.start()
+        if self._beat is not None:
+            self._beat.start()
 
     def end(self) -> None:
-        """Stop."""
-        self._stop.set()
+        """Stop what this began."""
+        self._watch.stop(0.0)
+        if self._beat is not None:
+            self._beat.stop()
         self._watchdog.stop()
         self._heartbeat.__exit__(None, None, None)
+
+    def _end_badly(self) -> None:
+        end_node(self._consumer)
+
+    def _has_beat(self) -> bool:
+        return bool(self._settings.workers.together) and set(names.TaskType) <= set(self._queues())
 
     def _queues(self) -> list[str]:
         return [queue.name for queue in self._consumer.task_consumer.queues]
@@ -55,32 +80,32 @@ class NodeLife:
     def _tell(self) -> dict[str, Any]:
         pool = self._consumer.pool
         name: str = self._consumer.hostname
+        state = self._consumer.controller.state
+        active, processes = len(state.active_requests), int(pool.num_processes)
         return {
-            "type": name.partition("@")[0],
+            **about_self(pool.info.get("processes") or ()),
+            "type": pool_of(name),
             "host": name.partition("@")[2],
-            "pid": os.getpid(),
             "queues": self._queues(),
-            "processes": pool.num_processes,
-            "tasks": sum(self._consumer.controller.state.total_count.values()),
+            "processes": processes,
+            "ready": self._hears_broker(),
+            "tasks": sum(state.total_count.values()),
+            **self._holding.look([str(request.id) for request in copied(state.reserved_requests)], active, processes),
         }
 
-    def _watch_registry(self) -> None:
-        state = bootstrap.open_state(self._settings)
+    def _hears_broker(self) -> bool:
+        """Tell whether the node has a connection, as far as it knows: one that is cut off in silence is found later."""
+        connection = self._consumer.connection
+        return bool(connection is not None and connection.connected)
+
+    def _registry_watch(self, state: redis.Redis[bytes]) -> RegistryWatch:
         app: Celery = self._consumer.app
-        # At the start every home is read once; one that is not there yet is asked for again by its listener.
-        app.send_task(names.SYNC_ALL, queue=names.TaskType.REGISTRY.value, expires=60)
-        while not self._stop.wait(_WATCH_EVERY_S):
-            for home in self._settings.all_homes():
-                try:
-                    if sync_due(state, home.name, self._settings.registry.debounce_s):
-                        _enqueue_sync(app, home.name)
-                        self._stop.wait(1.0)  # the task takes the request back when it begins
-                except errors.IngestorError as error:
-                    _log.debug("registry_watch_waits", error=str(error))
-                except app.connection_for_write().recoverable_connection_errors as error:
-                    _log.debug("registry_watch_waits", error=str(error))
-
-
-def _enqueue_sync(app: Celery, home: str) -> None:
-    # A request that nobody could answer for a minute is made again by whoever misses the map.
-    app.send_task(names.SYNC_REGISTRY, args=[home], queue=names.TaskType.REGISTRY.value, expires=60)
+        debounce_s = self._settings.registry.debounce_s
+        # A request that nobody could answer for a minute is made again by whoever misses the map.
+        ask = functools.partial(ask_for, app, names.SYNC_REGISTRY, names.TaskType.REGISTRY, expires_s=60)
+        return RegistryWatch(
+            [home.name for home in self._settings.all_homes()],
+            is_due=lambda home: sync_due(state, home, debounce_s),
+            ask=ask,
+            ask_all=functools.partial(ask_for, app, names.SYNC_ALL, names.TaskType.REGISTRY, expires_s=60),
+        )

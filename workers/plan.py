@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from ingestor.queue.pools import POOLS, most_nodes
 from ingestor.settings import HomeSettings, Settings
 from workers import broker
 from workers.child import Spec
 
+#: What is only looked at takes a third of an event's share where processors are short. Rare tasks do not stand back: an
+#: entity that the map does not know yet waits for a sync, and for no longer than some seconds.
+_STANDS_BACK: Final = 5
 #: What speaks to the demo home; it listens on loopback only.
 DEMO_TOKEN: Final = "demo-home-token"  # noqa: S105 -- opens a simulated home
 
@@ -25,8 +30,8 @@ class Plan:
     demo: bool = False
 
 
-def make(settings: Settings) -> Plan:
-    """Decide what to run for these settings."""
+def make(settings: Settings, nodes: Mapping[str, int]) -> Plan:
+    """Decide what to run for these settings, with so many worker nodes of each pool."""
     demo = wants_demo(settings)
     env: dict[str, str] = {"HA_INGESTOR_DATA_DIR": str(settings.data_dir.absolute())}
     others: list[Spec] = []
@@ -35,13 +40,20 @@ def make(settings: Settings) -> Plan:
         env["HA_INGESTOR_HOMEASSISTANT__URL"] = f"http://127.0.0.1:{port}"
         env["HA_INGESTOR_HOMEASSISTANT__TOKEN"] = DEMO_TOKEN
         others.append(_own("demo", "demo", "--port", str(port), "--token", DEMO_TOKEN, stop_order=1))
-    others += _workers(settings)
-    others.append(_own("beat", "beat", stop_order=1))
+    if settings.workers.together:
+        others.append(_own("worker-all", "worker", "all", stop_order=2))  # beat is in it
+    else:
+        others += [worker(settings, pool, one) for pool in POOLS for one in range(1, nodes[pool] + 1)]
+        others.append(_own("beat", "beat", stop_order=1))
     others.append(_own("api", "api", stop_order=1))
     if settings.flower.enabled:
-        others.append(_own("flower", "flower", stop_order=1))
+        others.append(replace(_own("flower", "flower", stop_order=1), niceness=_STANDS_BACK))
     others += _listeners(settings, demo=demo)
-    embedded = Spec("broker", broker.command(settings), stop_order=9) if settings.broker.url == "embedded" else None
+    embedded = (
+        Spec("broker", broker.command(settings), env=broker.ENVIRONMENT, stop_order=9)
+        if settings.broker.url == "embedded"
+        else None
+    )
     return Plan(embedded, others, env, demo)
 
 
@@ -52,15 +64,13 @@ def wants_demo(settings: Settings) -> bool:
     return not any(home.homeassistant.url or home.mqtt.url for home in settings.all_homes())
 
 
-def _workers(settings: Settings) -> list[Spec]:
-    counts = settings.workers
+def worker(settings: Settings, pool: str, number: int) -> Spec:
+    """Return the worker node of a pool with that number."""
     # One process writes SQLite best: four of them double the waiting time (rule 24).
-    writers = 1 if settings.storage.url.startswith("sqlite") else counts.write
-    pools = {"validate": counts.validate_, "enrich": counts.enrich, "write": writers, "rare": counts.rare}
-    return [
-        _own(f"worker-{kind}", "worker", kind, "--concurrency", str(count), stop_order=2)
-        for kind, count in pools.items()
-    ]
+    processes = 1 if pool == "write" and most_nodes(settings, pool) == 1 else settings.workers.processes_of(pool)
+    name = f"worker-{pool}" if number == 1 else f"worker-{pool}-{number}"
+    words = ("worker", pool, "--concurrency", str(processes), "--number", str(number))
+    return _own(name, *words, stop_order=2)
 
 
 def _listeners(settings: Settings, *, demo: bool) -> list[Spec]:

@@ -15,6 +15,7 @@ import structlog
 
 from ingestor.queue import names
 from ingestor.queue.depths import redis_address
+from ingestor.queue.state import connect_state
 from ingestor.settings import Settings
 
 _log: Final = structlog.get_logger("workers")
@@ -26,7 +27,6 @@ RESERVE: Final = 1.25
 _CLOSE_AT: Final = 0.8
 _LOOK_EVERY_S: Final = 1.0
 _AWAY_S: Final = 5.0
-_TIMEOUT_S: Final = 2.0
 
 
 class Relief:
@@ -90,6 +90,6 @@ def relief_for(settings: Settings) -> Relief | None:
     url = settings.broker_url
     if url.startswith("amqp"):
         return None  # RabbitMQ blocks who publishes at its memory mark, and lets consumers go on
-    client = redis.Redis.from_url(redis_address(url), socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+    client = connect_state(redis_address(url))
     own = settings.broker.max_memory_bytes if settings.broker.url == "embedded" else None
     return Relief(client, own_ceiling_bytes=own)

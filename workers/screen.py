@@ -137,7 +137,7 @@ def sum_up(board: dict[str, dict[str, Any]]) -> Reading:
         rejected=total("rejected"),
         pending=sum(int(intake.get("pending_batches", 0)) for intake in intakes),
         connected=sum(1 for entry in listeners if entry.get("connected")),
-        listeners=len(listeners),
+        listeners=sum(1 for entry in listeners if not entry.get("standing_by")),
         lag_ms=max((float(intake.get("lag_ms", 0.0)) for intake in intakes), default=0.0),
         oldest_s=max((float(intake.get("oldest_pending_s") or 0.0) for intake in intakes), default=0.0),
         error=next((str(entry["last_error"]) for entry in listeners if entry.get("last_error")), ""),

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from ingestor import bootstrap, errors
 from ingestor.intake.loop import Loop
+from ingestor.queue.alive import AliveFile
+from ingestor.queue.heartbeat import heartbeat_of
 from ingestor.settings import Settings
 from ingestor.settings_sources import load_settings
 from workers import broker, plan, screen
-from workers.child import Child
+from workers.child import STOPPING, Child, Spec
+from workers.crew import Crew
+from workers.pools import open_pools
 from workers.relief import relief_for
 from workers.rolling import Rolling
+from workers.stopping import stop_in_order
+from workers.tables import MakingTables
 
-#: All is down within 10 s of the word: what has not ended by itself after 8 is killed. The journal holds the rest.
-_STOP_WITHIN_S: Final = 8.0
 _BROKER_START_S: Final = 30.0
 _TICK_S: Final = 0.25
 
@@ -32,10 +37,13 @@ class Supervisor:
     def __init__(self, settings: Settings, display: screen.Screen) -> None:
         self._settings = settings
         self._screen = display
-        self._plan = plan.make(settings)
+        # One node for all task types is as it is: there is nothing to scale.
+        self._pools = None if settings.workers.together else open_pools(settings)
+        self._plan = plan.make(settings, self._pools.wanted if self._pools else {})
         self._log_dir = settings.data_dir / "logs"
         self._broker: Child | None = None
         self._children: list[Child] = []
+        self._crew = Crew(self._children, functools.partial(plan.worker, settings), self._start)
         self._stop = threading.Event()
         self._rolling: Rolling | None = None
         self._replace_workers = threading.Event()
@@ -53,27 +61,48 @@ class Supervisor:
         try:
             self._start_all()
             self._screen.banner(self._settings, demo=self._plan.demo)
+            if self._pools is not None:
+                Loop("pools", self._pools.step).start()
             if self._relief is not None:
                 Loop("broker-relief", self._relief.step).start()
-            while not self._stop.wait(_TICK_S):
-                self._watch()
-                self._screen.tick()
+            board, alive = bootstrap.open_status_board(self._settings), AliveFile(self._settings.data_dir)
+            with heartbeat_of(board, "supervisor", self._settings.data_dir, self._tell):
+                while not self._stop.wait(_TICK_S):
+                    self._watch()
+                    self._screen.tick()
+                    alive.beat()
         finally:
+            AliveFile(self._settings.data_dir).remove()
+            if self._pools is not None:
+                self._pools.stop()
             clean = self._stop_all()
         return 0 if clean else 1
 
+    def _tell(self) -> dict[str, Any]:
+        """Return how its processes are; ready while none of them stays down."""
+        down = [child.spec.name for child in self._children if child.given_up and child.given_up != STOPPING]
+        restarts = {child.spec.name: child.restarts for child in self._everyone()}
+        return {"ready": not down, "down": down, "restarts": restarts}
+
+    def _everyone(self) -> list[Child]:
+        return [*([self._broker] if self._broker else []), *self._children]
+
     def _start_all(self) -> None:
+        # The tables are made once here, not by every worker at once.
+        tables = MakingTables()
         if self._plan.broker is not None:
             self._broker = Child(self._plan.broker, self._log_dir)
             self._broker.start()
             self._await_broker(self._broker)
-        # The tables are made once here, not by every worker at once.
-        bootstrap.open_metadata(self._settings).dispose()
+        tables.wait()
         for spec in self._plan.others:
-            child = Child(spec, self._log_dir)
-            self._children.append(child)
-            child.start()
+            self._children.append(self._start(spec))
             self._screen.say(f"started {spec.name}")
+
+    def _start(self, spec: Spec) -> Child:
+        child = Child(spec, self._log_dir)
+        child.start()
+        return child
 
     def _await_broker(self, child: Child) -> None:
         deadline = time.monotonic() + _BROKER_START_S
@@ -85,10 +114,15 @@ class Supervisor:
         self._screen.say("started broker")
 
     def _watch(self) -> None:
-        for child in [*([self._broker] if self._broker else []), *self._children]:
+        for child in self._everyone():
             if news := child.watch():
                 self._screen.say(news)
         self._roll()
+        if self._pools is not None:
+            if self._rolling is None:
+                for news in self._crew.step(self._pools.wanted):
+                    self._screen.say(news)
+            self._pools.running = self._crew.running()
         for news in self._relief.take_news() if self._relief is not None else ():
             self._screen.say(news)
 
@@ -104,23 +138,9 @@ class Supervisor:
                 self._rolling = None
 
     def _stop_all(self) -> bool:
-        """Stop listeners (they flush), then workers and the rest, the broker last; False if one had to be killed."""
+        """Stop all in their order; False if one had to be killed."""
         self._screen.say("stopping …")
-        deadline = time.monotonic() + _STOP_WITHIN_S
-        clean = True
-        everyone = [*self._children, *([self._broker] if self._broker else [])]
-        orders = sorted({child.spec.stop_order for child in everyone})
-        for order in orders:
-            group = [child for child in everyone if child.spec.stop_order == order]
-            for child in group:
-                child.ask_to_stop()
-            # The broker is asked last and keeps a second for itself.
-            share = deadline if order == orders[-1] else deadline - 1.5
-            for child in group:
-                if not child.wait_gone(share):
-                    self._screen.say(f"{child.spec.name} did not stop in time and was killed")
-                    clean = False
-                child.kill()
+        clean = stop_in_order(self._everyone(), self._screen.say)
         self._screen.say("stopped")
         return clean
 

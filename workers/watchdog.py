@@ -8,6 +8,7 @@ from the queue ends, and what waits in its queues is taken. A broker that is awa
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import threading
@@ -35,6 +36,7 @@ TAKE_LIMIT_S: Final = 40.0
 #: After this time without a turn or a task, the broker is asked how it is.
 _ASK_AFTER_S: Final = 10.0
 _EXIT_CODE: Final = 1
+_LAST_WORDS_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,10 @@ class Watchdog:
             self._ask_for_a_turn()
             fault = self._vigil.fault(self._see())
             if fault is not None and not self._stop.is_set():
-                _log.error("worker_hangs", node=self._consumer.hostname, fault=fault)
+                say = functools.partial(
+                    _log.error, "worker_hangs", node=self._consumer.hostname, fault=fault, **hands_of(self._consumer)
+                )
+                last_words(say)
                 self._end(self._consumer)
                 return
 
@@ -137,7 +142,7 @@ class Watchdog:
         self._turns += 1
 
     def _see(self) -> Sight:
-        held = frozenset(str(request.id) for request in _copied(state.reserved_requests))
+        held = frozenset(str(request.id) for request in copied(state.reserved_requests))
         return Sight(self._turns, state.all_total_count[0], held)
 
     def _waiting(self) -> int | None:
@@ -150,15 +155,35 @@ class Watchdog:
             return None
 
 
-def end_node(consumer: Any) -> None:
+def hands_of(consumer: Any) -> dict[str, Any]:
+    """Return what a node has in hand by its own account, as far as it can be told: it says why no more is taken."""
+    found: dict[str, Any] = {}
+    with contextlib.suppress(Exception):  # its insides are those of a transport that may be half closed
+        channel = consumer.task_consumer.channel
+        found["prefetch"] = channel.qos.prefetch_count
+        found["in_hand"] = len(channel.qos._delivered) - len(channel.qos._dirty)  # noqa: SLF001 -- told nowhere else
+        found["may_take"] = channel.qos.can_consume()
+        found["asks_broker"] = bool(channel._in_poll)  # noqa: SLF001 -- as above; Redis alone has it
+        found["paused"] = len(channel.connection.cycle._paused_brpop)  # noqa: SLF001 -- as above
+    return found
+
+
+def last_words(say: Callable[[], object], within_s: float = _LAST_WORDS_S) -> None:
+    """Say why a node ends, for so long: what it hangs on may be the very log, and it must end all the same."""
+    saying = threading.Thread(target=say, name="last-words", daemon=True)
+    saying.start()
+    saying.join(within_s)
+
+
+def end_node(consumer: Any, code: int = _EXIT_CODE) -> None:
     """End the node with its children, at once: what they had in hand is sent again by its journal."""
     for pid in consumer.pool.info.get("processes") or ():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    os._exit(_EXIT_CODE)
+    os._exit(code)
 
 
-def _copied(requests: Iterable[Any]) -> list[Any]:
+def copied(requests: Iterable[Any]) -> list[Any]:
     """Return what a set holds that the loop changes at the same time."""
     for _ in range(5):
         with contextlib.suppress(RuntimeError):  # changed while it was read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,13 +14,17 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from ingestor import bootstrap
 from ingestor.api.gauges import OverviewCollector
 from ingestor.api.health import HealthWatch, checks_for
 from ingestor.api.overview import Observer
 from ingestor.metrics_files import FolderCollector
+from ingestor.queue.alive import AliveFile
+from ingestor.queue.heartbeat import heartbeat_of
 from ingestor.settings import Settings
 
 _UNAVAILABLE: Final = 503
+_SHOW_LIFE_EVERY_S: Final = 1.0
 _LINKS: Final = {
     "/api/health": "every component, 200 or 503",
     "/livez": "this process answers",
@@ -40,7 +45,10 @@ def create_app(settings: Settings, *, watch: HealthWatch | None = None) -> FastA
 
     @asynccontextmanager
     async def closing(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        showing = asyncio.create_task(_show_life(AliveFile(settings.data_dir)))
+        with heartbeat_of(bootstrap.open_status_board(settings), "api", settings.data_dir):
+            yield
+        showing.cancel()
         health.close()
         observer.close()
 
@@ -54,6 +62,16 @@ def create_app(settings: Settings, *, watch: HealthWatch | None = None) -> FastA
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+async def _show_life(file: AliveFile) -> None:
+    """Show that the loop that answers goes round: where it does not, the supervisor starts the process again."""
+    try:
+        while True:
+            file.beat()
+            await asyncio.sleep(_SHOW_LIFE_EVERY_S)
+    finally:
+        file.remove()
 
 
 def _add_health(app: FastAPI, health: HealthWatch) -> None:

@@ -10,7 +10,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from ingestor.api.overview import Overview
-from ingestor.metrics import GAUGES
+from ingestor.api.processes import ProcessSeen
+from ingestor.metrics_gauges import GAUGES
 from ingestor.storage.reconciled import Reconciliation
 
 _MOST_REASONS: Final = 20
@@ -83,6 +84,25 @@ def _of_intake(*names: str) -> Callable[[dict[str, Any]], float]:
     return value
 
 
+def _processes(value: Callable[[ProcessSeen], float], *labels: str) -> Callable[[Overview], Iterator[_Sample]]:
+    def samples(overview: Overview) -> Iterator[_Sample]:
+        for one in overview.processes or ():
+            yield (one.kind, one.name, *(getattr(one, label) for label in labels)), value(one)
+
+    return samples
+
+
+def _restarts(overview: Overview) -> Iterator[_Sample]:
+    for one in overview.processes or ():
+        yield from (((name,), float(times)) for name, times in one.restarts.items())
+
+
+def _weather(overview: Overview) -> Iterator[_Sample]:
+    for home, status in (overview.weather or {}).items():
+        until_s = status.trouble.open_until_s if status.trouble else 0.0
+        yield (home, status.provider), float(until_s > overview.time_s)
+
+
 def _reconciled(value: Callable[[Reconciliation], float]) -> Callable[[Overview], Iterator[_Sample]]:
     return lambda overview: (((home.home,), value(home)) for home in overview.reconciled or ())
 
@@ -90,7 +110,7 @@ def _reconciled(value: Callable[[Reconciliation], float]) -> Callable[[Overview]
 def _ledger(seen: Overview) -> Iterator[_Sample]:
     for (home, source), counts in (seen.ledger.by_source if seen.ledger else {}).items():
         yield (home, source, "received"), counts.total
-        for outcome in ("written", "duplicate", "rejected", "filtered", "in_flight", "lost"):
+        for outcome in ("written", "duplicate", "rejected", "filtered", "in_flight", "lost", "recovered"):
             yield (home, source, outcome), getattr(counts, outcome)
 
 
@@ -103,14 +123,61 @@ def _commonest(reasons: dict[str, int]) -> Iterator[_Sample]:
         yield ("other",), rest
 
 
+def _newest(*figures: str, labels: dict[str, str] | None = None) -> Callable[[Overview], Iterator[_Sample]]:
+    """Return what yields figures of each home's newest reports; `labels` gives each figure one of its own."""
+
+    def samples(seen: Overview) -> Iterator[_Sample]:
+        for one in seen.reports.newest if seen.reports else ():
+            for name in figures:
+                if (value := one.figures.get(name)) is not None:
+                    own = (labels[name],) if labels else ()
+                    yield (one.home, one.period, *own), value
+
+    return samples
+
+
+_SHARES: Final = {f"{name}_share": name for name in ("context", "valid", "up")}
+_PROBLEMS: Final = {"problems": "all", "new_problems": "new"}
 _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_queue_batches": lambda seen: (((name,), depth) for name, depth in (seen.queues or {}).items()),
     "ingestor_journal_batches": _listeners(_of_intake("pending_batches")),
     "ingestor_journal_bytes": _listeners(_of_intake("bytes_on_disk", "bytes")),
     "ingestor_listener_connected": _listeners(lambda entry: float(bool(entry.get("connected")))),
+    "ingestor_queue_oldest_seconds": lambda seen: (((name,), age) for name, age in (seen.oldest_s or {}).items()),
+    "ingestor_broker_memory_ratio": lambda seen: [] if seen.broker_memory is None else [((), seen.broker_memory)],
+    "ingestor_journal_oldest_seconds": _listeners(_of_intake("oldest_pending_s")),
+    "ingestor_journal_held": _listeners(lambda entry: float(bool((entry.get("intake") or {}).get("held")))),
+    "ingestor_disk_free_ratio": lambda seen: [] if seen.disk_free is None else [((), seen.disk_free)],
+    "ingestor_process_info": _processes(lambda _: 1.0, "host", "version"),
+    "ingestor_process_ready": _processes(lambda one: float(one.ready)),
+    "ingestor_process_memory_bytes": _processes(lambda one: one.memory_bytes),
+    "ingestor_process_started_seconds": _processes(lambda one: one.started_s),
+    "ingestor_process_restarts": _restarts,
+    "ingestor_unread_part": lambda seen: (((part,), float(unread)) for part, unread in seen.unread.items()),
+    "ingestor_weather_breaker_open": _weather,
     "ingestor_worker_nodes": _workers("nodes"),
     "ingestor_worker_processes": _workers("processes"),
     "ingestor_store_breaker": _breaker,
+    "ingestor_clock_ahead_seconds": lambda seen: (((home,), ahead_s) for home, ahead_s in (seen.clocks or {}).items()),
+    "ingestor_quality_score": lambda seen: (
+        ((one.home,), one.score) for one in seen.quality or () if one.score is not None
+    ),
+    "ingestor_quality_problems": lambda seen: (
+        ((one.home, kind), count) for one in seen.quality or () for kind, count in one.problems.items()
+    ),
+    "ingestor_quality_until_seconds": lambda seen: (((one.home,), one.until_us / 1e6) for one in seen.quality or ()),
+    "ingestor_report_score": _newest("score"),
+    "ingestor_report_share": _newest(*_SHARES, labels=_SHARES),
+    "ingestor_report_problems": _newest(*_PROBLEMS, labels=_PROBLEMS),
+    "ingestor_report_end_seconds": lambda seen: (
+        ((one.home, one.period), one.end_us / 1e6) for one in (seen.reports.newest if seen.reports else ())
+    ),
+    "ingestor_report_deliveries": lambda seen: (
+        ((state,), count) for state, count in (seen.reports.deliveries if seen.reports else {}).items()
+    ),
+    "ingestor_quality_alerts": lambda seen: (
+        ((home,), count) for home, count in (seen.reports.alerts if seen.reports else {}).items()
+    ),
     "ingestor_gaps": lambda seen: (((state,), count) for state, count in (seen.gaps or {}).items()),
     "ingestor_reconciled_until_seconds": _reconciled(lambda home: home.until_us / 1e6),
     "ingestor_reconciled_missing_points": _reconciled(lambda home: home.missing),

@@ -35,8 +35,8 @@ def judge(day: LedgerSummary, homes: Iterable[Reconciliation]) -> str:
     """Say that nothing is missing. Raises NotWell with a sentence that says what is."""
     missing = {home.home: home.missing for home in homes if home.missing}
     told = []
-    if lost := day.total.lost:
-        of = ", ".join(sorted({home for (home, _), counts in day.by_source.items() if counts.lost}))
+    if lost := day.total.missing:
+        of = ", ".join(sorted({home for (home, _), counts in day.by_source.items() if counts.missing}))
         told.append(
             f"{number_of(lost, 'event')} of {of} lost in the last 24 hours (see `ha-ingestor ledger` and `gaps`)"
         )

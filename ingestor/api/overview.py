@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ingestor import bootstrap
 from ingestor.api.lag import Lag, read_lag
+from ingestor.api.processes import ProcessSeen, seen_in
 from ingestor.api.side_by_side import SideBySide
 from ingestor.api.weather import read_weather
 from ingestor.events.counts import hour_of
+from ingestor.quality.book_sql import QualityHead
+from ingestor.quality.clocks import HomeClocks
+from ingestor.queue.app import make_app
 from ingestor.queue.depths import Depths
+from ingestor.queue.gauge import Load
+from ingestor.queue.names import TaskType
+from ingestor.queue.oldest import OldestWaiting
+from ingestor.reports.shelf import KeptReport
 from ingestor.settings import Settings
 from ingestor.storage.breaker import BreakerState
 from ingestor.storage.gaps import ENDED, GapRecord, GapState
@@ -28,10 +38,21 @@ if TYPE_CHECKING:
 
 _COUNTS: Final = ("written", "duplicate", "rejected", "filtered", "lost")
 _TIMEOUT_S: Final = 3.0
+#: Reports that are made by schedule.
+_KINDS: Final = ("daily", "weekly")
 #: How far back an overview looks in the ledger: this hour, and a day before.
 LEDGER_SPAN_S: Final = 86_400
 #: The causes in quarantine with most pieces: so many are told.
 MOST_CAUSES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ReportsSeen:
+    """The newest report of each home and kind, alerts that are not over by home, deliveries that are not done."""
+
+    newest: Sequence[KeptReport]
+    alerts: Mapping[str, int]
+    deliveries: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +72,14 @@ class Overview:
     store: BreakerState | None = None
     quarantine_causes: Sequence[Cause] | None = None
     weather: dict[str, WeatherStatus] | None = None
+    clocks: Mapping[str, float] | None = None
+    reports: ReportsSeen | None = None
+    quality: Sequence[QualityHead] | None = None
+    oldest_s: Mapping[str, float] | None = None
+    broker_memory: float | None = None
+    processes: Sequence[ProcessSeen] | None = None
+    disk_free: float | None = None
+    unread: Mapping[str, bool] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
@@ -96,13 +125,15 @@ class Observer:
 
     def __init__(self, settings: Settings) -> None:
         self._depths = Depths(settings.broker_url)
+        self._oldest = OldestWaiting(make_app(settings.broker_url), [kind.value for kind in TaskType])
         self._settings = settings
         self._opening = threading.Lock()
         self._database: sqlalchemy.Engine | None = None
         self._parts = SideBySide(
             {
                 "board": bootstrap.open_status_board(settings).read,
-                "queues": self._depths.read,
+                "queues": self._depths.load,
+                "oldest": self._oldest.read,
                 "quarantine": lambda: bootstrap.open_quarantine(settings, self._metadata()).reasons(),
                 "causes": lambda: bootstrap.open_quarantine(settings, self._metadata()).causes(MOST_CAUSES),
                 "store": bootstrap.open_breaker(bootstrap.open_state(settings)).read,
@@ -110,6 +141,9 @@ class Observer:
                 "gaps": lambda: _by_state(bootstrap.open_gaps(settings, self._metadata()).list(unended_only=True)),
                 "ledger": self._read_ledger,
                 "weather": read_weather(settings),
+                "reports": self._read_reports,
+                "quality": lambda: bootstrap.open_quality_book(settings, self._metadata()).heads(),
+                "clocks": HomeClocks(bootstrap.open_state(settings)).ahead_s,
             },
             timeout_s=_TIMEOUT_S,
         )
@@ -119,11 +153,12 @@ class Observer:
         """Return how all is; raises nothing and waits for nobody longer than 3 s."""
         answers = self._parts.ask()
         board: dict[str, dict[str, Any]] | None = answers["board"].value
+        load: Load | None = answers["queues"].value
         return Overview(
             time_s=time.time(),
             listeners=None if board is None else [{"name": name, **entry} for name, entry in _of("listener", board)],
             workers=None if board is None else _by_type(entry for _, entry in _of("worker", board)),
-            queues=answers["queues"].value,
+            queues=None if load is None else load.depths,
             quarantine=None if answers["quarantine"].value is None else sum(answers["quarantine"].value.values()),
             quarantine_reasons=answers["quarantine"].value,
             gaps=answers["gaps"].value,
@@ -133,7 +168,15 @@ class Observer:
             store=answers["store"].value,
             quarantine_causes=answers["causes"].value,
             weather=answers["weather"].value,
-            problems=[f"{part}: {answer.error}" for part, answer in answers.items() if answer.error],
+            clocks=answers["clocks"].value,
+            reports=answers["reports"].value,
+            quality=answers["quality"].value,
+            oldest_s=answers["oldest"].value,
+            broker_memory=load.memory_share if load is not None else None,
+            processes=None if board is None else seen_in(board),
+            disk_free=_disk_free(self._settings.data_dir),
+            unread={part: answer.error is not None for part, answer in answers.items()},
+            problems=_problems({part: answer.error for part, answer in answers.items()}),
         )
 
     def _metadata(self) -> sqlalchemy.Engine:
@@ -147,14 +190,39 @@ class Observer:
         since_s = hour_of(time.time_ns()) - LEDGER_SPAN_S
         return summed_up(bootstrap.open_ledger(self._settings, self._metadata()).rows(since_s=since_s))
 
+    def _read_reports(self) -> ReportsSeen:
+        database, homes = self._metadata(), [home.name for home in self._settings.all_homes()]
+        shelf = bootstrap.open_report_shelf(self._settings, database)
+        book = bootstrap.open_alert_book(self._settings, database)
+        newest = [one for home in homes for kind in _KINDS for one in shelf.list(home=home, period=kind, limit=1)]
+        deliveries = bootstrap.open_outbox(self._settings, database).counts()
+        return ReportsSeen(newest, {home: len(book.open(home)) for home in homes}, deliveries)
+
     def close(self) -> None:
         """Give connections back."""
         self._parts.close()
         self._depths.close()
+        self._oldest.close()
 
 
 def _of(kind: str, board: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     return [(key.partition(":")[2], entry) for key, entry in board.items() if key.partition(":")[0] == kind]
+
+
+def _disk_free(folder: Path) -> float | None:
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    return usage.free / usage.total if usage.total else None
+
+
+def _problems(errors: Mapping[str, str | None]) -> list[str]:
+    """Return what could not be read, in sentences; that the broker is away is said once."""
+    told = {part: error for part, error in errors.items() if error}
+    if "queues" in told:
+        told.pop("oldest", None)
+    return [f"{part}: {error}" for part, error in told.items()]
 
 
 def _by_state(gaps: Iterable[GapRecord]) -> dict[str, int]:

@@ -20,6 +20,8 @@ _HEAD: Final = """\
 _EXAMPLES: Final = {
     "homes": '[[homes]]\nname = "cabin"\n[homes.homeassistant]\nurl = "http://cabin.local:8123"\ntoken = "…"',
     "mqtt.topics": '[[mqtt.topics]]\ntopic = "heating/{room}/temp"\nentity_id = "sensor.heating_{room}"\nunit = "°C"',
+    "quality.rules": '[[quality.rules]]\nname = "no-oven"\nkind = "bounds"\nentities = ["sensor.*"]\nmax = 60',
+    "reports.alerts": '[[reports.alerts]]\nname = "poor-data"\non = "score"\nlimit = 80\nclear = 85',
 }
 _WIDTH: Final = 110
 
@@ -46,7 +48,9 @@ def _groups() -> Iterator[tuple[str, type[Group]]]:
 
 def _entry(key: Key) -> str:
     shown = '"data"' if key.name == "data_dir" else '""' if key.default is None else as_toml(key.default)
-    return f"{_comment(key)}# {key.path[-1]} = {shown}\n"
+    # A group within a group has dotted keys: TOML reads them as a table in the table.
+    name = ".".join(key.path[1:] or key.path)
+    return f"{_comment(key)}# {name} = {shown}\n"
 
 
 def _list_entry(key: Key) -> str:

@@ -69,7 +69,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         yield Finding("failed", "broker", str(error), "correct user and password in HA_INGESTOR_BROKER__URL")
         return
     except errors.BrokerUnavailable as error:
-        advice = _START_IT.format(variable="HA_INGESTOR_BROKER__URL")
+        advice = _advice(error, "HA_INGESTOR_BROKER__URL")
         yield Finding("failed", "broker", f"{hide_in_url(settings.broker_url)} does not answer: {error}", advice)
         return
     finally:
@@ -77,6 +77,20 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     yield Finding("ok", "broker", f"{hide_in_url(settings.broker_url)} answers; {waiting} messages wait")
     if settings.broker_url.startswith("redis"):
         yield from _redis_settings("broker", connect_state(redis_address(settings.broker_url)))
+
+
+def _advice(error: Exception, variable: str) -> str:
+    """Return what to do about a server that does not answer."""
+    says = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in says:
+        return (
+            f"its certificate is not to be trusted as it is: name its authority in {variable} "
+            "(`rediss://host:port/0?ssl_ca_certs=/path/ca.crt`, and the same for amqps://), and the server as its"
+            " certificate does"
+        )
+    if "No master found" in says:
+        return f"see that the sentinels run, and that they call the master as {variable} does"
+    return _START_IT.format(variable=variable)
 
 
 def _redis_settings(subject: str, client: Any) -> Iterator[Finding]:
@@ -122,7 +136,7 @@ def _state(settings: Settings) -> Iterator[Finding]:
         yield Finding("failed", "state server", str(error), "correct user and password in HA_INGESTOR_STATE__URL")
         return
     except errors.StateUnavailable as error:
-        advice = _START_IT.format(variable="HA_INGESTOR_STATE__URL")
+        advice = _advice(error, "HA_INGESTOR_STATE__URL")
         yield Finding("failed", "state server", f"{where} does not answer: {error}", advice)
         return
     finally:

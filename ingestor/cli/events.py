@@ -12,10 +12,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from ingestor.cli.events_context import ContextJoin, in_words
 from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import print_json_line, print_table, say
 from ingestor.events.point import FieldValue, StoredEvent
-from ingestor.storage.port import EventQuery
+from ingestor.storage.port import EventQuery, StoredMoment
 
 _NS: Final = 1_000_000_000
 _AGE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
@@ -35,7 +36,8 @@ def register(app: typer.Typer) -> None:
     app.command(
         rich_help_panel="Reading",
         epilog="Examples: `ha-ingestor events --entity 'light.*' --since 10m` · "
-        "`ha-ingestor events --type call_service --json | jq .fields`",
+        "`ha-ingestor events --type call_service --json | jq .fields` · "
+        "`ha-ingestor events --entity 'climate.*' --context`",
     )(events)
 
 
@@ -51,6 +53,9 @@ def events(
     kind: Annotated[Kind | None, typer.Option(help="state: state changes only; event: all else.")] = None,
     home: Annotated[str | None, typer.Option("--home", metavar="NAME", help="Only this home.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Most events to print.")] = 100,
+    with_context: Annotated[
+        bool, typer.Option("--context", help="With what held for the home then: weather, light, who was there.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Print stored events, newest first; with --json one object a line."""
@@ -64,24 +69,28 @@ def events(
         until_ns=parse_time(until, now_ns) if until else None,
         limit=limit,
     )
-    found = _read(context, query)
+    found = _read(context, query, with_context=with_context)
     if as_json:
-        for event in found:
-            print_json_line(as_object(event))
+        for event, moment in found:
+            print_json_line(as_object(event) | ({"context": moment and _moment(moment)} if with_context else {}))
         return
-    rows = [_row(event) for event in found]
+    rows = [[*_row(event), in_words(moment)] if with_context else _row(event) for event, moment in found]
     if rows:
-        print_table(_COLUMNS, rows)
+        print_table((*_COLUMNS, "context") if with_context else _COLUMNS, rows)
     else:
         say("no events match")
 
 
-def _read(context: typer.Context, query: EventQuery) -> Iterator[StoredEvent]:
+def _read(
+    context: typer.Context, query: EventQuery, *, with_context: bool
+) -> Iterator[tuple[StoredEvent, StoredMoment | None]]:
     from ingestor import bootstrap
 
     store = bootstrap.open_store(settings_of(context))
+    join = ContextJoin(store)
     try:
-        yield from store.read(query)
+        for event in store.read(query):
+            yield event, join.of(event) if with_context else None
     finally:
         store.close()
 
@@ -100,9 +109,8 @@ def parse_time(text: str, now_ns: int) -> int:
 
 def as_object(event: StoredEvent) -> dict[str, Any]:
     """Return an event as the JSON object that is printed."""
-    seconds, rest = divmod(event.time_ns, _NS)
     return {
-        "time": f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z",
+        "time": _time_text(event.time_ns),
         "time_ns": event.time_ns,
         "kind": event.kind,
         "home": event.home,
@@ -113,11 +121,25 @@ def as_object(event: StoredEvent) -> dict[str, Any]:
     }
 
 
+def _moment(moment: StoredMoment) -> dict[str, Any]:
+    return {"time": _time_text(moment.time_ns), "fields": moment.fields}
+
+
+def _time_text(time_ns: int) -> str:
+    seconds, rest = divmod(time_ns, _NS)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def moment_text(time_ns: int) -> str:
+    """Return a time (Unix, nanoseconds) as a person of this zone reads it, to the millisecond."""
+    moment = datetime.fromtimestamp(time_ns // _NS, UTC).astimezone()
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{time_ns // 1_000_000 % 1000:03d}"
+
+
 def _row(event: StoredEvent) -> list[str]:
-    moment = datetime.fromtimestamp(event.time_ns // _NS, UTC).astimezone()
     fields, tags = event.fields, event.tags
     return [
-        f"{moment:%Y-%m-%d %H:%M:%S}.{event.time_ns // 1_000_000 % 1000:03d}",
+        moment_text(event.time_ns),
         str(fields.get("entity_id") or event.series),
         _with_unit(fields),
         str(fields.get("previous_state", "")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ingestor.cli import home_alias, home_asking, home_learned, home_reading, home_why
+from ingestor.cli import home_alias, home_asking, home_learned, home_reading, home_traces, home_why
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +16,6 @@ def register(app: typer.Typer) -> None:
         "`ha-ingestor home alias sensor.new sensor.old` · `ha-ingestor home tree` · "
         "`ha-ingestor home uses light.kitchen` · `ha-ingestor home cycles`",
     )
-    for part in (home_reading, home_alias, home_asking, home_learned, home_why):
+    for part in (home_reading, home_alias, home_asking, home_learned, home_traces, home_why):
         part.register(group)
     app.add_typer(group, name="home", rich_help_panel="Reading")

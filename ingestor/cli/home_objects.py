@@ -34,9 +34,10 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "scene": ("name", "entities"),
     "automation": ("name", "id", "mode"),
     "script": ("name", "mode"),
+    "blueprint": ("name", "domain", "used_by"),
     "issue": ("severity", "issue_domain", "translation_key", "ignored"),
     "zigbee_device": ("name", "device_type", "manufacturer", "model"),
-    "zwave_node": ("node_id", "is_routing", "is_dead", "entry_id"),
+    "zwave_node": ("node_id", "is_routing", "is_dead", "repeaters", "device_id", "entry_id"),
 }
 
 

@@ -42,7 +42,7 @@ def list_objects(
 ) -> None:
     """Print the objects of a kind, or how many there are of each, and what the token may not see."""
     store, name = _open(context, home)
-    at_us = _at_us(at)
+    at_us = at_us_of(at)
     if kind is None:
         _print_counts(context, store, name, at_us, as_json=as_json)
         return
@@ -63,12 +63,14 @@ def _print_counts(
 
     found = store.load(name, at_us=at_us)
     counts = {kind: len(found[kind]) for kind in KINDS if kind in found}
-    hidden = _hidden(context, name)
+    hidden = hidden_of(context, name)
     if as_json:
         print_json({"home": name, "objects": counts, "hidden": hidden})
         return
     print_table(["kind", "objects"], [[kind, f"{count:,}"] for kind, count in counts.items()])
-    if not counts:
+    if not counts and at_us is not None:
+        say(f"nothing is known of {name} at that time")
+    elif not counts:
         say(f"nothing is known of {name}: it was never synced (`ha-ingestor home sync`)")
     if hidden:
         say(f"what this token may not see is left out: {', '.join(hidden)}")
@@ -85,7 +87,7 @@ def show(
 ) -> None:
     """Print everything about one object; of an entity also its former names and its lasting series."""
     store, name = _open(context, home)
-    key, held = find(store, name, _known(kind), object_id, _at_us(at))
+    key, held = find(store, name, _known(kind), object_id, at_us_of(at))
     about: dict[str, Any] = {"kind": kind, "id": key, "since": moment(held.from_us), "until": moment(held.until_us)}
     if kind == "entity":
         about |= _identity(context, store, name, key, held.data)
@@ -146,7 +148,7 @@ def sync(context: typer.Context, *, home: HomeOption = None, as_json: JsonFlag =
     began_us = time.time_ns() // _NS_PER_US
     diff = run_sync(wanted, settings.registry, bootstrap.open_state(settings), database)
     changed = bootstrap.open_objects(settings, database).changed_since(wanted.name, began_us)
-    hidden = _hidden(context, wanted.name)
+    hidden = hidden_of(context, wanted.name)
     if as_json:
         told = {"home": wanted.name, "busy": diff.busy, "version": diff.version, "entities": str(diff)}
         print_json({**told, "objects_changed": changed, "hidden": hidden})
@@ -166,7 +168,7 @@ def _open(context: typer.Context, home: str | None) -> tuple[RegistryObjects, st
     return bootstrap.open_objects(settings), home_of(settings, home).name
 
 
-def _hidden(context: typer.Context, home: str) -> list[str]:
+def hidden_of(context: typer.Context, home: str) -> list[str]:
     """Return what the token of the last sync may not see; nothing where the state server is away."""
     from ingestor import bootstrap
 
@@ -187,5 +189,6 @@ def _known(kind: str) -> str:
     return kind
 
 
-def _at_us(at: str | None) -> int | None:
+def at_us_of(at: str | None) -> int | None:
+    """Return a time that a person names (Unix, microseconds); None for now."""
     return parse_time(at, time.time_ns()) // _NS_PER_US if at else None

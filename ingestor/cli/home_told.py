@@ -1,20 +1,24 @@
 """How the commands about a home's graph tell what they found: rows for people, objects for programs."""
-# ruff: noqa: PLC0415 -- rich is loaded when a tree is printed
 
 from __future__ import annotations
 
-import sys
+from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import typer
 
-from ingestor.cli.output import print_json, print_table, say
+from ingestor.cli.output import print_json, print_table, say, shown
+from ingestor.home.graph.model import ROUTINES
+from ingestor.wording import number_of
 
 if TYPE_CHECKING:
     from ingestor.home.graph.automations import Conflict, Cycle, Link
     from ingestor.home.graph.model import Edge, HomeGraph
-    from ingestor.home.graph.questions import Branch, Use
+    from ingestor.home.graph.questions import Branch, Impact, Use
+    from ingestor.home.traces.model import Failing
 
 _US: Final = 1_000_000
 _MOST_EVIDENCE: Final = 3
@@ -36,6 +40,14 @@ def say_hidden(known: HomeGraph) -> None:
         say(f"not seen: {few}{more} (an administrator's token shows configurations)")
 
 
+def say_undecided(known: HomeGraph) -> None:
+    """Say where a configuration tells only when it runs what it means."""
+    if known.undecided:
+        few = ", ".join(known.undecided[:_MOST_EVIDENCE])
+        more = f" and {len(known.undecided) - _MOST_EVIDENCE} more" if len(known.undecided) > _MOST_EVIDENCE else ""
+        say(f"decided only when it runs: {few}{more}")
+
+
 def because(use: Use) -> str:
     """Return why a use is known."""
     return evidence_text(use.edge)
@@ -46,8 +58,9 @@ def evidence_text(edge: Edge) -> str:
     told = []
     for one in edge.evidence[:_MOST_EVIDENCE]:
         state = f" to {one.state}" if one.state else ""
-        seen = f" {one.count} times since {day(one.first_us)}" if one.count else ""
-        told.append(f"{one.detail}{state}{seen}" if one.source == "configured" else f"seen{seen}")
+        seen = f" {number_of(one.count, 'time')} since {day(one.first_us)}" if one.count else ""
+        how = " (as rendered)" if one.source == "render_template" else ""
+        told.append(f"seen{seen}" if one.source == "observed" else f"{one.detail}{how}{state}{seen}")
     more = len(edge.evidence) - _MOST_EVIDENCE
     return "; ".join(told) + (f"; {more} more" if more > 0 else "")
 
@@ -60,6 +73,16 @@ def day(time_us: int) -> str:
 def lacking(uses: list[Use]) -> str:
     """Return what somebody lacks."""
     return ", ".join(sorted({use.edge.target if use.edge.source == use.user else use.edge.source for use in uses}))
+
+
+def impact_text(known: HomeGraph, found: Impact) -> str:
+    """Return in one sentence how much goes dark, and how many of what lack something."""
+    dark = f"{number_of(len(found.dark), 'thing')} dark" if found.dark else "nothing goes dark"
+    count = Counter(known.node(key).kind for key in found.affected)
+    routines = sum(count.pop(kind, 0) for kind in ROUTINES)
+    kinds = [(routines, "routine"), (count["helper"], "helper"), (count.total() - count["helper"], "other thing")]
+    affected = ", ".join(number_of(many, what) for many, what in kinds if many)
+    return f"{dark}, {affected} affected" if affected else f"{dark}, nothing else is affected"
 
 
 def writers(conflict: Conflict) -> str:
@@ -76,7 +99,24 @@ def circle(cycle: Cycle) -> str:
 
 def times(cycle: Cycle) -> str:
     """Return how often a circle was seen to go round."""
-    return f"{cycle.observed} times, last {day(cycle.last_us)}" if cycle.observed else ""
+    return f"{number_of(cycle.observed, 'time')}, last {day(cycle.last_us)}" if cycle.observed else ""
+
+
+def order_rows(order: list[list[str]], links: list[Link]) -> list[list[str]]:
+    """Return what can set others off or be set off, in that order, numbered; those of a circle have one number."""
+    linked = {key for link in links for key in (link.source, link.target)}
+    steps = [step for step in order if linked & set(step)]
+    return [[str(number), ", ".join(step)] for number, step in enumerate(steps, 1)]
+
+
+def failing_rows(failing: dict[str, Failing]) -> list[list[str]]:
+    """Return what always fails, how often in a row, and why."""
+    return [[key, str(one.runs), day(one.since_us), one.last_step, one.error] for key, one in failing.items()]
+
+
+def failing_object(key: str, failing: Failing) -> dict[str, Any]:
+    """Return what always fails as the JSON object that is printed."""
+    return {"entity_id": key, **msgspec.structs.asdict(failing)}
 
 
 def print_chains(chains: list[tuple[Link, ...]], start: str, *, as_json: bool) -> None:
@@ -89,24 +129,18 @@ def print_chains(chains: list[tuple[Link, ...]], start: str, *, as_json: bool) -
 
 
 def print_tree(branches: list[Branch]) -> None:
-    """Print the tree."""
-    from rich.console import Console
-    from rich.text import Text
-    from rich.tree import Tree
+    """Print the tree, line by line: a home may have tens of thousands."""
+    typer.echo("\n".join(line for branch in branches for line in _lines(branch, "", "")))
 
-    def grow(tree: Tree, branch: Branch) -> None:
-        node = branch.node
-        told = Text(node.name or node.key)
-        if node.name and node.kind != "nowhere":
-            told.append(f"  {node.key}", style="dim")
-        below = tree.add(told)
-        for one in branch.branches:
-            grow(below, one)
 
-    root = Tree("home", hide_root=True)
-    for branch in branches:
-        grow(root, branch)
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 250).print(root)
+def _lines(branch: Branch, before: str, below: str) -> Iterator[str]:
+    """Yield the lines of a branch: `before` stands before its own, `below` before those of what is in it."""
+    node = branch.node
+    key = f"  {node.key}" if node.name and node.kind != "nowhere" else ""
+    yield before + shown(node.name or node.key) + key
+    for number, one in enumerate(branch.branches, 1):
+        is_last = number == len(branch.branches)
+        yield from _lines(one, below + ("└── " if is_last else "├── "), below + ("    " if is_last else "│   "))
 
 
 def branch_object(branch: Branch) -> dict[str, Any]:

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 _NS: Final = 1_000_000_000
 _NAMES: Final = ("cause_kind", "cause_id", "root_cause_kind", "root_cause_id", "cause_depth", "context_id")
+_ITSELF: Final = "itself (no other cause is known)"
 _WORDS: Final = {
     "user": "a user",
     "automation": "the automation",
     "script": "the script",
     "time": "a time that came",
-    "device": "itself (no other cause is known)",
+    "device": "the device",
     "unknown": "something that is not known",
 }
 
@@ -71,8 +72,11 @@ def _cause(fields: dict[str, Any], prefix: str) -> str:
     if kind is None:
         if prefix:
             return ""
-        return "not told by its source" if fields.get("origin") else _WORDS["device"]
-    return f"{_WORDS.get(str(kind), str(kind))} {fields.get(f'{prefix}cause_id', '')}".strip()
+        return "not told by its source" if fields.get("origin") else _ITSELF
+    named = str(fields.get(f"{prefix}cause_id") or "")
+    if kind == "device" and not named:
+        return _ITSELF
+    return f"{_WORDS.get(str(kind), str(kind))} {named}".strip()
 
 
 def _object(event: StoredEvent) -> dict[str, Any]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _NS: Final = 1_000_000_000
 _OUTCOMES: Final = ("written", "duplicate", "rejected", "filtered")
-_COLUMNS: Final = ("hour", "home", "source", "received", *_OUTCOMES, "in flight", "lost", "")
+_COLUMNS: Final = ("hour", "home", "source", "received", *_OUTCOMES, "in flight", "lost", "read back", "")
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +46,7 @@ def ledger(
 ) -> None:
     """Print what became of every event received, by hour and source, and whether the balance holds.
 
-    Ends with code 1 where events are lost or a row does not balance.
+    Ends with code 1 where events are lost and were not read back, or a row does not balance.
     """
     settings = settings_of(context)
     wanted = home_of(settings, home).name if home else None
@@ -64,7 +64,7 @@ def ledger(
         say(f"the newest counts are not among these: {stale}")
     if not as_json:
         say(words)
-    if total.lost or not all(row.counts.balances for row in rows):
+    if any(row.counts.missing for row in rows) or not all(row.counts.balances for row in rows):
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -75,7 +75,7 @@ def _read(settings: Settings, home: str | None, since_s: int) -> tuple[list[Ledg
 
     found, stale = bootstrap.open_ledger(settings), ""
     try:
-        bring_in(bootstrap.open_ledger_post(bootstrap.open_state(settings)), found)
+        bring_in(bootstrap.open_ledger_post(settings, bootstrap.open_state(settings)), found)
     except errors.StateUnavailable as error:
         stale = str(error)
     return found.rows(home=home, since_s=since_s), stale
@@ -87,9 +87,8 @@ def verdict(rows: Sequence[LedgerRow], total: Counts) -> str:
         return "nothing was received in that time"
     wrong = [row for row in rows if not row.counts.balances]
     words = [f"{len(wrong)} of {number_of(len(rows), 'row')} not in balance, first {_named(wrong[0])}"] if wrong else []
-    lost = [row for row in rows if row.counts.lost]
-    if lost:
-        words.append(f"{number_of(total.lost, 'event')} lost, first {_named(lost[0])} (see `ha-ingestor gaps`)")
+    if total.lost:
+        words.append(_loss(rows, total))
     if not words:
         words = ["everything balances, nothing is lost"]
     elif not wrong:
@@ -97,6 +96,15 @@ def verdict(rows: Sequence[LedgerRow], total: Counts) -> str:
     if total.in_flight > 0:
         words.append(f"{number_of(total.in_flight, 'frame')} still in flight")
     return "; ".join(words)
+
+
+def _loss(rows: Sequence[LedgerRow], total: Counts) -> str:
+    lost = f"{number_of(total.lost, 'event')} lost"
+    missing = [row for row in rows if row.counts.missing]
+    if not missing:
+        return f"{lost}, of these {total.recovered:,} read back from history"
+    back = f", of these {total.recovered:,} read back" if total.recovered else ""
+    return f"{lost}{back}, first {_named(missing[0])} (see `ha-ingestor gaps`)"
 
 
 def as_object(row: LedgerRow) -> dict[str, Any]:
@@ -110,6 +118,7 @@ def _figures(counts: Counts) -> dict[str, Any]:
         **{name: getattr(counts, name) for name in _OUTCOMES},
         "in_flight": counts.in_flight,
         "lost": counts.lost,
+        "recovered": counts.recovered,
         "balances": counts.balances,
     }
 
@@ -120,7 +129,7 @@ def _line(row: LedgerRow) -> list[str]:
 
 def _cells(hour: str, home: str, source: str, counts: Counts) -> list[str]:
     *numbers, balances = _figures(counts).values()
-    note = "DOES NOT BALANCE" if not balances else "LOST" if counts.lost else ""
+    note = "DOES NOT BALANCE" if not balances else "LOST" if counts.missing else ""
     return [hour, home, source, *(f"{number:,}" for number in numbers), note]
 
 

@@ -6,26 +6,28 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from ingestor import bootstrap, errors, logs, metrics
 from ingestor.cli.memory import MemoryTrim
-from ingestor.cli.tally import Tally
+from ingestor.cli.standing_by import Listener, Standby, require_own_name
+from ingestor.cli.tally import BatchTally, Tally
 from ingestor.home.mqtt_entities import MqttEntities
 from ingestor.home.requests import request_sync
 from ingestor.intake.assemble import Intake, open_intake
+from ingestor.queue.about import about_self
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.heartbeat import Heartbeat
+from ingestor.queue.pools import host_of
 from ingestor.queue.presence import Presence
 from ingestor.queue.status_board import StatusBoard
+from ingestor.queue.vitals import VitalsFile
 from ingestor.settings import HomeSettings, Settings
 
 if TYPE_CHECKING:
@@ -34,18 +36,6 @@ if TYPE_CHECKING:
     from ingestor.intake.gaps import GapKeeper
 
 _log: Final = structlog.get_logger(__name__)
-
-
-class Listener(Protocol):
-    """What both listeners can do."""
-
-    def run(self, stop: threading.Event) -> None:
-        """Listen until `stop` is set."""
-        ...
-
-    def status(self) -> dict[str, Any]:
-        """Return how it does."""
-        ...
 
 
 class HomeLine:
@@ -59,7 +49,9 @@ class HomeLine:
         self._home = home
         self._presence = Presence(state, home)
         self.mqtt_entities = MqttEntities(state, home)
-        self._speaks = speaks
+        self._hears_websocket = speaks
+        #: Whether this process is the one that tells whether the home's WebSocket is up.
+        self.speaks = speaks
         self._up = False
         self._sync_wanted = False
         self._trim = MemoryTrim()
@@ -86,9 +78,9 @@ class HomeLine:
         """Tell what was noted, and hear what the others told. Errors wait for the next time."""
         self._trim()
         with contextlib.suppress(errors.IngestorError):
-            if self._speaks:
+            if self.speaks:
                 self._presence.tell(up=self._up)
-            else:
+            elif not self._hears_websocket:
                 self._up = self._presence.is_up()
                 self.mqtt_entities.refresh()
             if self._sync_wanted:
@@ -105,26 +97,32 @@ def run(settings: Settings, home: HomeSettings, kind: str, name: str) -> None:
     stop = stop_on_signal()
     state = bootstrap.open_state(settings)
     line = HomeLine(state, home.name, speaks=kind == "websocket")
+    board, host = StatusBoard(state), host_of(settings)
+    require_own_name(board, home.name, name, host, stop)
     tally = Tally()
     with open_intake(settings, home.name, name, kind, on_done=tally.add) as intake:
-        if kind == "websocket":
-            listener: Listener = _websocket_listener(settings, home, name, intake, line)
+        if kind == "websocket" and home.homeassistant.standby:
+            listener: Listener = _standby(settings, home, name, intake, line)
+        elif kind == "websocket":
+            listener = _websocket_listener(settings, home, name, intake, line)
         else:
             listener = _mqtt_listener(settings, home, name, intake, line)
-        board = StatusBoard(state)
-        who = {"home": home.name, "kind": kind, "host": socket.gethostname(), "pid": os.getpid()}
+        who = {"home": home.name, "kind": kind, "host": host}
+        batches = BatchTally(home.name, name)
         heartbeat = Heartbeat(
             board,
             "listener",
             f"{home.name}:{name}",
             lambda: {
                 **listener.status(),
+                **about_self(),
                 **who,
-                "intake": {**intake.status(), **tally.read()},
+                "intake": {**batches.count(intake.status()), **tally.read()},
                 "gaps_waiting": line.gaps_waiting(),
             },
             also=line.exchange,
             alive=AliveFile(settings.data_dir),
+            vitals=VitalsFile(settings.data_dir),
         )
         try:
             with heartbeat:
@@ -133,7 +131,7 @@ def run(settings: Settings, home: HomeSettings, kind: str, name: str) -> None:
                 listener.run(stop)
         except errors.Fatal as error:
             # Nobody starts it again by itself: whoever asks for the status later must still find out why.
-            entry = {**who, "connected": False, "gave_up": True, "last_error": str(error)}
+            entry = {**about_self(), **who, "connected": False, "gave_up": True, "last_error": str(error)}
             board.put("listener", f"{home.name}:{name}", entry, last=True)
             raise
     line.keep_gaps()  # now all that was heard is in the journal
@@ -151,8 +149,26 @@ def _require_address(home: HomeSettings, kind: str) -> None:
         raise errors.InvalidSettings(f"home {home.name!r} has no {' and no '.join(missing)}; set {variables}")
 
 
+def _standby(settings: Settings, home: HomeSettings, name: str, intake: Intake, line: HomeLine) -> Standby:
+    """Return what listens in turn with other listeners of the home; each begins where the last one has ended."""
+    from ingestor.intake.leadership import Leadership
+
+    def turn(leads: bool) -> None:
+        line.speaks = leads
+
+    line.speaks = False
+    leadership = Leadership(bootstrap.open_state(settings), f"{home.name}:websocket")
+    return Standby(leadership, lambda: _websocket_listener(settings, home, name, intake, line), turn)
+
+
 def _keeper(
-    settings: Settings, home: HomeSettings, name: str, line: HomeLine, event_types: Callable[[], list[str]]
+    settings: Settings,
+    home: HomeSettings,
+    name: str,
+    line: HomeLine,
+    event_types: Callable[[], list[str]],
+    *,
+    in_turn: bool = False,
 ) -> GapKeeper:
     from ingestor.intake.gaps import GapKeeper, GapMemory
     from ingestor.queue.app import make_app
@@ -160,7 +176,15 @@ def _keeper(
 
     memory = GapMemory(settings.data_dir / "journal" / f"{home.name}-{name}")
     tasks = functools.cache(lambda: Producer(make_app(settings.broker_url)))
-    keeper = GapKeeper(home.name, name, memory, tasks=tasks, state=line.state, event_types=event_types)
+    keeper = GapKeeper(
+        home.name,
+        name,
+        memory,
+        tasks=tasks,
+        state=line.state,
+        event_types=event_types,
+        heard_by="websocket-leader" if in_turn else None,
+    )
     line.gaps_waiting = lambda: keeper.waiting
     return keeper
 
@@ -168,14 +192,16 @@ def _keeper(
 def _websocket_listener(settings: Settings, home: HomeSettings, name: str, intake: Intake, line: HomeLine) -> Listener:
     from ingestor.intake.websocket import WebSocketListener
 
-    keeper = _keeper(settings, home, name, line, lambda: listener.event_types)
+    standby = home.homeassistant.standby
+    keeper = _keeper(settings, home, name, line, lambda: listener.event_types, in_turn=standby)
 
     def keep() -> None:
         last_us, running = listener.heard
         status = intake.status()
         keeper.note_damage(_damage(status), listener.home_time_us(time.time_ns() // 1000))
         oldest_us = listener.home_time_us(status["oldest_ns"] // 1000)
-        keeper.beat(last_us, running, _written_until_us(status, oldest_us, last_us))
+        # Who does not lead any more knows nothing of how far was heard.
+        keeper.beat(last_us, running, _written_until_us(status, oldest_us, last_us) if line.speaks else 0)
 
     listener = WebSocketListener(
         home,

@@ -7,7 +7,22 @@ import sys
 import typer
 
 from ingestor import errors
-from ingestor.cli import config, doctor, events, gaps, home, ledger, processes, quarantine, reconcile, status
+from ingestor.cli import (
+    config,
+    doctor,
+    events,
+    gaps,
+    health,
+    home,
+    ledger,
+    logs_level,
+    processes,
+    quality,
+    quarantine,
+    reconcile,
+    status,
+    workers,
+)
 from ingestor.cli.exit_codes import MEANINGS, ExitCode
 from ingestor.cli.options import global_options
 
@@ -26,7 +41,22 @@ def build_app() -> typer.Typer:
         name="ha-ingestor", no_args_is_help=True, pretty_exceptions_enable=False, epilog=_EPILOG, add_completion=False
     )
     app.callback()(global_options)
-    for group in (processes, config, doctor, events, status, home, gaps, reconcile, quarantine, ledger):
+    for group in (
+        processes,
+        workers,
+        config,
+        doctor,
+        events,
+        status,
+        home,
+        gaps,
+        health,
+        reconcile,
+        quarantine,
+        quality,
+        ledger,
+        logs_level,
+    ):
         group.register(app)
     return app
 

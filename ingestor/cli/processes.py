@@ -7,15 +7,16 @@ import os
 import signal
 import sys
 from enum import StrEnum
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from ingestor import errors
 from ingestor.cli.options import HomeOption, hand_down, home_of, settings_of
 from ingestor.cli.places import require_data_dir, require_port
-from ingestor.queue.names import RARE, TaskType
-from ingestor.settings import Settings
+from ingestor.queue.pools import POOLS, host_of, node_name, queues_of
+from ingestor.settings import HomeSettings, Settings
+from ingestor.settings_pools import MOST_NODES
 
 _PANEL = "Processes"
 
@@ -28,7 +29,7 @@ class ListenerKind(StrEnum):
 
 
 class WorkerType(StrEnum):
-    """What a worker works on: a task type, or the rare ones together."""
+    """What a worker works on: a task type, the rare ones together, or all."""
 
     VALIDATE = "validate"
     ENRICH = "enrich"
@@ -39,6 +40,7 @@ class WorkerType(StrEnum):
     UPKEEP = "upkeep"
     WEATHER = "weather"
     RARE = "rare"
+    ALL = "all"
 
 
 def register(app: typer.Typer) -> None:
@@ -53,8 +55,16 @@ def register(app: typer.Typer) -> None:
     )(demo)
 
 
-def up(context: typer.Context) -> None:
+def up(
+    context: typer.Context,
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which defaults hold, standard or small [HA_INGESTOR_PROFILE]."),
+    ] = None,
+) -> None:
     """Run everything under one supervisor: broker, listeners, workers, beat, Flower, API. Ctrl-C stops it."""
+    if profile is not None:
+        context.find_root().obj["profile"] = profile
     settings = hand_down(context)
     require_data_dir(settings.data_dir)
     _become("-m", "workers.supervisor")
@@ -84,36 +94,46 @@ def listen(
 
     settings = settings_of(context)
     require_data_dir(settings.data_dir)
-    listening.run(settings, home_of(settings, home), kind.value, name or kind.value)
+    chosen = home_of(settings, home)
+    listening.run(settings, chosen, kind.value, name or _listener_name(chosen, kind))
+
+
+def _listener_name(home: HomeSettings, kind: ListenerKind) -> str:
+    return home.homeassistant.listener if kind is ListenerKind.WEBSOCKET else home.mqtt.listener
 
 
 def worker(
     context: typer.Context,
-    task_type: Annotated[WorkerType, typer.Argument(metavar="TYPE", help="validate, enrich, write, … or rare.")],
+    task_type: Annotated[WorkerType, typer.Argument(metavar="TYPE", help="validate, enrich, write, …, rare or all.")],
     concurrency: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Processes [HA_INGESTOR_WORKERS__<TYPE>].")
     ] = None,
+    number: Annotated[
+        int, typer.Option(min=1, max=MOST_NODES, help="Number of this node among those of its type on this host.")
+    ] = 1,
 ) -> None:
     """Work on one type of task: a Celery worker node of its own."""
     settings = hand_down(context)
-    _become(*worker_arguments(settings, task_type, concurrency))
+    _become(*worker_arguments(settings, task_type, concurrency, number))
 
 
-def worker_arguments(settings: Settings, task_type: WorkerType, concurrency: int | None) -> list[str]:
+def worker_arguments(settings: Settings, task_type: WorkerType, concurrency: int | None, number: int = 1) -> list[str]:
     """Return Celery's arguments for a worker node."""
-    queues = [kind.value for kind in RARE] if task_type is WorkerType.RARE else [task_type.value]
+    kind = task_type.value
+    prefetch = settings.workers.pools.named(kind if kind in POOLS else "rare").prefetch
     return [
         *("-m", "celery", "-A", "workers", "worker"),
-        *("-Q", ",".join(queues), "-n", f"{task_type.value}@%h"),
+        *("-Q", ",".join(queues_of(kind)), "-n", node_name(kind, number, host_of(settings))),
         *("-P", "prefork", "-c", str(concurrency or _processes(settings, task_type))),
+        *("--prefetch-multiplier", str(prefetch)),
         *("--without-gossip", "--without-mingle", "-l", settings.log.level),
     ]
 
 
 def _processes(settings: Settings, task_type: WorkerType) -> int:
-    counts = settings.workers
-    known = {TaskType.VALIDATE: counts.validate_, TaskType.ENRICH: counts.enrich, TaskType.WRITE: counts.write}
-    return known.get(TaskType(task_type.value), 1) if task_type is not WorkerType.RARE else counts.rare
+    if task_type is WorkerType.ALL:
+        return max(settings.workers.together, 1)
+    return settings.workers.processes_of(task_type.value) if task_type.value in POOLS else 1
 
 
 def beat(context: typer.Context) -> None:
@@ -150,7 +170,7 @@ def flower(context: typer.Context) -> None:
     require_data_dir(settings.data_dir)
     require_port(settings.flower.host, settings.flower.port, "HA_INGESTOR_FLOWER__PORT")
     os.environ.update(flower_environment(settings))
-    _become("-m", "celery", "-A", "workers", "flower")
+    _become("-m", "workers.flower")
 
 
 def demo(
@@ -161,15 +181,20 @@ def demo(
     rate: Annotated[float | None, typer.Option(help="State changes a second [HA_INGESTOR_DEMO__RATE].")] = None,
     seed: Annotated[int | None, typer.Option(help="Which home and which day [HA_INGESTOR_DEMO__SEED].")] = None,
     entities: Annotated[int | None, typer.Option(help="How many entities [HA_INGESTOR_DEMO__ENTITIES].")] = None,
+    *,
+    faults: Annotated[
+        str | None, typer.Option(help="Known faults: none, few or all [HA_INGESTOR_DEMO__FAULTS].")
+    ] = None,
 ) -> None:
     """Simulate a home that speaks Home Assistant's WebSocket API; prints its address and token as JSON."""
-    given = {"demo.port": port, "demo.rate": rate, "demo.seed": seed, "demo.entities": entities}
+    given: dict[str, Any] = {"demo.port": port, "demo.rate": rate, "demo.seed": seed, "demo.entities": entities}
+    given["demo.faults"] = faults
     context.find_root().obj.update({name: value for name, value in given.items() if value is not None})
     settings = settings_of(context)
 
     from ingestor.cli import demo_home
 
-    raise typer.Exit(demo_home.run(settings.demo, context.args))
+    raise typer.Exit(demo_home.run(settings.demo, context.args, settings.data_dir))
 
 
 def _become(*arguments: str) -> NoReturn:

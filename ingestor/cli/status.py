@@ -19,7 +19,7 @@ from ingestor.wording import number_of
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ingestor.api.overview import Observer, Overview
+    from ingestor.api.overview import Observer, Overview, ReportsSeen
     from ingestor.settings import Settings
 
 _BETWEEN_S: Final = 1.0
@@ -108,9 +108,15 @@ def as_object(now: Overview) -> dict[str, Any]:
         "weather_api": None
         if now.weather is None
         else {home: weather_object(one) for home, one in now.weather.items()},
+        "reports": None if now.reports is None else _reports_object(now.reports),
         "last_error": now.last_error(),
         "problems": now.problems,
     }
+
+
+def _reports_object(seen: ReportsSeen) -> dict[str, Any]:
+    newest = [{"id": one.id, "end_us": one.end_us, "figures": dict(one.figures)} for one in seen.newest]
+    return {"newest": newest, "alerts": dict(seen.alerts), "deliveries": dict(seen.deliveries)}
 
 
 def _page(now: Overview, first: Overview | None = None) -> RenderableType:
@@ -128,7 +134,7 @@ def _listener_rows(now: Overview) -> Iterator[list[str]]:
         intake = entry.get("intake") or {}
         yield [
             str(entry["name"]),
-            "yes" if entry.get("connected") else "NO",
+            "stands by" if entry.get("standing_by") else "yes" if entry.get("connected") else "NO",
             f"{int(entry.get('frames', entry.get('messages', 0))):,}",
             f"{int(intake.get('pending_batches', 0)):,} batches",
             str(entry.get("last_error") or ""),
@@ -158,6 +164,7 @@ def _summary(now: Overview, first: Overview | None) -> Iterator[_Row]:
     yield "gaps", "unknown" if now.gaps is None else " · ".join(f"{count} {state}" for state, count in now.gaps.items())
     yield "reconciled", _reconciled(now)
     yield "weather", _weather(now)
+    yield "reports", _reports(now)
     yield "last error", now.last_error() or "none"
 
 
@@ -165,6 +172,18 @@ def _reconciled(now: Overview) -> str:
     if now.reconciled is None:
         return "unknown"
     return "\n".join(f"{home.home}: {sentence(home)}" for home in now.reconciled) or "no hour yet"
+
+
+def _reports(now: Overview) -> str:
+    from ingestor.reports.words import number
+
+    if now.reports is None:
+        return "unknown"
+    words = [f"{one.id}: score {number(one.figures.get('score'))}" for one in now.reports.newest] or ["none yet"]
+    if alerts := sum(now.reports.alerts.values()):
+        words.append(number_of(alerts, "alert"))
+    words += [f"{count:,} {state}" for state, count in now.reports.deliveries.items() if count]
+    return " · ".join(words)
 
 
 def _weather(now: Overview) -> str:
@@ -184,6 +203,7 @@ def ledger_as_object(now: Overview) -> dict[str, Any] | None:
         "received": total.total,
         "in_flight": total.in_flight,
         "lost": total.lost,
+        "recovered": total.recovered,
         "unbalanced": now.ledger.unbalanced,
         "waiting_s": now.ledger_behind_s(),
     }
@@ -193,7 +213,8 @@ def _ledger(now: Overview) -> str:
     if now.ledger is None:
         return "unknown"
     total, wrong = now.ledger.total, now.ledger.unbalanced
-    words = [f"24 h: received {total.total:,}", f"lost {total.lost:,}", f"in flight {total.in_flight:,}"]
+    lost = f"lost {total.lost:,}" + (f" (read back {total.recovered:,})" if total.recovered else "")
+    words = [f"24 h: received {total.total:,}", lost, f"in flight {total.in_flight:,}"]
     words.append(("1 row DOES" if wrong == 1 else f"{wrong:,} rows DO") + " NOT BALANCE" if wrong else "balances")
     if now.ledger_behind_s() > _LEDGER_LATE_S:
         words.append(f"counts wait for the database for {now.ledger_behind_s():,.0f} s")

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ingestor import metrics
 from ingestor.intake.flights import DoneBatch
+from ingestor.metrics_declared import EVENT_COUNTERS
 
 _RECENT: Final = 1000
 #: The rate is told over so many readings, one a second: a batch now and then is no 0 in between.
@@ -29,9 +30,9 @@ class Tally:
     def add(self, batch: DoneBatch) -> None:
         """Count a batch that is done."""
         labels = {"home": batch.home, "source": batch.source}
-        metrics.counter(metrics.EVENT_COUNTERS["received"], **labels).inc(sum(batch.counts.values()))
+        metrics.counter(EVENT_COUNTERS["received"], **labels).inc(sum(batch.counts.values()))
         for outcome, number in batch.counts.items():
-            metrics.counter(metrics.EVENT_COUNTERS[outcome], **labels).inc(number)
+            metrics.counter(EVENT_COUNTERS[outcome], **labels).inc(number)
         with self._lock:
             for outcome, number in batch.counts.items():
                 self._counts[outcome] += number
@@ -54,6 +55,26 @@ class Tally:
         self._readings.append((now, written))
         then, before = self._readings[0]
         return round((written - before) / (now - then), 1) if now > then else 0.0
+
+
+class BatchTally:
+    """Counts a listener's batches for metrics, from the figures that it tells with each heartbeat."""
+
+    def __init__(self, home: str, listener: str) -> None:
+        of = {"home": home, "listener": listener}
+        self._counters = {
+            "batches": metrics.counter("ingestor_batches_total", **of),
+            "sent": metrics.counter("ingestor_batches_sent_total", **of),
+            "resent": metrics.counter("ingestor_batches_resent_total", **of),
+        }
+        self._counted = dict.fromkeys(self._counters, 0)
+
+    def count(self, status: dict[str, Any]) -> dict[str, Any]:
+        """Count what is new in the figures since the last call; return them as they are."""
+        for name, counter in self._counters.items():
+            counter.inc(max(0, status[name] - self._counted[name]))
+            self._counted[name] = status[name]
+        return status
 
 
 def _share(ordered: list[float], share: float) -> float:

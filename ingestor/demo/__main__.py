@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 
@@ -38,6 +39,8 @@ def parser() -> argparse.ArgumentParser:
     add("--stall-for", type=float, default=10.0, metavar="S", help="for so long (%(default)s)")
     add("--rubbish-every", type=float, default=0.0, metavar="S", help="send a broken frame every so many seconds")
     add("--refuse-token", action="store_true", help="refuse every token")
+    add("--faults", choices=("none", "few", "all"), default="none", help="known faults to plant (%(default)s)")
+    add("--truth", type=Path, metavar="FILE", help="write there, as JSON, what is wrong with whom and from when on")
     return found
 
 

@@ -16,6 +16,7 @@ from ingestor.demo.things import Thing
 from ingestor.demo.world import LATITUDE, LONGITUDE
 
 _LABEL_OF: Final = {"power": "energy", "energy": "energy", "smoke": "security", "window": "security"}
+_LIGHT, _HOUSE = (category_id for category_id, _name, _icon in catalogue.CATEGORIES)
 _SERVICE_DEVICES: Final = frozenset(("met", "sun"))
 
 _ICON: Final = {"icon": "mdi:counter"}
@@ -85,6 +86,8 @@ class Builder:
             registry.floors[floor_id] = entries.Floor(floor_id, name, level, f"mdi:home-floor-{level}", created)
         for label_id, name, color in catalogue.LABELS:
             registry.labels[label_id] = entries.Label(label_id, name, color, created=created)
+        for category_id, name, icon in catalogue.CATEGORIES:
+            registry.categories[category_id] = entries.Category(category_id, name, "automation", icon, created)
         for area_id, name, above, _kinds in catalogue.ROOMS:
             registry.areas[area_id] = entries.Area(area_id, name, above, created=created)
         for name in ("admin", *(person for person, _name, _phone in catalogue.PEOPLE)):
@@ -149,6 +152,8 @@ class Builder:
             parts = {"id": one.item_id, "last_triggered": None, "mode": one.mode, "current": 0}
             shown = {**parts, "friendly_name": one.alias}
             self._registered(one.entity_id, "on", shown, "automation", unique_id=one.item_id)
+            if (entry := self._registry.entities.get(one.entity_id)) is not None:
+                entry.categories["automation"] = _LIGHT if " light " in one.alias else _HOUSE
         self.built.routines = found
 
     def _device(self, kind: DeviceKind, area_id: str | None, name: str | None = None) -> None:

@@ -34,6 +34,11 @@ class Bus:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    @property
+    def last_us(self) -> int:
+        """When the newest thing happened."""
+        return self._last_us
+
     def now_us(self) -> int:
         """Return a time later than that of everything before."""
         now_us = self.clock.now_us() if self.scheduled_us is None else self.scheduled_us
@@ -59,13 +64,19 @@ class Bus:
             listener(event)
 
     def set_state(
-        self, entity_id: str, state: str, attributes: dict[str, Any] | None = None, context: Context | None = None
+        self,
+        entity_id: str,
+        state: str,
+        attributes: dict[str, Any] | None = None,
+        context: Context | None = None,
+        *,
+        behind_us: int = 0,
     ) -> Event | None:
-        """Write a state. The same again makes no event; attributes that are not given stay."""
+        """Write a state, as of so long ago. The same again makes no event; attributes that are not given stay."""
         old = self.states.get(entity_id)
         if attributes is None:
             attributes = old.attributes if old else {}
-        now_us = self.now_us()
+        now_us = self.now_us() - behind_us
         if old and old.state == state and old.attributes == attributes:
             old.report(now_us)
             return None

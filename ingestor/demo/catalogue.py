@@ -268,6 +268,12 @@ LABELS: Final = (
     ("comfort", "Comfort", "#4caf50"),
 )
 
+#: Of automations: what each is called by.
+CATEGORIES: Final = (
+    ("01M7Y04H8P00000000000LIGHT", "Light", "mdi:lightbulb"),
+    ("01M7Y04H8P00000000000HOUSE", "House", "mdi:home"),
+)
+
 _BASE: Final = (MOTION, LIGHT, CLIMATE_SENSOR)
 _MORE: Final = (CONTACT, PLUG, THERMOSTAT, SMOKE)
 _FULL: Final = (*_BASE, *_MORE)

@@ -109,6 +109,11 @@ def _listed(name: str) -> Handler:
     return _answer(lambda home, _: [one.as_dict(home.modern) for one in getattr(home.registry, name).values()])
 
 
+def _categories(home: DemoHome, client: Client, message: Message) -> None:
+    found = [one for one in home.registry.categories.values() if one.scope == message["scope"]]
+    client.send_result(message["id"], [one.as_dict() for one in found])
+
+
 def _config_entries(home: DemoHome, client: Client, message: Message) -> None:
     wanted = message.get("domain")
     found = [one for one in home.registry.config_entries.values() if wanted in (None, one.domain)]
@@ -218,7 +223,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "config/area_registry/list": Command(_listed("areas")),
     "config/floor_registry/list": Command(_listed("floors")),
     "config/label_registry/list": Command(_listed("labels")),
-    "config/category_registry/list": Command(_answer(lambda *_: []), {"scope": str}, since=(2024, 4)),
+    "config/category_registry/list": Command(_categories, {"scope": str}, since=(2024, 4)),
     "config/device_registry/list": Command(_listed("devices")),
     "config/entity_registry/list": Command(_listed("entities")),
     "config/entity_registry/list_for_display": Command(_answer(_for_display)),
@@ -233,8 +238,6 @@ COMMANDS: Final[dict[str, Command]] = {
     "auth/current_user": Command(_answer(_current_user)),
     "automation/config": Command(_routine_config("automations"), _ENTITY),
     "script/config": Command(_routine_config("scripts"), _ENTITY),
-    "trace/list": Command(_answer(lambda *_: []), {"domain": str}, {"item_id": str}, admin=True),
-    "trace/contexts": Command(_answer(lambda *_: {}), {}, {"domain": str, "item_id": str}, admin=True),
     "call_service": Command(
         _call_service,
         {"domain": str, "service": str},

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from ingestor.demo.bus import Bus
-from ingestor.demo.routines import Automation, Routines, Step
+from ingestor.demo.registry import RefusedError
+from ingestor.demo.routines import Automation, Routines, Script, Step
 from ingestor.demo.services import Services
+from ingestor.demo.traces import Run, Traces
 from ingestor.demo.wire import Context, Event, iso
 
 #: So many automations may set each other off in one go; a loop ends here.
@@ -24,6 +26,9 @@ class Engine:
         self._bus = bus
         self._services = services
         self._routines = routines
+        self.traces = Traces()
+        #: The runs that are under way: each was called by the one before it.
+        self._running: list[Run] = []
         self._watching: dict[str, list[Automation]] = {}
         for automation in routines.automations:
             self._watching.setdefault(automation.watched, []).append(automation)
@@ -57,21 +62,53 @@ class Engine:
 
     def _run(self, automation: Automation, cause: Context, source: str | None) -> None:
         state = self._bus.states.get(automation.entity_id)
-        if state is None or state.state != "on" or not self._may_run(automation):
+        if state is None or state.state != "on":
             return
         context = self._bus.context(cause)
+        run = self._begin_automation(automation, context, source)
+        if not self._may_run(automation, run):
+            run.finish("failed_conditions", self._bus.last_us)
+            return
         data = {"name": automation.alias, "entity_id": automation.entity_id}
         self._bus.fire("automation_triggered", data | ({"source": source} if source else {}), context)
         self._show(automation.entity_id, "on", context, current=1, triggered=True)
-        self._do(automation.steps, context)
+        self._trace(automation.steps, context, run, "action")
         self._show(automation.entity_id, "on", context, current=0)
 
-    def _may_run(self, automation: Automation) -> bool:
+    def _begin_automation(self, automation: Automation, context: Context, source: str | None) -> Run:
+        config, now_us = automation.as_config(self._bus.modern), self._bus.last_us
+        run = self.traces.begin(("automation", automation.item_id), config, context, now_us)
+        run.trigger = source
+        run.add("trigger/0" if source else "trigger", now_us, trigger={"platform": "state", "description": source})
+        return run
+
+    def _may_run(self, automation: Automation, run: Run) -> bool:
         if automation.condition is None:
             return True
         entity_id, wanted = automation.condition
         state = self._bus.states.get(entity_id)
-        return state is not None and state.state == wanted
+        holds = state is not None and state.state == wanted
+        run.add("condition/0", self._bus.last_us).result = {"result": holds}
+        return holds
+
+    def _trace(self, steps: Iterable[Step], context: Context, run: Run, key: str) -> None:
+        """Do the steps of an automation or a script, and note each; one that fails is the last."""
+        self._running.append(run)
+        execution, error = "finished", ""
+        for number, step in enumerate(steps):
+            noted = run.add(f"{key}/{number}", self._bus.last_us)
+            domain, _, service = step.service.partition(".")
+            target = {"entity_id": [step.entity_id]} if step.entity_id else {}
+            params = {"domain": domain, "service": service, "service_data": dict(step.data), "target": target}
+            noted.result = {"params": params, "running_script": domain == "script"}
+            try:
+                self._services.call(step.service, dict(step.data), context, target)
+            except RefusedError as refusal:
+                execution, error = "error", str(refusal)
+                noted.error = error
+                break
+        run.finish(execution, self._bus.last_us, error)
+        self._running.pop()
 
     def _do(self, steps: Iterable[Step], context: Context) -> None:
         for step in steps:
@@ -97,8 +134,15 @@ class Engine:
                 data = {"name": script.alias, "entity_id": script.entity_id}
                 self._bus.fire("script_started", data, context)
                 self._show(script.entity_id, "on", context, current=1, triggered=True)
-                self._do(script.steps, context)
+                self._trace(script.steps, context, self._begin_script(script, context), "sequence")
                 self._show(script.entity_id, "off", context, current=0)
+
+    def _begin_script(self, script: Script, context: Context) -> Run:
+        config = script.as_config(self._bus.modern)
+        run = self.traces.begin(("script", script.object_id), config, context, self._bus.last_us)
+        if self._running:
+            self._running[-1].steps[-1].child = run
+        return run
 
     def _turn_on_scene(self, name: str, data: dict[str, Any], context: Context) -> None:
         for scene in self._routines.scenes:

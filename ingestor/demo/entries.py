@@ -53,6 +53,22 @@ class Label:
 
 
 @dataclass(slots=True)
+class Category:
+    """A category: a heading of one of Home Assistant's pages, of its automations, say (`scope`)."""
+
+    category_id: str
+    name: str
+    scope: str
+    icon: str | None = None
+    created: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the category as the list of its scope shows it."""
+        shown = {"category_id": self.category_id, "created_at": self.created, "icon": self.icon}
+        return {**shown, "modified_at": self.created, "name": self.name}
+
+
+@dataclass(slots=True)
 class Area:
     """A room, or the garden."""
 
@@ -182,6 +198,7 @@ class Entity:
     name: str | None = None
     icon: str | None = None
     labels: list[str] = field(default_factory=list)
+    categories: dict[str, str] = field(default_factory=dict)
     device_class: str | None = None
     state_class: str | None = None
     precision: int | None = None
@@ -194,7 +211,7 @@ class Entity:
         """Return the entry as a list of the given version shows it."""
         shown = {
             "area_id": self.area_id,
-            "categories": {},
+            "categories": self.categories,
             "config_entry_id": self.config_entry_id,
             "config_subentry_id": None,
             "created_at": self.created,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ingestor.demo.building import Blueprint, Builder
 from ingestor.demo.bus import Bus, Listener
 from ingestor.demo.clock import Clock, ManualClock, SystemClock
 from ingestor.demo.engine import Engine
+from ingestor.demo.faults import Faults
 from ingestor.demo.life import Life
+from ingestor.demo.planting import IN_MINUTES, MINUTE_S, FaultName, Planter, Span
 from ingestor.demo.recorder import HistorySource, Recorder
 from ingestor.demo.registry import Registry
 from ingestor.demo.routines import Routines
 from ingestor.demo.services import Services
 from ingestor.demo.statistics import Statistics
+from ingestor.demo.traces import Traces
 from ingestor.demo.wire import Context, Event
 from ingestor.demo.world import LATITUDE, LONGITUDE, TIME_ZONE, World
 
@@ -36,6 +39,7 @@ class DemoHome:
         clock: Clock | None = None,
         ha_version: str = NEWEST,
         sensors_only: bool = False,
+        faults: Sequence[FaultName] = (),
         commit_every_s: float = 5.0,
     ) -> None:
         self.ha_version = ha_version
@@ -52,6 +56,7 @@ class DemoHome:
         self.services = Services(self.bus, self._built.things)
         self._engine = Engine(self.bus, self.services, self._built.routines)
         self._life = Life(self.bus, self._built, World(seed), self.services, self._engine, rate=rate, seed=seed)
+        self._life.faults = self._planted(seed, faults)
         self.bus.listen(self._follow_rename)
         self._begun = False
 
@@ -59,6 +64,16 @@ class DemoHome:
     def routines(self) -> Routines:
         """Automations, scripts and scenes."""
         return self._built.routines
+
+    @property
+    def faults(self) -> Faults:
+        """What is wrong with this home on purpose, and the truth about it."""
+        return self._life.faults
+
+    @property
+    def traces(self) -> Traces:
+        """What automations and scripts did."""
+        return self._engine.traces
 
     @property
     def users(self) -> dict[str, str]:
@@ -154,6 +169,12 @@ class DemoHome:
             about |= {"documentation": f"https://www.home-assistant.io/integrations/{entry.domain}"}
             found.append(about | {"iot_class": "local_push", "is_built_in": True})
         return found
+
+    def _planted(self, seed: int, names: Sequence[FaultName]) -> Faults:
+        devices = self.registry.devices.values()
+        hubs = {device.id: device.via_device_id for device in devices if device.via_device_id}
+        span = Span(self.clock.now_us(), MINUTE_S, IN_MINUTES)
+        return Planter(self._built.things, hubs, seed, span).plant(names)
 
     def _follow_rename(self, event: Event) -> None:
         old_entity_id = event.data.get("old_entity_id")

@@ -12,6 +12,7 @@ from ingestor.demo.client import Client
 from ingestor.demo.command_schema import Command, Message
 from ingestor.demo.entries import ConfigEntry
 from ingestor.demo.home import DemoHome
+from ingestor.demo.registry import RefusedError
 
 #: How many single devices the energy page of the demo home shows.
 _DEVICES_SHOWN: Final = 5
@@ -42,6 +43,10 @@ def _flows(home: DemoHome, client: Client, message: Message) -> None:
 
 def _issues(home: DemoHome, client: Client, message: Message) -> None:
     client.send_result(message["id"], {"issues": []})
+
+
+def _blueprints(home: DemoHome, client: Client, message: Message) -> None:
+    client.send_result(message["id"], {})
 
 
 def _persons(home: DemoHome, client: Client, message: Message) -> None:
@@ -85,11 +90,34 @@ def _subscribe_entries(home: DemoHome, client: Client, message: Message) -> None
     home.registry.follow_entries(follow)
 
 
+def _traces(home: DemoHome, client: Client, message: Message) -> None:
+    runs = home.traces.of(message["domain"], message.get("item_id"))
+    client.send_result(message["id"], [run.in_short() for run in runs])
+
+
+def _trace(home: DemoHome, client: Client, message: Message) -> None:
+    for run in home.traces.of(message["domain"], message["item_id"]):
+        if run.run_id == message["run_id"]:
+            client.send_result(message["id"], run.whole())
+            return
+    raise RefusedError("not_found", "The trace could not be found")
+
+
+def _contexts(home: DemoHome, client: Client, message: Message) -> None:
+    runs = home.traces.of(message.get("domain"), message.get("item_id"))
+    found = {run.context.id: {"run_id": run.run_id, "domain": run.domain, "item_id": run.item_id} for run in runs}
+    client.send_result(message["id"], found)
+
+
 HOME_COMMANDS: Final[dict[str, Command]] = {
     "config/auth/list": Command(_users, admin=True),
     "config_entries/flow/progress": Command(_flows, admin=True),
     "config_entries/subscribe": Command(_subscribe_entries, {}, {"type_filter": (list, str)}),
     "repairs/list_issues": Command(_issues),
+    "blueprint/list": Command(_blueprints, {"domain": str}, admin=True),
     "person/list": Command(_persons),
     "energy/get_prefs": Command(_energy),
+    "trace/list": Command(_traces, {"domain": str}, {"item_id": str}, admin=True),
+    "trace/get": Command(_trace, {"domain": str, "item_id": str, "run_id": str}, admin=True),
+    "trace/contexts": Command(_contexts, {}, {"domain": str, "item_id": str}, admin=True),
 }

@@ -13,6 +13,7 @@ from ingestor.demo.building import Blueprint
 from ingestor.demo.bus import Bus
 from ingestor.demo.clock import SECOND_US
 from ingestor.demo.engine import Engine
+from ingestor.demo.faults import Faults, Said
 from ingestor.demo.registry import slug
 from ingestor.demo.routines import BEDTIME, GUESTS
 from ingestor.demo.services import Services
@@ -42,6 +43,8 @@ class Life:
         self._world = world
         self._services = services
         self._engine = engine
+        #: What is said passes through these, once they are planted.
+        self.faults = Faults()
         self._chance = chance.source("life", seed)
         self._queue: list[tuple[int, int, Action]] = []
         self._number = 0
@@ -108,8 +111,20 @@ class Life:
     def _read(self, thing: Thing) -> None:
         now_us = self._bus.scheduled_us or 0
         if thing.available and thing.entity_id in self._bus.states:
-            self._bus.set_state(thing.entity_id, *things.read(thing, self._world, now_us))
+            self._say(thing, *things.read(thing, self._world, now_us))
         self._plan_reading(thing, now_us)
+
+    def _say(self, thing: Thing, state: str, attributes: dict[str, Any] | None) -> None:
+        """Set a state, as faults let it be heard."""
+        if not self.faults.planted:
+            self._bus.set_state(thing.entity_id, state, attributes)
+            return
+        unit = thing.kind.unit
+        for heard in self.faults.told(Said(self._bus.scheduled_us or 0, thing.entity_id, state, unit)):
+            told = attributes
+            if heard.unit != unit or heard.entity_id != thing.entity_id:
+                told = {**(attributes or thing.attributes()), "unit_of_measurement": heard.unit}
+            self._bus.set_state(heard.entity_id, heard.state, told, behind_us=heard.behind_us)
 
     def _plan_movement(self, thing: Thing, now_us: int) -> None:
         per_hour = self._world.movements(thing.area_id, now_us, anyone_home=self._anyone_home(now_us))
@@ -127,12 +142,12 @@ class Life:
     def _move(self, thing: Thing) -> None:
         now_us = self._bus.scheduled_us or 0
         if thing.available and thing.entity_id in self._bus.states:
-            self._bus.set_state(thing.entity_id, "on", thing.attributes())
+            self._say(thing, "on", thing.attributes())
         self._after(now_us, 20 + self._chance.expovariate(1 / 50), partial(self._still, thing))
 
     def _still(self, thing: Thing) -> None:
         if thing.available and thing.entity_id in self._bus.states:
-            self._bus.set_state(thing.entity_id, "off", thing.attributes())
+            self._say(thing, "off", thing.attributes())
         self._plan_movement(thing, self._bus.scheduled_us or 0)
 
     def _open(self, thing: Thing) -> None:
@@ -141,7 +156,7 @@ class Life:
         state = self._bus.states.get(thing.entity_id)
         is_open = state is not None and state.state == "on"
         if thing.available and state is not None:
-            self._bus.set_state(thing.entity_id, "off" if is_open else "on", thing.attributes())
+            self._say(thing, "off" if is_open else "on", thing.attributes())
         seconds = self._chance.expovariate(1 / (3 * 3600)) if is_open else self._chance.expovariate(1 / 900)
         self._after(now_us, seconds, partial(self._open, thing))
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, TextIO
 
 import orjson
@@ -17,6 +18,7 @@ from ingestor.demo.load import LoadSource, Pace
 from ingestor.demo.misbehaviour import Misbehaviour
 from ingestor.demo.mqtt_load import Form, publish
 from ingestor.demo.mqtt_publish import MqttPublisher
+from ingestor.demo.planting import chosen
 from ingestor.demo.server import DEMO_TOKEN, DemoServer
 
 #: Above this many events a second no home lives: load is made from prebuilt frames.
@@ -78,6 +80,8 @@ def run(
     mqtt_qos: int = 1,
     event_topic: str | None = None,
     misbehaviour: Misbehaviour | None = None,
+    faults: str = "none",
+    truth: Path | None = None,
     out: TextIO | None = None,
 ) -> int:
     """Run the demo home until SIGTERM or Ctrl-C; return the exit code.
@@ -85,11 +89,18 @@ def run(
     `load` makes numbered events from prebuilt frames (default: when `rate` is over 1000; a rate of 0 is as fast as
     it goes) until `count` events or `seconds`. With `mqtt_url` load goes to the broker, no port is opened, and it
     ends when the broker has confirmed all; without, load begins with the first subscription and the server stays.
+    `faults` ("none", "few", "all") are planted in a home that lives; the file `truth` says what is wrong with whom.
     The first line says where it is ({"url", "token"}), the line after a load what was sent.
     """
     out = out or sys.stdout
     is_load = rate > FASTEST_LIFE or rate == 0 if load is None else load
-    home = DemoHome(seed, entities, rate=max(rate, 0.001), ha_version=ha_version, sensors_only=is_load)
+    wrong = () if is_load else chosen(faults)
+    home = DemoHome(
+        seed, entities, rate=max(rate, 0.001), ha_version=ha_version, sensors_only=is_load, faults=wrong
+    )  # fmt: skip
+    if truth:
+        truth.parent.mkdir(parents=True, exist_ok=True)
+        truth.write_bytes(home.faults.as_json())
     if is_load and mqtt_url:
         result = publish(
             mqtt_url, home, form=mqtt_form, rate=rate, count=count, seconds=seconds, qos=mqtt_qos,

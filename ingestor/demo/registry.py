@@ -30,6 +30,7 @@ class Registry:
         self.floors: dict[str, entries.Floor] = {}
         self.areas: dict[str, entries.Area] = {}
         self.labels: dict[str, entries.Label] = {}
+        self.categories: dict[str, entries.Category] = {}
         self.devices: dict[str, entries.Device] = {}
         self.entities: dict[str, entries.Entity] = {}
         self.config_entries: dict[str, entries.ConfigEntry] = {}

@@ -83,7 +83,8 @@ class Services:
         """Call a service: tell of the call, then do it. Raise RefusedError if there is no such service."""
         domain, _, name = service.partition(".")
         if name not in SERVICES.get(domain, ()):
-            raise RefusedError("not_found", f"Service {service} not found.")
+            missing = f"Action {service} not found" if self._bus.modern else f"Service {service} not found."
+            raise RefusedError("not_found", missing)
         told = {**data, **(target or {})}
         if isinstance(told.get("entity_id"), str) and domain != "script":
             told["entity_id"] = [told["entity_id"]]

@@ -15,6 +15,7 @@ import structlog
 
 from ingestor import errors
 from ingestor.enrichment.cause_chain import Contexts
+from ingestor.enrichment.cause_overtaken import Beginnings
 from ingestor.enrichment.cause_shared import RUNS_PREFIX, Exchange, OwnContexts, SharedContexts
 from ingestor.enrichment.cause_triggers import origin_of_entity, origin_of_event, origin_of_trigger
 from ingestor.enrichment.contexts import (
@@ -28,6 +29,7 @@ from ingestor.enrichment.contexts import (
 )
 from ingestor.enrichment.steps import Surroundings
 from ingestor.events.event import Event
+from ingestor.events.late import Unsettled
 
 #: Parents that were waited for in vain: the next event of theirs does not wait.
 _MAX_HOPELESS: Final = 5_000
@@ -71,6 +73,7 @@ class CauseStep:
         runs, plain = contexts.runs, contexts.plain
         before, new = plain.old, plain.new
         parents: set[str] = set()
+        begun = Beginnings()
         #: One id of each stretch of time is enough to ask what others heard in it.
         about: dict[str, str] = {}
         for event in events:
@@ -80,7 +83,9 @@ class CauseStep:
             about[context_id[:RUNS_PREFIX]] = context_id
             entity_id, parent_id = event.entity_id or "", event.parent_id
             actor = entity_id.startswith(_ACTORS) and (event.event_type in _STARTS or _ran(event))
-            if parent_id is None and event.user_id is None and not actor:
+            if actor:
+                begun.note(context_id, runs.get(context_id), has_parent=parent_id is not None)
+            elif parent_id is None and event.user_id is None:
                 if context_id not in new and context_id not in before:
                     new[context_id] = entity_id
                     told.plain.append(context_id)
@@ -92,7 +97,19 @@ class CauseStep:
         plain.trim()
         told.about = parents.union(about.values())
         told.parents = [one for one in parents if runs.get(one) is None and plain.get(one) is None]
+        begun.ask(told)
         self._exchange(told, contexts)
+        around.overtaken += begun.overtaken(told.heard, contexts, lambda one: self._shared.has_plain(around.home, one))
+
+    def apply_all(self, events: Sequence[Event], around: Surroundings) -> Sequence[Event]:
+        """Pass over what nobody else changed, where that is not told."""
+        if self._says_plain:
+            return events
+        runs = self._of_home(around.home).runs
+        new, old = runs.new, runs.old
+        if not new and not old:
+            return [event for event in events if event.kind != "state"]
+        return [one for one in events if one.kind != "state" or one.context_id in new or one.context_id in old]
 
     def apply(self, event: Event, around: Surroundings) -> bool:
         """Add the cause; False where a parent may still be heard of."""
@@ -112,9 +129,12 @@ class CauseStep:
                 event.extras["cause_kind"] = kind
             return True
         found = contexts.of_run(run, lambda one: self._shared.has_plain(around.home, one))
-        if found.missing and self._waits_for(found.missing, around):
-            return False
-        fields = found.fields_outer if _starts(event, run) else found.fields_inner
+        starts = _starts(event, run)
+        if found.missing:
+            if self._waits_for(found.missing, around):
+                return False
+            around.unsettled.append(Unsettled(event.slot, context_id, starts, _owner(event)))
+        fields = found.fields_outer if starts else found.fields_inner
         event.extras = dict(fields) if event.extras is None else {**event.extras, **fields}
         return True
 
@@ -169,18 +189,27 @@ def _run_of(event: Event, *, actor: bool) -> Run:
     if event.event_type == "automation_triggered":
         source = (event.data or {}).get("source")
         kind, id_ = origin_of_trigger(source if isinstance(source, str) else "")
-        return Run(run.context_id, AUTOMATION_TRIGGERED, entity_id, parent_id, user_id, kind, id_)
+        return Run(run.context_id, AUTOMATION_TRIGGERED, entity_id, parent_id, user_id, kind, id_, event.time_us)
     started = SCRIPT_STARTED if event.event_type == "script_started" else AUTOMATION_RAN
     sureness = SCRIPT_RAN if event.kind == "state" and entity_id.startswith("script.") else started
-    return Run(run.context_id, sureness, entity_id, parent_id, user_id)
+    return Run(run.context_id, sureness, entity_id, parent_id, user_id, since_us=event.time_us)
 
 
 def _starts(event: Event, run: Run) -> bool:
     """Tell whether the event is the start (or the bookkeeping) of what runs in its context, not an effect of it."""
-    if event.entity_id is not None and event.entity_id == run.actor:
-        switched = run.actor_kind == "automation" and event.kind == "state" and event.state != event.previous_state
-        return not switched
-    return run.actor_kind == "script" and event.subject.startswith("call_service:script.")
+    return _owner(event) in (run.actor, run.actor_kind) if run.actor else False
+
+
+def _owner(event: Event) -> str:
+    """Return whose run an event would be the start of: an entity_id, or `script` for any script's; "" for nobody's."""
+    if event.subject.startswith("call_service:script."):
+        return "script"
+    entity_id = event.entity_id or ""
+    if not entity_id.startswith(_ACTORS):
+        return ""
+    # An automation whose state changes was switched on or off by somebody.
+    is_switched = entity_id.startswith("automation.") and event.kind == "state" and event.state != event.previous_state
+    return "" if is_switched else entity_id
 
 
 @functools.lru_cache(maxsize=50_000)

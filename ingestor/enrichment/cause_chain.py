@@ -99,7 +99,10 @@ class Contexts:
         self.runs: Recent[Run] = Recent(most_runs)
         #: Contexts of changes without user and parent, with their entity ("" where another process heard it).
         self.plain: Recent[str] = Recent(most_plain)
+        self._most = most_runs
         self._found: Recent[Found] = Recent(most_runs)
+        #: Contexts that were taken for a device's own change when a chain was found.
+        self._leaned_on: Recent[bool] = Recent(most_runs)
         self._dropped = 0
 
     def hear(self, run: Run) -> bool:
@@ -109,8 +112,16 @@ class Contexts:
         if now == known:
             return False
         self.runs.put(run.context_id, now)
-        self._found.drop(run.context_id)
+        if self._leaned_on.get(run.context_id):
+            self.forget_causes()
+        else:
+            self._found.drop(run.context_id)
         return True
+
+    def forget_causes(self) -> None:
+        """Find every chain anew: what stands at the beginning of some turned out to be another."""
+        self._found = Recent(self._most)
+        self._leaned_on = Recent(self._most)
 
     def has_forgotten(self) -> bool:
         """Tell whether runs were dropped since the last time that this was asked."""
@@ -172,6 +183,7 @@ class Contexts:
         if entity_id is None and not elsewhere(run.parent_id):
             # What set it off is known by its own words; who is behind that is not.
             return origin_cause(("unknown", run.trigger_id)), run.parent_id
+        self._leaned_on.put(run.parent_id, value=True)
         origin = (run.trigger_kind, run.trigger_id) if run.trigger_kind else _of_plain(entity_id)
         # A helper does not change by itself: who changed it was not heard (yet).
         missing = run.parent_id if origin[0] == "unknown" and _is_helper(run.trigger_id or entity_id or "") else ""

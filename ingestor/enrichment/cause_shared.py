@@ -133,27 +133,37 @@ class RedisContexts:
         if not runs and not plain and not tell:
             return
         pipe = self._state.pipeline(transaction=False)
+        # Told first, asked then: of two workers that each hold a part of a story, one at least hears of the other's.
+        for key, content, life_s in tell:
+            pipe.append(key, content)
+            pipe.expire(key, life_s)
         for key in runs:
             pipe.getrange(key, self._ends.get(key, 0), -1)
         for key in plain:
             pipe.getrange(key, len(self._plain.get(key, b"")), -1)
-        for key, content, life_s in tell:
-            pipe.append(key, content)
-            pipe.expire(key, life_s)
         with state_errors():
             answers = pipe.execute(raise_on_error=True)
+        lengths, answers = answers[: 2 * len(tell) : 2], answers[2 * len(tell) :]
+        told = {key: (content, length) for (key, content, _), length in zip(tell, lengths, strict=True)}
         for key, answer in zip(runs, answers, strict=False):
-            self._ends[key] = self._ends.get(key, 0) + len(answer)
-            exchange.heard += _decoded(answer)
-        for key, answer in zip(plain, answers[len(runs) :], strict=False):
+            exchange.heard += _decoded(self._others(key, answer, told.get(key)))
+        for key, answer in zip(plain, answers[len(runs) :], strict=True):
             self._plain.setdefault(key, bytearray()).extend(answer)
-        for (key, content, _), length in zip(tell, answers[len(runs) + len(plain) :: 2], strict=True):
-            self._lengths[key] = length
-            if self._ends.get(key) == length - len(content):
-                self._ends[key] = length  # what it wrote itself it need not read
-            elif self._ends.get(key, 0) > length:
-                self._ends[key] = 0  # the state server lost it meanwhile
+        self._lengths.update((key, length) for key, (_, length) in told.items())
         self._bound()
+
+    def _others(self, key: str, answer: bytes, told: tuple[bytes, int] | None) -> bytes:
+        """Return what others wrote of a log that was read on; `told`: what this one wrote, and how long it was then."""
+        end = self._ends.get(key, 0)
+        self._ends[key] = end + len(answer)
+        if told is None:
+            return answer
+        content, length = told
+        if end > length - len(content):
+            self._ends[key] = 0  # the state server lost it meanwhile
+            return b""
+        own = length - len(content) - end
+        return answer[:own] + answer[own + len(content) :]
 
     def has_plain(self, home: str, context_id: str) -> bool:
         """Tell whether somebody heard a plain context of that id, as far as was read. No I/O."""

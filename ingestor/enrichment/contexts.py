@@ -24,11 +24,44 @@ MAX_RUNS: Final = 20_000
 MAX_PLAIN: Final = 40_000
 
 
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+#: Characters of a ULID that say its time, and how many milliseconds its first seven count in.
+_TIME_LENGTH: Final = 10
+_STEP_MS: Final = 32**3
+
+
+def time_ms_of(context_id: str) -> int | None:
+    """Return when a context was made (Unix milliseconds), as its id says; None where it is no ULID."""
+    if len(context_id) != ULID_LENGTH:
+        return None
+    found = 0
+    for sign in context_id[:_TIME_LENGTH]:
+        value = _ALPHABET.find(sign)
+        if value < 0:
+            return None
+        found = found * 32 + value
+    return found
+
+
+def minute_from(context_id: str) -> list[str]:
+    """Return an id for each log of runs from a context on, for a minute; the context alone if it is no ULID."""
+    time_ms = time_ms_of(context_id)
+    if time_ms is None:
+        return [context_id]
+    return [context_id, *(_id_at(time_ms + steps * _STEP_MS) for steps in (1, 2))]
+
+
+def _id_at(time_ms: int) -> str:
+    signs = (_ALPHABET[(time_ms >> shift) & 31] for shift in range(45, -1, -5))
+    return "".join(signs).ljust(ULID_LENGTH, "0")
+
+
 class Run(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A context in which somebody acts: an automation or a script, a user, or what came from another context.
 
     `sureness` says how well `actor` (an entity_id) is known, `trigger_kind` and `trigger_id` what the automation says
-    that it was triggered by. Text that is not known is "".
+    that it was triggered by. Text that is not known is "". `since_us`: when it said so (Unix microseconds); of two
+    scripts that run in one context the first one counts, since it called the other.
     """
 
     context_id: str
@@ -38,16 +71,26 @@ class Run(msgspec.Struct, array_like=True, frozen=True, gc=False):
     user_id: str = ""
     trigger_kind: str = ""
     trigger_id: str = ""
+    since_us: int = 0
 
     @property
     def actor_kind(self) -> str:
         """Automation or script."""
         return "script" if self.sureness in (SCRIPT_RAN, SCRIPT_STARTED) else "automation"
 
+    def says_as(self, other: Run) -> bool:
+        """Tell whether another one says the same of who runs and why."""
+        return (
+            self.actor == other.actor
+            and self.trigger_kind == other.trigger_kind
+            and self.trigger_id == other.trigger_id
+            and self.user_id == other.user_id
+        )
+
 
 def merged(known: Run, heard: Run) -> Run:
     """Return what is known of a context after something more of it was heard."""
-    surer = heard if heard.sureness > known.sureness else known
+    surer = heard if (heard.sureness, -heard.since_us) > (known.sureness, -known.since_us) else known
     other = known if surer is heard else heard
     if surer.parent_id and surer.user_id:
         return surer

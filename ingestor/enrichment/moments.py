@@ -104,6 +104,18 @@ class MomentStep:
             known = self._homes[around.home] = _Home(around.facts, versions)
         self._current = known
 
+    def apply_all(self, events: Sequence[Event], around: Surroundings) -> Sequence[Event]:
+        """Give all events their moment; return those that a part has something to note of."""
+        others: list[Event] = []
+        for event in events:
+            if not self._from_us <= event.time_us < self._until_us:
+                self._turn_to(event.time_us, around)
+            if self._notes:
+                others.append(event)
+            else:
+                event.moment = self._index
+        return others
+
     def apply(self, event: Event, around: Surroundings) -> bool:
         """Give the event its moment."""
         time_us = event.time_us

@@ -29,6 +29,12 @@ ACTIVITY_EVERY_S: Final = 300.0
 _MAX_BATCHES: Final = 20_000
 _MAX_HOMES: Final = 64
 _MAX_ENTITIES: Final = 50_000
+_MAX_STARTED: Final = 1_000
+#: Home Assistant keeps five runs, and they are fetched every 15 s: what this worker saw to start so often since then
+#: has them fetched at once, though not more often than every two seconds.
+OFTEN: Final = 3
+OFTEN_WITHIN_S: Final = 15.0
+OFTEN_EVERY_S: Final = 2.0
 #: With more changes than that in a batch, what is near in time has nothing to do with each other.
 _MAX_CHANGES: Final = 100
 _ACTORS: Final = frozenset({"automation", "script", "user"})
@@ -49,6 +55,12 @@ class _Home:
         self.activity = ActivityCounts()
         self.edges_at = self.activity_at = now
         self.unsent: ObservedPage | None = None
+        self.started: dict[str, None] = {}
+        #: How often each automation and script has started lately, and which did often.
+        self.runs: dict[str, int] = {}
+        self.runs_since = now
+        self.often: list[str] = []
+        self.often_at = now - OFTEN_EVERY_S
         #: Each entity's newest event that was counted: the same one may come by two roads.
         self.last_us: dict[str, int] = {}
 
@@ -84,8 +96,13 @@ class ObservedStep:
         """Count a batch's events, and send what was counted when it is time."""
         now = self._clock()
         home = self._homes.get(around.home) or self._new_home(around.home, now)
+        if now - home.runs_since >= OFTEN_WITHIN_S:
+            home.runs, home.runs_since = {}, now
         if events and self._is_new(events, around):
             _count(events, home)
+        if home.often and now - home.often_at >= OFTEN_EVERY_S:
+            around.ran_often += home.often
+            home.often_at, home.often = now, []
         self._send(home, around, now)
 
     def _new_home(self, name: str, now: float) -> _Home:
@@ -114,16 +131,17 @@ class ObservedStep:
             _log.warning("observed_not_sent", home=around.home, error=str(error))
 
     def _page(self, home: _Home, around: Surroundings, now: float) -> ObservedPage | None:
-        with_edges = bool(home.edges) and now - home.edges_at >= self._edges_every_s
+        with_edges = bool(home.edges or home.started) and now - home.edges_at >= self._edges_every_s
         with_activity = bool(home.activity) and now - home.activity_at >= self._activity_every_s
         if not with_edges and not with_activity:
             return None
         edges, activity = home.edges.taken() if with_edges else [], []
+        started, home.started = list(home.started), {}
         home.edges_at = now
         if with_activity:
             activity, home.activity_at = home.activity.taken(around.facts.time_zone), now
         self._pages += 1
-        return ObservedPage(self._worker, self._pages, around.home, edges, activity)
+        return ObservedPage(self._worker, self._pages, around.home, edges, activity, started)
 
 
 def _count(events: Sequence[Event], home: _Home) -> None:
@@ -136,6 +154,8 @@ def _count(events: Sequence[Event], home: _Home) -> None:
         if event.kind != "state":
             if event.event_type in _STARTED:
                 _count_start(event, edges)
+                if event.entity_id is not None and event.source not in _PAST and len(home.runs) < _MAX_STARTED:
+                    _note_start(event.entity_id, home)
             continue
         time_us = event.time_us
         if entity_id is None or last_us.get(entity_id) == time_us or event.source == "statistics":
@@ -150,6 +170,13 @@ def _count(events: Sequence[Event], home: _Home) -> None:
             _count_change(event, entity_id, edges, lonely=changes > _MAX_CHANGES)
         elif event.extras is not None and "cause_id" in event.extras:
             _count_control(event, entity_id, edges)
+
+
+def _note_start(entity_id: str, home: _Home) -> None:
+    home.started[entity_id] = None
+    runs = home.runs[entity_id] = home.runs.get(entity_id, 0) + 1
+    if runs % OFTEN == 0 and entity_id not in home.often:
+        home.often.append(entity_id)
 
 
 def _count_change(event: Event, entity_id: str, edges: Edges, *, lonely: bool) -> None:

@@ -9,6 +9,7 @@ from ingestor.enrichment.steps import Surroundings
 from ingestor.events.event import Event
 from ingestor.home.facts import HomeFacts
 from ingestor.home.watched import Reading, Series, Watched, reading_of, says_anything, watched_entities
+from ingestor.quality.rule import REPAIRED_BY
 
 _NO_ATTRIBUTES: Final[dict[str, object]] = {}
 
@@ -40,4 +41,11 @@ class Watching:
 
 def _reading(event: Event) -> Reading:
     entity_id = event.entity_id or event.subject
-    return reading_of(entity_id, event.time_us, event.state, event.unit, event.attributes or _NO_ATTRIBUTES)
+    return reading_of(entity_id, event.time_us, _state(event), event.unit, event.attributes or _NO_ATTRIBUTES)
+
+
+def _state(event: Event) -> str | None:
+    """Return the state; of a number that a rule of quality put right, what it is in the event's unit now."""
+    if event.extras is None or REPAIRED_BY not in event.extras or event.value is None:
+        return event.state
+    return str(event.value)

@@ -168,6 +168,44 @@ _ERRORS: Final = (
     ContextField("log_device", "errors", "string", "", "that entity's device, or the one that it names"),
 )
 
+_NEIGHBOURS: Final = (
+    ContextField(
+        "floor_rooms", "neighbours", "string", "", "names of the other rooms on the event's floor, with commas"
+    ),
+)
+_USUAL: Final = (
+    ContextField(
+        "usual_per_hour", "usual", "float", "1/h", "how many events the entity usually has in an hour, lately"
+    ),
+    ContextField("is_peak_hour", "usual", "boolean", "", "whether the hour is one of the three in which it has most"),
+    ContextField(
+        "usual_hour_share",
+        "usual",
+        "float",
+        "",
+        "which share of all its events falls into this hour of the day, 0 to 1",
+    ),
+    ContextField("usual_weekday_share", "usual", "float", "", "the same of this day of the week"),
+    ContextField("usual_month_share", "usual", "float", "", "the same of this month"),
+)
+
+_COUNTER: Final = (
+    ContextField(
+        "counter_event",
+        "counter",
+        "string",
+        "",
+        "what the number of a meter (state class `total`, `total_increasing`) means: `reset`, `zero`, `dip` or `spike`",
+    ),
+    ContextField(
+        "value_clean",
+        "counter",
+        "float",
+        "",
+        "the meter's last good value, while `value` is at fault; absent where it equals `value`",
+    ),
+)
+
 CONTEXT_FIELDS: Final[tuple[ContextField, ...]] = (
     *_CAUSE,
     *_TIME,
@@ -178,6 +216,9 @@ CONTEXT_FIELDS: Final[tuple[ContextField, ...]] = (
     *_SINCE,
     *_INTEGRATION,
     *_ERRORS,
+    *_NEIGHBOURS,
+    *_USUAL,
+    *_COUNTER,
 )
 CONTEXT_NAMES: Final = frozenset(field.name for field in CONTEXT_FIELDS)
 TYPES: Final[dict[Kind, type]] = {"float": float, "integer": int, "boolean": bool, "string": str}

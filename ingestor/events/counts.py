@@ -24,7 +24,8 @@ class Counts(msgspec.Struct, array_like=True):
 
     `frames` were taken in, `settled` of them have ended (their batch is done, or they are lost); `received` events
     were formed from these, and each of them ended in one of the ways that follow. `lost` are events (or frames of
-    which no event was formed) that are in nobody's hands any more.
+    which no event was formed) that are in nobody's hands any more; `recovered` of these were read back since from
+    history, where they count as received once more.
     """
 
     frames: int = 0
@@ -35,6 +36,7 @@ class Counts(msgspec.Struct, array_like=True):
     rejected: int = 0
     filtered: int = 0
     lost: int = 0
+    recovered: int = 0
 
     def add(self, other: Counts) -> None:
         """Add other counts to these."""
@@ -50,6 +52,11 @@ class Counts(msgspec.Struct, array_like=True):
     def total(self) -> int:
         """Everything that was received: formed, on its way, or lost."""
         return self.received + self.in_flight + self.lost
+
+    @property
+    def missing(self) -> int:
+        """What was lost and not read back."""
+        return max(0, self.lost - self.recovered)
 
     @property
     def unexplained(self) -> int:

@@ -26,6 +26,7 @@ _MAX_DIGITS: Final = 20
 _decoder: Final = json.JSONDecoder(parse_int=integer)
 _BLANK: Final = " \t\r\n,"
 #: What may be half of a surrogate pair, written as an escape. UTF-8 itself cannot hold one.
+_HALF_BYTES: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -46,6 +47,22 @@ def loads(payload: bytes) -> Any:
         return _without_halves(value) if _HALF.search(text) else value
     except (ValueError, RecursionError) as error:
         raise errors.UndecodableFrame("invalid_json", f"{error}"[:200]) from error
+
+
+def with_halves(payload: bytes) -> list[Any]:
+    """Return the messages of a frame with halves of surrogate pairs as they came; none where there are none."""
+    if not _HALF_BYTES.search(payload):
+        return []
+    try:
+        value = json.loads(payload.decode(), parse_int=integer)
+    except (ValueError, RecursionError):
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def escaped(value: Any) -> str:
+    """Return JSON in ASCII, in which also halves of surrogate pairs can be written."""
+    return json.dumps(value, ensure_ascii=True)
 
 
 def salvage(payload: bytes) -> tuple[list[Any], bytes]:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from ingestor.events.late import Unsettled
+
 EventKind = Literal["state", "event"]
 Outcome = Literal["written", "duplicate", "rejected", "filtered"]
 #: What enrichment adds to a point, by the name of its field.
@@ -22,6 +24,7 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     `previous_changed_us` is when the state before had begun, where this one is another. `attributes` and `data` are
     carried only where the settings store them (those of weather, trackers and persons always). `identity` is a 32-bit
     hash of what makes this event differ from another of the same series and microsecond.
+    `state_class` is HA's ("total" and "total_increasing" are counters), `last_reset_us` when such a counter began anew.
     `place` and `moment` are indices of its Place and its Moment in the batch, -1 before `enrich`. `extras` are the
     fields that enrichment adds to this event alone. `notes` say what a step could not do.
     """
@@ -56,6 +59,8 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     moment: int = -1
     extras: dict[str, Extra] | None = None
     previous_changed_us: int | None = None
+    state_class: str | None = None
+    last_reset_us: int | None = None
 
 
 class Place(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -94,6 +99,7 @@ class EventBatch(msgspec.Struct, array_like=True):
 
     `size` is the number of slots in the whole raw batch. `settled` names the slots that ended on the way;
     `write` reports them together with its own. `first_tried_ns` is set on a part that waits for the map.
+    `unsettled` are events whose cause may become known yet: few, mostly none.
     """
 
     batch_id: str
@@ -107,3 +113,4 @@ class EventBatch(msgspec.Struct, array_like=True):
     places: list[Place] = msgspec.field(default_factory=list)
     first_tried_ns: int = 0
     moments: list[Moment] = msgspec.field(default_factory=list)
+    unsettled: list[Unsettled] = msgspec.field(default_factory=list)

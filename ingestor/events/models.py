@@ -19,6 +19,8 @@ from typing_extensions import TypedDict
 #: Longest entity_id (Home Assistant allows 255) and longest state (it allows 255; a forged event may bring more).
 MAX_ENTITY_ID: Final = 255
 MAX_STATE: Final = 16_384
+#: Longest unit, device class and state class; a longer one is none.
+MAX_SHORT_TEXT: Final = 64
 
 EntityId = Annotated[str, StringConstraints(max_length=MAX_ENTITY_ID, pattern=r"^[^.\s/#+]+\.[^.\s/#+]+$")]
 EventType = Annotated[str, StringConstraints(min_length=1, max_length=255)]

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
-import json
-import math
-import statistics
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from jinja2 import TemplateError, Undefined, nodes
@@ -17,7 +12,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ingestor import errors
-from ingestor.events import decoding, mqtt_numbers, mqtt_regex, mqtt_times
+from ingestor.events import decoding
+from ingestor.events.mqtt_functions import FILTERS, GLOBALS, TESTS, replaced
 from ingestor.events.mqtt_limits import MAX_PAYLOAD, limited_time, require_short, require_small, require_time
 
 _MAX_EXPONENT: Final = 64
@@ -39,14 +35,6 @@ _METHODS: Final = frozenset(
 _MAX_JOINS: Final = 8
 _JOINING: Final = (nodes.Concat, nodes.List, nodes.Tuple, nodes.TemplateData)
 _REFUSED: Final = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Macro, nodes.CallBlock)
-
-
-_TIMES: Final[dict[str, Callable[..., Any]]] = {
-    "as_datetime": mqtt_times.as_datetime,
-    "as_timestamp": mqtt_times.as_timestamp,
-    "timestamp_custom": mqtt_times.timestamp_custom,
-    "timestamp_utc": mqtt_times.timestamp_utc,
-}
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -80,7 +68,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call a function or method; `replace` within limits."""
         if getattr(obj, "__name__", "") == "replace":
-            return _replaced(obj.__self__, *args, **kwargs)
+            return replaced(obj.__self__, *args, **kwargs)
         return super().call(context, obj, *args, **kwargs)
 
 
@@ -133,141 +121,7 @@ def _check(tree: nodes.Template) -> None:
 @functools.cache
 def _environment() -> _Sandbox:
     environment = _Sandbox(undefined=Undefined)
-    environment.filters = {name: environment.filters[name] for name in _HARMLESS}
-    environment.filters |= {
-        "float": mqtt_numbers.to_float,
-        "int": mqtt_numbers.to_int,
-        "round": mqtt_numbers.rounded,
-        "multiply": mqtt_numbers.multiplied,
-        "add": mqtt_numbers.added,
-        "replace": _replaced,
-        "is_defined": _defined,
-        "iif": _iif,
-        "bool": _truth,
-        "from_json": lambda text: decoding.loads(str(text).encode()),
-        "to_json": lambda value: decoding.dumps(value).decode(),
-        "tojson": json.dumps,
-        "join": _joined,
-        "sum": _summed,
-        "average": _average,
-        "log": _logarithm,
-        "sqrt": _root,
-        "base64_decode": lambda text: base64.b64decode(text).decode(),
-        "base64_encode": lambda text: base64.b64encode(str(text).encode()).decode(),
-        "contains": lambda whole, part: part in whole,
-        "regex_replace": mqtt_regex.replace,
-        "regex_match": mqtt_regex.match,
-        "regex_search": mqtt_regex.search,
-        "regex_findall": mqtt_regex.findall,
-        "regex_findall_index": mqtt_regex.findall_index,
-        "bitwise_and": lambda left, right: left & right,
-        "bitwise_or": lambda left, right: left | right,
-        "bitwise_xor": lambda left, right: left ^ right,
-        "ord": ord,
-        **_TIMES,
-    }
-    environment.globals = {
-        "float": mqtt_numbers.to_float,
-        "int": mqtt_numbers.to_int,
-        "bool": _truth,
-        "iif": _iif,
-        "min": _least,
-        "max": _most,
-        "range": _range,
-        "dict": dict,
-        "average": _average,
-        "log": _logarithm,
-        "sqrt": _root,
-        "pi": math.pi,
-        "e": math.e,
-        "strptime": mqtt_times.strptime,
-        "timedelta": timedelta,
-        **_TIMES,
-    }
-    environment.tests |= {
-        "is_number": _is_number,
-        "list": lambda value: isinstance(value, list),
-        "datetime": lambda value: isinstance(value, datetime),
-        "match": mqtt_regex.match,
-        "search": mqtt_regex.search,
-        "contains": lambda whole, part: part in whole,
-    }
-    environment.filters["is_number"] = environment.globals["is_number"] = _is_number
+    environment.filters = {name: environment.filters[name] for name in _HARMLESS} | dict(FILTERS)
+    environment.globals = dict(GLOBALS)
+    environment.tests |= TESTS
     return environment
-
-
-def _replaced(value: Any, old: str, new: str, count: int = -1) -> str:
-    text = str(value)
-    require_short(len(text) + text.count(str(old)) * len(str(new)))
-    return text.replace(str(old), str(new), count)
-
-
-def _joined(values: Any, between: str = "") -> str:
-    texts = [str(value) for value in values]
-    require_short(sum(map(len, texts)) + len(between) * len(texts))
-    return between.join(texts)
-
-
-def _summed(values: Any, attribute: str | None = None, start: float = 0) -> Any:
-    found = [value[attribute] for value in values] if attribute is not None else list(values)
-    if not all(isinstance(value, (int, float)) for value in (start, *found)):
-        raise ValueError("only numbers are summed")
-    return sum(found, start)
-
-
-def _average(*values: Any) -> float:
-    found = values[0] if len(values) == 1 else values
-    return statistics.fmean(found)
-
-
-def _logarithm(value: Any, base: float = math.e) -> float:
-    return math.log(float(value), float(base))
-
-
-def _root(value: Any) -> float:
-    return math.sqrt(float(value))
-
-
-def _defined(value: Any) -> Any:
-    if isinstance(value, Undefined):
-        raise TemplateError("the value is not defined")
-    return value
-
-
-def _iif(value: Any, if_true: Any = True, if_false: Any = False, if_none: Any = None) -> Any:
-    if value is None and if_none is not None:
-        return if_none
-    return if_true if value else if_false
-
-
-def _truth(value: Any, default: Any = None) -> Any:
-    text = str(value).lower().strip()
-    if text in ("1", "true", "yes", "on", "enable", "1.0"):
-        return True
-    if text in ("0", "false", "no", "off", "disable", "0.0"):
-        return False
-    if default is None:
-        raise ValueError(f"bool got {text[:80]!r}, and has no default")
-    return default
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        return math.isfinite(float(value))
-    except (ValueError, TypeError):
-        return False
-
-
-def _least(*values: Any) -> Any:
-    return min(values[0]) if len(values) == 1 else min(values)
-
-
-def _most(*values: Any) -> Any:
-    return max(values[0]) if len(values) == 1 else max(values)
-
-
-def _range(*limits: int) -> range:
-    found = range(*limits)
-    if len(found) > 1000:  # noqa: PLR2004 - no payload has more to count
-        raise ValueError("the range is too long")
-    return found

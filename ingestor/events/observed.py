@@ -43,13 +43,17 @@ class Activity(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ObservedPage(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What one worker observed in a home since its last page; `number` counts its pages, so that each counts once."""
+    """What one worker observed in a home since its last page; `number` counts its pages, so that each counts once.
+
+    `started` names the automations and scripts that have run.
+    """
 
     worker: str
     number: int
     home: str
     edges: list[ObservedEdge]
     activity: list[Activity]
+    started: list[str] = []
 
 
 class EntityPattern(msgspec.Struct, frozen=True, gc=False):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import math
+import re
 from datetime import UTC, datetime
 from typing import Final
 
@@ -25,6 +25,7 @@ _AS_NUMBER: Final = {
     "above_horizon": 1.0,
     "below_horizon": 0.0,
 }
+_ZONE: Final = re.compile(r"[T ]\d.*([zZ]|[+-]\d\d(:?\d\d)*)$")
 _NUMBER_STARTS: Final = frozenset("+-.0123456789")
 
 
@@ -33,15 +34,26 @@ def time_us(text: str) -> int:
 
     Raises InvalidEvent("invalid_time") where it is none, or one that no store can hold.
     """
-    # Home Assistant writes every time as 2026-11-21T02:47:24.000001+00:00, and many in the same second.
-    if text[26:] == "+00:00" and text[19:20] == "." and text.isascii() and text[20:26].isdecimal():
-        return _second_us(text[:19]) + int(text[20:26])
-    return _any_time_us(text)
+    quick = home_assistant_time_us(text)
+    return _any_time_us(text) if quick is None else quick
 
 
-@functools.lru_cache(maxsize=1024)
-def _second_us(text: str) -> int:
-    return _any_time_us(text)
+def home_assistant_time_us(text: str) -> int | None:
+    """Return a time in UTC that says so, as Home Assistant writes it; None for any other, and for what is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except (ValueError, TypeError):
+        return None
+    if moment.tzinfo is not UTC:
+        return None
+    since = moment - _EPOCH
+    micros = since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds
+    return micros if 0 <= micros <= _LAST_US else None
+
+
+def has_zone(text: str) -> bool:
+    """Tell whether a time says in which zone it is."""
+    return _ZONE.search(text) is not None
 
 
 def _any_time_us(text: str) -> int:
@@ -51,11 +63,15 @@ def _any_time_us(text: str) -> int:
         raise errors.InvalidEvent("invalid_time", f"{text!r:.80} is not an ISO 8601 time") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    since = moment - _EPOCH
-    micros = (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds
+    micros = _since_epoch_us(moment)
     if not 0 <= micros <= _LAST_US:
         raise errors.InvalidEvent("time_out_of_range", f"{text!r:.80} is before 1970 or after 2262")
     return micros
+
+
+def _since_epoch_us(moment: datetime) -> int:
+    since = moment - _EPOCH
+    return since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds
 
 
 def number_of(state: str | None) -> float | None:

@@ -13,13 +13,17 @@ from ingestor.events import decoding, models, quick_states
 from ingestor.events.event import Event
 from ingestor.events.frame import Frame
 from ingestor.events.identity import event_identity, state_identity
-from ingestor.events.values import is_available, number_of, time_us
+from ingestor.events.values import has_zone, home_assistant_time_us, is_available, number_of, time_us
 
-_MAX_UNIT: Final = 64
 #: Home Assistant gives a client up that has 4,096 messages waiting, so no frame of its own has more.
 MAX_MESSAGES: Final = 10_000
 #: Their attributes are what enrichment reads the weather and the whereabouts from, whatever is stored of them.
 _WITH_ATTRIBUTES: Final = ("weather.", "device_tracker.", "person.")
+#: How notes begin that say what was put right, or had to be guessed, while an event was read.
+HALF_CHARACTERS: Final = "half_characters"
+WITHOUT_ZONE: Final = "time_without_zone"
+UNEXPECTED_SHAPE: Final = "unexpected_shape"
+_MAX_NOTED: Final = 1000
 #: Messages that are answers or part of the handshake.
 _NO_EVENTS: Final = frozenset({"result", "pong", "auth_required", "auth_ok", "auth_invalid"})
 
@@ -56,13 +60,28 @@ def decode_slowly(frame: Frame, first_slot: int, carries: frozenset[str]) -> lis
     found: list[Event | errors.Rejected] = []
     messages, damaged = _messages(frame.payload)
     _require_few(messages)
-    for message in messages:
-        if _is_answer(message):
+    with_halves = decoding.with_halves(frame.payload)
+    for place, message in enumerate(messages):
+        if is_answer(message):
             continue
-        found.append(_decode_one(message, first_slot + len(found), frame, carries))
+        element = _decode_one(message, first_slot + len(found), frame, carries)
+        if isinstance(element, Event) and place < len(with_halves):
+            _note_halves(element, message, with_halves[place])
+        found.append(element)
     if damaged is not None:
         found.append(damaged)
     return found
+
+
+def _note_halves(event: Event, message: Any, raw: Any) -> None:
+    """Note what a text was like before half of a pair of characters was taken out of it."""
+    if raw == message:
+        return
+    data = raw["event"]["data"]
+    state = data["new_state"]["state"] if event.kind == "state" and data["new_state"] else None
+    # As JSON writes it, in ASCII: no store could hold it as it is.
+    before = decoding.escaped(data)[:_MAX_NOTED] if state in (event.state, None) else decoding.escaped(state)[1:-1]
+    event.notes.append(f"{HALF_CHARACTERS}: {before}")
 
 
 def event_from_message(
@@ -130,7 +149,7 @@ def _unknown_message() -> errors.Rejected:
     return errors.InvalidEvent("unknown_message", "neither an event nor an answer of Home Assistant")
 
 
-def _is_answer(message: Any) -> bool:
+def is_answer(message: Any) -> bool:
     """Tell whether a message is no event of the bus; what `config_entries/subscribe` tells comes as a list."""
     kind = message.get("type") if isinstance(message, dict) else None
     if kind == "event":
@@ -147,9 +166,12 @@ def _quick_event(
     new, old, context = change.data.new_state, change.data.old_state, change.context
     state = None if new is None else new.state
     try:
-        fired_us = time_us(change.time_fired)
         # Of a plain change all three times are one text.
-        updated_us = fired_us if new is None or new.last_updated == change.time_fired else time_us(new.last_updated)
+        fired_us = updated_us = home_assistant_time_us(change.time_fired)
+        if new is not None and new.last_updated != change.time_fired:
+            updated_us = home_assistant_time_us(new.last_updated)
+        if fired_us is None or updated_us is None:
+            return None
         changed_us = None
         if new is not None:
             changed_us = updated_us if new.last_changed == new.last_updated else time_us(new.last_changed)
@@ -185,7 +207,11 @@ def _quick_event(
 def _add_attributes(event: Event, given: quick_states.LeanAttributes | msgspec.Raw) -> bool:
     """Take what is needed of the attributes; False where they are none."""
     if isinstance(given, quick_states.LeanAttributes):
-        unit, device_class = given.unit_of_measurement, given.device_class
+        # "" says nothing, here as there.
+        event.unit = given.unit_of_measurement or None
+        event.device_class = given.device_class or None
+        event.state_class = given.state_class or None
+        last_reset = given.last_reset
     else:
         try:
             event.attributes = decoding.loads(bytes(given))
@@ -193,9 +219,13 @@ def _add_attributes(event: Event, given: quick_states.LeanAttributes | msgspec.R
             return False
         if not isinstance(event.attributes, dict):
             return False
-        unit, device_class = event.attributes.get("unit_of_measurement"), event.attributes.get("device_class")
-    event.unit = short_text(unit)
-    event.device_class = short_text(device_class)
+        read = event.attributes.get
+        event.unit = short_text(read("unit_of_measurement"))
+        event.device_class = short_text(read("device_class"))
+        event.state_class = short_text(read("state_class"))
+        last_reset = read("last_reset")
+    if last_reset is not None:
+        event.last_reset_us = _time_or_none(last_reset)
     return True
 
 
@@ -225,9 +255,15 @@ def _state_event(
         time_fired_us=fired_us,
     )
     fill_state(event, None if new is None else cast("dict[str, Any]", new), carries)
+    _note_zone(event, message["time_fired"] if new is None else new["last_updated"])
     if old is not None and event.state != old["state"]:
         event.previous_changed_us = _time_or_none(old.get("last_changed"))
     return event
+
+
+def _note_zone(event: Event, time: str) -> None:
+    if not has_zone(time):
+        event.notes.append(f"{WITHOUT_ZONE}: {time}")
 
 
 def _time_or_none(text: Any) -> int | None:
@@ -255,13 +291,15 @@ def fill_state(event: Event, new: dict[str, Any] | None, carries: frozenset[str]
     attributes = new["attributes"]
     event.unit = short_text(attributes.get("unit_of_measurement"))
     event.device_class = short_text(attributes.get("device_class"))
+    event.state_class = short_text(attributes.get("state_class"))
+    event.last_reset_us = _time_or_none(attributes.get("last_reset"))
     if "attributes" in carries or event.subject.startswith(_WITH_ATTRIBUTES):
         event.attributes = attributes
 
 
 def short_text(value: Any) -> str | None:
     """Return an attribute that should be a short text; None for what is not (HA checks none of them)."""
-    return value if isinstance(value, str) and 0 < len(value) <= _MAX_UNIT else None
+    return value if isinstance(value, str) and 0 < len(value) <= models.MAX_SHORT_TEXT else None
 
 
 def _other_event(message: models.Envelope, slot: int, received_ns: int, source: str) -> Event:
@@ -272,8 +310,10 @@ def _other_event(message: models.Envelope, slot: int, received_ns: int, source: 
     except ValidationError as error:
         # Somebody's own event under a known name: kept like one of an unknown kind.
         about = models.UnknownEvent.model_validate(data).about()
-        notes.append(f"unexpected_shape: {explain(error)}"[:300])
+        notes.append(f"{UNEXPECTED_SHAPE}: {explain(error)}"[:300])
     fired_us = time_us(message["time_fired"])
+    if not has_zone(message["time_fired"]):
+        notes.append(f"{WITHOUT_ZONE}: {message['time_fired']}")
     entity_id = data.get("entity_id")
     return Event(
         slot=slot,

@@ -13,7 +13,7 @@ from ingestor import errors
 from ingestor.events.event import Place
 from ingestor.home.model import Snapshot, bare_place
 from ingestor.home.publication import MAX_DECIDED, Decision, Published, RedisMaps, not_published
-from ingestor.home.requests import request_sync
+from ingestor.home.requests import answered_since, request_sync
 
 #: A map is looked at for a newer version no more often than this. It must be well below the time after which a
 #: version takes effect (rule 2: 5 s), so that no event is placed by a version that no longer holds.
@@ -21,6 +21,7 @@ CHECK_EVERY_S: Final = 1.0
 #: A worker asks for a sync of a home because of an unknown entity no more often than this.
 _ASK_EVERY_S: Final = 1.0
 _ATTEMPTS: Final = 5
+_NS_PER_S: Final = 1_000_000_000
 _log = structlog.get_logger(__name__)
 
 
@@ -30,6 +31,10 @@ class _LocalMaps:
     def __init__(self) -> None:
         self._snapshots: dict[str, Snapshot] = {}
         self._decided: dict[str, frozenset[str]] = {}
+
+    def snapshot(self, home: str) -> Snapshot | None:
+        """Return the newest version that this process has read; None if there is none."""
+        return self._snapshots.get(home)
 
     def _find(self, home: str, entity_id: str, time_us: int, *, waits: bool) -> Place | None:
         snapshot = self._snapshots.get(home)
@@ -80,6 +85,10 @@ class RedisHomeMap(_LocalMaps):
         if place is None and waits:
             self._ask(home)
         return place
+
+    def answered_since(self, home: str, since_ns: int) -> bool:
+        """Tell whether a sync that began since then has said which entities there are. Raises StateUnavailable."""
+        return answered_since(self._state, home, since_ns / _NS_PER_S)
 
     def decide_unknown(self, home: str, entity_id: str, time_us: int) -> Place:
         """Store that this entity is a series of its own name without context, unless it is known by now.
@@ -145,6 +154,11 @@ class MemoryHomeMap(_LocalMaps):
     def place_of(self, home: str, entity_id: str, time_us: int, *, waits: bool = True) -> Place | None:
         """Return the place in force at that time, None if the entity is not known (yet)."""
         return self._find(home, entity_id, time_us, waits=waits)
+
+    def answered_since(self, home: str, since_ns: int) -> bool:
+        """Tell that there is nobody to wait for: this map is its own publisher."""
+        del home, since_ns
+        return True
 
     def decide_unknown(self, home: str, entity_id: str, time_us: int) -> Place:
         """Store that this entity is a series of its own name without context, unless it is known by now."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
+import orjson
 import sqlalchemy as sa
 
 from ingestor.events.event import Place
@@ -72,6 +73,17 @@ class Record:
     joined: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def series(self) -> dict[str, set[str]]:
+        """Return every entity_id that the home ever had, with each series that it was stored under.
+
+        Home Assistant's recorder gives a renamed entity its past under the new name: that of the old name's series.
+        """
+        found: dict[str, set[str]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.entity_id, set()).add(entry.place.series)
+        return found
+
+    @property
     def pending(self) -> bool:
         """Tell whether the newest version is not out yet, as far as the database knows."""
         return bool(self.versions) and self.versions[-1].published_at_us is None
@@ -91,11 +103,13 @@ class MapHistory:
     def load(self, home: str) -> Record:
         """Return everything of one home. Raises StoreUnavailable."""
         versions = sa.select(VERSIONS).where(VERSIONS.c.home == home).order_by(VERSIONS.c.version)
-        columns = [TIMELINE.c[name] for name in (*_ENTRY, *_PLACE)]
+        columns: list[sa.ColumnElement[Any]] = [TIMELINE.c[name] for name in (*_ENTRY, *_PLACE[:-1])]
+        # As text: most have none, and SQLAlchemy's reading of JSON takes as long as all the rest.
+        columns.append(sa.cast(TIMELINE.c.labels, sa.Text))
         entries = sa.select(*columns).where(TIMELINE.c.home == home).order_by(TIMELINE.c.id)
         with transaction(self._engine) as connection:
             found = [Version(*row[1:]) for row in connection.execute(versions)]
-            kept = [_entry(row) for row in connection.execute(entries)]
+            kept = [_entry(row) for row in connection.execute(entries).all()]
             return Record(found, kept, wanted_series(connection, home))
 
     def add(self, home: str, version: Version, entries: Sequence[Entry]) -> None:
@@ -122,7 +136,8 @@ class MapHistory:
 def _entry(row: sa.Row[Any]) -> Entry:
     entity_id, version, effective_us, origin, registry_id = row[: len(_ENTRY)]
     # The columns stand in the order of the fields (`_PLACE`); checking each of 20,000 rows would take a second.
-    fields: list[Any] = [*row[len(_ENTRY) : -1], tuple(row[-1])]
+    labels = row[-1]
+    fields: list[Any] = [*row[len(_ENTRY) : -1], () if labels == "[]" else tuple(orjson.loads(labels))]
     place = Place(*fields)
     return Entry(entity_id, version, effective_us, origin, registry_id, place)
 

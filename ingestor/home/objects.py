@@ -26,6 +26,7 @@ KINDS: Final = (
         "automation",
         "script",
         "scene",
+        "blueprint",
         "issue",
         "zigbee_device",
         "zwave_network",
@@ -37,7 +38,8 @@ MAX_OBJECT_BYTES: Final = 256 * 1024
 #: Of an object that is too large these are kept: what it is called and what it belongs to.
 _NAMES: Final = ("id", "entity_id", "name", "alias", "domain", "title")
 #: What changes without anything having changed: it is kept, but is no reason to keep the object anew.
-_VOLATILE: Final = frozenset(("modified_at", "lqi", "rssi", "last_seen", "depth"))
+#: Routes through a mesh are found anew all day; its neighbours are what tells how it hangs together.
+_VOLATILE: Final = frozenset(("modified_at", "lqi", "rssi", "last_seen", "depth", "routes"))
 #: Kinds in which it is looked for below the top, too.
 _VOLATILE_BELOW: Final = frozenset(("zigbee_device", "zwave_network", "zwave_node"))
 _MAX_ID: Final = 255
@@ -113,7 +115,9 @@ def compare(observed: Observed, known: Mapping[tuple[str, str], Known]) -> Chang
             if key in seen:
                 continue
             seen.add(key)
-            _compare_one(change, kind, object_id, data, known.get(key))
+            held, digest = known.get(key), digest_of(kind, data)
+            if held is None or held.digest != digest:
+                _take(change, key, digest, data, held)
     for (kind, object_id), held in known.items():
         if kind in observed.objects and (kind, object_id) not in seen:
             change.ended.append(held.row)
@@ -121,10 +125,8 @@ def compare(observed: Observed, known: Mapping[tuple[str, str], Known]) -> Chang
     return change
 
 
-def _compare_one(change: Change, kind: str, object_id: str, data: Mapping[str, Any], held: Known | None) -> None:
-    digest = digest_of(kind, data)
-    if held is not None and held.digest == digest:
-        return
+def _take(change: Change, key: tuple[str, str], digest: str, data: Mapping[str, Any], held: Known | None) -> None:
+    kind, object_id = key
     if held is not None:
         change.ended.append(held.row)
     (change.diff.changed if held else change.diff.added).setdefault(kind, []).append(object_id)
@@ -135,8 +137,12 @@ def digest_of(kind: str, data: Mapping[str, Any]) -> str:
     """Return a hash of the data that is the same while nothing has changed."""
     if kind in _VOLATILE_BELOW:
         steady = _steady(data)
+    elif changing := _VOLATILE.intersection(data):
+        steady = dict(data)
+        for key in changing:
+            del steady[key]
     else:
-        steady = {key: value for key, value in data.items() if key not in _VOLATILE}
+        steady = data
     return hashlib.blake2b(_dumps(steady), digest_size=16).hexdigest()
 
 
@@ -160,6 +166,8 @@ def kept_json(data: Mapping[str, Any], most: int = MAX_OBJECT_BYTES) -> str:
 
 def clean_id(name: str) -> str:
     """Return an id as any database can keep it."""
+    if name.isalnum() and name.isascii() and len(name) <= _MAX_ID:
+        return name  # as nearly all are
     return name.replace("\0", "").encode("utf-8", "replace").decode()[:_MAX_ID]
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ingestor.home.derive import Registries
+from ingestor.home.graph.templates import open_templates
 from ingestor.home.model import domain_of
 from ingestor.home.objects import Observed
-from ingestor.home.reading import Reading
+from ingestor.home.reading import Reading, zwave_node_of
 
 Row = Mapping[str, Any]
 _Rows = dict[str, Row]
@@ -46,18 +47,25 @@ def derive_objects(registries: Registries, reading: Reading) -> Observed:
         objects["user"] = {key: _user(row) for key, row in _by(reading.users, "id").items()}
     if not reading.starting:
         objects |= _of_states(registries, reading) | _of_integrations(reading)
+        if reading.zwave is not None:
+            objects |= _zwave(reading.zwave, _zwave_ways(registries, reading.zwave_statistics))
     return Observed(objects)
 
 
 def _of_states(registries: Registries, reading: Reading) -> dict[str, _Rows]:
     attributes = {key: _object(row.get("attributes")) for key, row in _by(registries.states, "entity_id").items()}
-    found: dict[str, _Rows] = {"entity": _entities(registries, attributes)}
+    found: dict[str, dict[str, Any]] = {"entity": _entities(registries, attributes)}
     for kind in ("person", "zone", "automation", "script", "scene"):
         found[kind] = {}
     for entity_id, shown in attributes.items():
         kind = domain_of(entity_id)
         if kind in found and kind != "entity":
             found[kind][entity_id] = _thing(kind, entity_id, shown, reading)
+    # A script does not show its id; Home Assistant keeps its runs under it.
+    for row in registries.entities:
+        script = found["script"].get(str(row.get("entity_id")))
+        if script is not None and script.get("id") is None:
+            script["id"] = row.get("unique_id")
     return found
 
 
@@ -68,17 +76,23 @@ def _entities(registries: Registries, attributes: Mapping[str, Row]) -> _Rows:
     for row in registries.entities:
         entity_id = str(row.get("entity_id"))
         registered.add(entity_id)
-        found[str(row.get("id") or entity_id)] = {**row, "capabilities": _capabilities(attributes.get(entity_id, {}))}
+        found[str(row.get("id") or entity_id)] = {**row, **_shown(entity_id, attributes.get(entity_id, {}))}
     for entity_id, shown in attributes.items():
         if entity_id not in registered:
             name = shown.get("friendly_name")
             unregistered = {"entity_id": entity_id, "name": name, "registered": False}
-            found[entity_id] = {**unregistered, "capabilities": _capabilities(shown)}
+            found[entity_id] = {**unregistered, **_shown(entity_id, shown)}
     return found
 
 
-def _capabilities(shown: Row) -> dict[str, Any]:
-    return {key: shown[key] for key in _CAPABILITIES if key in shown}
+def _shown(entity_id: str, shown: Row) -> dict[str, Any]:
+    """Return what a state tells of its entity: what it can do, and of a group whom it consists of."""
+    found: dict[str, Any] = {"capabilities": {key: shown[key] for key in _CAPABILITIES if key in shown}}
+    members = shown.get("entity_id")
+    # What a scene sets are not its members.
+    if isinstance(members, list) and domain_of(entity_id) != "scene":
+        found["members"] = [one for one in members if isinstance(one, str)]
+    return found
 
 
 def _thing(kind: str, entity_id: str, shown: Row, reading: Reading) -> dict[str, Any]:
@@ -93,8 +107,13 @@ def _thing(kind: str, entity_id: str, shown: Row, reading: Reading) -> dict[str,
         found["entities"] = shown.get("entity_id")
     else:
         found["mode"] = shown.get("mode")
+        # When it last ran changes all day; whether it ever did changes once.
+        found["has_run"] = shown.get("last_triggered") is not None
     if (config := reading.configurations.get(entity_id)) is not None:
         found["config"] = config
+        rendered = {text: reading.rendered[text] for text in open_templates(config) if text in reading.rendered}
+        if rendered:
+            found["rendered"] = rendered
     return found
 
 
@@ -110,10 +129,10 @@ def _of_integrations(reading: Reading) -> dict[str, _Rows]:
         found["discovery"] = {key: _discovery(row) for key, row in _by(reading.discoveries, "flow_id").items()}
     if reading.issues is not None:
         found["issue"] = {f"{row.get('domain')}/{row.get('issue_id')}": row for row in reading.issues}
+    if reading.blueprints is not None:
+        found["blueprint"] = dict(reading.blueprints)
     if reading.zigbee is not None:
         found["zigbee_device"] = _by(reading.zigbee, "ieee")
-    if reading.zwave is not None:
-        found |= _zwave(reading.zwave)
     return found
 
 
@@ -135,7 +154,21 @@ def _user(row: Row) -> dict[str, Any]:
     return {key: row.get(key) for key in _OF_USER} | {"is_admin": isinstance(groups, list) and _ADMINS in groups}
 
 
-def _zwave(networks: Mapping[str, Row]) -> dict[str, _Rows]:
+def _zwave_ways(registries: Registries, statistics: Mapping[str, Row]) -> dict[tuple[str, int], Row]:
+    """Return each node's device and, where it is told, the nodes that hand its messages on, by network and number."""
+    nodes = {str(row.get("id")): node for row in registries.devices if (node := zwave_node_of(row))}
+    found: dict[tuple[str, int], Row] = {}
+    for device_id, node in nodes.items():
+        way = _object(_object(statistics.get(device_id)).get("lwr"))
+        repeaters = way.get("repeaters")
+        told = (
+            {"repeaters": [nodes[one][1] for one in repeaters if one in nodes]} if isinstance(repeaters, list) else {}
+        )
+        found[node] = {"device_id": device_id, **told}
+    return found
+
+
+def _zwave(networks: Mapping[str, Row], ways: Mapping[tuple[str, int], Row]) -> dict[str, _Rows]:
     found: dict[str, _Rows] = {"zwave_network": {}, "zwave_node": {}}
     for entry_id, network in networks.items():
         controller = dict(_object(network.get("controller")))
@@ -143,7 +176,8 @@ def _zwave(networks: Mapping[str, Row]) -> dict[str, _Rows]:
         found["zwave_network"][entry_id] = {**network, "controller": controller}
         for node in nodes if isinstance(nodes, list) else ():
             row = _zwave_node(node if isinstance(node, dict) else {"node_id": node})
-            found["zwave_node"][f"{entry_id}/{row.get('node_id')}"] = {**row, "entry_id": entry_id}
+            way = ways.get((str(controller.get("home_id")), row.get("node_id", -1)), {})
+            found["zwave_node"][f"{entry_id}/{row.get('node_id')}"] = {**row, "entry_id": entry_id, **way}
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ingestor.events.event import Place
+from ingestor.home.model import Snapshot
 
 
 class HomeMap(Protocol):
@@ -19,6 +20,17 @@ class HomeMap(Protocol):
 
         An event that does not wait for a sync asks with `waits` False: None then also where the entity was not
         known yet at that time, so that it has no context ever after, too.
+        """
+        ...
+
+    def snapshot(self, home: str) -> Snapshot | None:
+        """Return the newest version that this process has read, to look up many in it; None if there is none."""
+        ...
+
+    def answered_since(self, home: str, since_ns: int) -> bool:
+        """Tell whether a sync that began since then (Unix nanoseconds) has said which entities there are.
+
+        Raises StateUnavailable.
         """
         ...
 

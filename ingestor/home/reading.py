@@ -6,7 +6,7 @@ What a token may not see, or this Home Assistant does not know, is left out; the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import structlog
@@ -14,6 +14,7 @@ import structlog
 from ingestor import errors
 from ingestor.home.derive import Registries
 from ingestor.home.model import domain_of
+from ingestor.home.rendering import Rendered, Rendering, no_rendering, render_open
 
 Row = Mapping[str, Any]
 #: Gives what a scene sets, by the scene's own id.
@@ -24,6 +25,9 @@ _MAY_NOT: Final = "unauthorized"
 _SCOPES: Final = ("automation", "script", "scene", "helpers")
 #: Each is a question of its own; a home has some ten.
 _MAX_SCENE_CONFIGS: Final = 500
+#: A Z-Wave network has at most 232 nodes; a home may have a few networks.
+_MAX_NODES: Final = 1000
+_MAX_BLUEPRINTS: Final = 500
 
 
 class Commands(Protocol):
@@ -35,6 +39,10 @@ class Commands(Protocol):
 
     def commands(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
         """Send many commands and return their results, in place of a refused one its CommandRefused."""
+        ...
+
+    def first_events(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        """Subscribe to each, return what it tells first, and end the subscription; None where it tells nothing."""
         ...
 
 
@@ -56,8 +64,12 @@ class Reading:
     services: Row | None = None
     energy: Row | None = None
     configurations: Mapping[str, Row] = field(default_factory=dict)
+    blueprints: Mapping[str, Row] | None = None
+    rendered: Rendered = field(default_factory=dict)
     zigbee: Sequence[Row] | None = None
     zwave: Mapping[str, Row] | None = None
+    #: What a Z-Wave node says of its way to the controller, by its device.
+    zwave_statistics: Mapping[str, Row] = field(default_factory=dict)
     hidden: Sequence[str] = ()
 
     @property
@@ -101,6 +113,15 @@ class Asker:
                 self._refused(name, answer)
         return [None if isinstance(answer, errors.CommandRefused) else answer for answer in answers]
 
+    def ask_traces(self) -> None:
+        """Find out whether this token may see what automations and scripts did: asks for runs of none."""
+        self.ask("runs of automations and scripts", "trace/list", domain="automation", item_id="-")
+
+    def ask_first(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Row | None]:
+        """Return what each subscription tells first, None where it is refused, unknown or silent."""
+        told = self._client.first_events(asked) if asked else []
+        return [one if isinstance(one, dict) else None for one in told]
+
     def hidden_of_a_home(self) -> list[str]:
         """Return what of a home this token may not see; asks only what needs an admin. Raises HomeAssistantUnavailable.
 
@@ -108,6 +129,8 @@ class Asker:
         """
         self.ask("users", "config/auth/list")
         self.ask("discoveries", "config_entries/flow/progress")
+        self.ask_traces()
+        self.ask("blueprints", "blueprint/list", domain="automation")
         if self.hidden:
             self.hidden.append("configurations of scenes")
         return self.hidden
@@ -118,12 +141,17 @@ class Asker:
         _log.debug("not_answered", what=name, reason=refusal.reason)
 
 
-def read_home(client: Commands, registries: Registries, scene_config: SceneConfig = lambda _: None) -> Reading:
+def read_home(
+    client: Commands,
+    registries: Registries,
+    scene_config: SceneConfig = lambda _: None,
+    rendering: Rendering | None = None,
+) -> Reading:
     """Ask for all of a home that is no registry of places. Raises HomeAssistantUnavailable."""
     asker = Asker(client)
     entries = asker.ask_rows("config entries", "config_entries/get")
     loaded = [row for row in entries or () if row.get("state") == "loaded"]
-    return Reading(
+    reading = Reading(
         config=asker.ask_object("configuration", "get_config") or {},
         config_entries=entries,
         manifests=asker.ask_rows("integrations", "manifest/list"),
@@ -134,10 +162,15 @@ def read_home(client: Commands, registries: Registries, scene_config: SceneConfi
         services=asker.ask_object("services", "get_services"),
         energy=asker.ask_object("energy preferences", "energy/get_prefs"),
         configurations=_configurations(asker, registries, scene_config),
+        blueprints=_blueprints(asker),
         zigbee=_zigbee(asker, loaded),
-        zwave=_zwave(asker, loaded),
+        zwave=(zwave := _zwave(asker, loaded)),
+        zwave_statistics=_zwave_statistics(asker, registries) if zwave else {},
         hidden=asker.hidden,
     )
+    entity_ids = {str(row.get("entity_id")) for row in registries.states}
+    rendered = render_open(reading.configurations.values(), entity_ids, rendering or no_rendering())
+    return replace(reading, rendered=rendered)
 
 
 def _categories(asker: Asker, registries: Registries) -> list[Row] | None:
@@ -170,6 +203,7 @@ def _configurations(asker: Asker, registries: Registries, scene_config: SceneCon
             config = answer.get("config") if isinstance(answer, dict) else None
             if isinstance(config, dict):
                 found[entity_id] = config
+    asker.ask_traces()
     found.update(_scene_configs(asker, registries, scene_config))
     return found
 
@@ -189,6 +223,27 @@ def _scene_configs(asker: Asker, registries: Registries, scene_config: SceneConf
             yield entity_id, config
 
 
+def _blueprints(asker: Asker) -> dict[str, Row] | None:
+    """Return the blueprints by their path, each with what is made from it.
+
+    What it does is in the configurations: Home Assistant answers with the inputs put in, and without the path.
+    """
+    found: dict[str, Row] = {}
+    for domain in ("automation", "script"):
+        listed = asker.ask_object("blueprints", "blueprint/list", domain=domain)
+        if listed is None:
+            return None
+        paths = list(listed)[:_MAX_BLUEPRINTS]
+        asked = [("search/related", {"item_type": f"{domain}_blueprint", "item_id": path}) for path in paths]
+        for path, related in zip(paths, asker.ask_each("blueprints", asked), strict=True):
+            told = listed[path] if isinstance(listed[path], dict) else {}
+            metadata = told.get("metadata") or {}
+            about = {key: metadata.get(key) for key in ("name", "description", "author", "source_url")}
+            used_by = related.get(domain) if isinstance(related, dict) else None
+            found[f"{domain}/{path}"] = {"domain": domain, "path": path, **about, "used_by": sorted(used_by or ())}
+    return found
+
+
 def _zigbee(asker: Asker, loaded: Iterable[Row]) -> list[Row] | None:
     if not any(row.get("domain") == "zha" for row in loaded):
         return None
@@ -204,6 +259,24 @@ def _zwave(asker: Asker, loaded: Iterable[Row]) -> dict[str, Row] | None:
             if answer is not None:
                 found[entry_id] = answer
     return found or None
+
+
+def _zwave_statistics(asker: Asker, registries: Registries) -> dict[str, Row]:
+    """Return by device what its node says of the way of its messages; no command tells its neighbours."""
+    devices = [str(row["id"]) for row in registries.devices if zwave_node_of(row) and isinstance(row.get("id"), str)]
+    asked = [("zwave_js/subscribe_node_statistics", {"device_id": device_id}) for device_id in devices]
+    told = zip(devices, asker.ask_first(asked[:_MAX_NODES]), strict=False)
+    return {device_id: one for device_id, one in told if one is not None}
+
+
+def zwave_node_of(device: Row) -> tuple[str, int] | None:
+    """Return which Z-Wave node a device is (its network's home id, its number), None where it is none."""
+    for one in device.get("identifiers") or ():
+        if isinstance(one, list) and len(one) > 1 and one[0] == "zwave_js":
+            home_id, _, node_id = str(one[1]).partition("-")
+            if node_id.isdecimal():
+                return home_id, int(node_id)
+    return None
 
 
 def _of_domain(registries: Registries, domain: str) -> list[tuple[str, Row]]:

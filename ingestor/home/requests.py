@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 import redis
-from redis.exceptions import LockError
 
+from ingestor.queue.locking import only_one
 from ingestor.queue.state import state_errors
 
 _EXPIRE_S: Final = 3600
@@ -58,17 +58,22 @@ def forget_request(state: redis.Redis[bytes], home: str) -> None:
         state.delete(_wanted_key(home))
 
 
-@contextmanager
-def sync_lock(state: redis.Redis[bytes], home: str) -> Iterator[bool]:
-    """Hold the home's lock, or yield False at once where another sync holds it. Raises StateUnavailable."""
-    lock = state.lock(f"ha_ingestor:sync:{home}:lock", timeout=_LOCK_S, blocking=False)
+def note_answered(state: redis.Redis[bytes], home: str, began_s: float) -> None:
+    """Note that a sync which began then (Unix seconds) has said what there is. Raises StateUnavailable."""
     with state_errors():
-        held = lock.acquire()
-    try:
-        yield held
-    finally:
-        if held:
-            _release(lock.release)
+        state.set(_answered_key(home), began_s, ex=_EXPIRE_S)
+
+
+def answered_since(state: redis.Redis[bytes], home: str, since_s: float) -> bool:
+    """Tell whether a sync that began since then (Unix seconds) has said what there is. Raises StateUnavailable."""
+    with state_errors():
+        began = state.get(_answered_key(home))
+    return began is not None and float(began) >= since_s
+
+
+def sync_lock(state: redis.Redis[bytes], home: str) -> AbstractContextManager[bool]:
+    """Hold the home's lock, or yield False at once where another sync holds it. Raises StateUnavailable."""
+    return only_one(state, f"sync:{home}", for_s=_LOCK_S)
 
 
 def remember_refusal(state: redis.Redis[bytes], home: str, credentials: str) -> None:
@@ -83,17 +88,12 @@ def was_refused(state: redis.Redis[bytes], home: str, credentials: str) -> bool:
         return state.get(_refused_key(home)) == credentials.encode()
 
 
-def _release(release: Callable[[], object]) -> None:
-    with state_errors():
-        try:
-            release()
-        except LockError:
-            # It took longer than the lock lives, or Redis was flushed: there is nothing to give back.
-            return
-
-
 def _wanted_key(home: str) -> str:
     return f"ha_ingestor:sync:{home}:wanted"
+
+
+def _answered_key(home: str) -> str:
+    return f"ha_ingestor:sync:{home}:answered"
 
 
 def _refused_key(home: str) -> str:

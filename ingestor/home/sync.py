@@ -7,8 +7,10 @@ later than its effective time, or events in between would be placed by the old o
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -30,8 +32,9 @@ from ingestor.home.objects import ObjectsDiff
 from ingestor.home.objects_derive import derive_objects
 from ingestor.home.objects_store import RegistryObjects
 from ingestor.home.publication import Published, Publisher, RedisMaps
-from ingestor.home.reading import read_home
-from ingestor.home.requests import forget_request, request_sync, sync_lock
+from ingestor.home.reading import Reading, SceneConfig, read_home
+from ingestor.home.rendering import Rendering
+from ingestor.home.requests import forget_request, note_answered, request_sync, sync_lock
 from ingestor.home.watched import current_readings
 from ingestor.home.watched_redis import publish_readings
 from ingestor.homeassistant.client import HomeAssistantClient
@@ -67,14 +70,54 @@ def run_sync(
             request_sync(state, home.name)
             return Diff(busy=True)
         forget_request(state, home.name)
+        began_s = time.time()
         if not home.homeassistant.url:
-            return _sync_map(home, None, registry, state, database)
-        with ask_home(home, state, connect) as client:
+            diff = _sync_map(home, None, registry, state, database)
+            note_answered(state, home.name, began_s)
+            return diff
+        with _refusal_noted(state, home.name, began_s), no_search_for_rings(), ask_home(home, state, connect) as client:
             registries = read_registries(client)
             current = derive(registries)
             diff = _sync_map(home, registries, registry, state, database, current=current)
-            _sync_rest(home, (registries, current), client, state, registry_objects(registry, database))
+            note_answered(state, home.name, began_s)
+            kept = registry_objects(registry, database)
+
+            def read(scene_config: SceneConfig) -> Reading:
+                rendering = Rendering(client.render_template, registry.render_templates, _rendered(kept, home.name))
+                return read_home(client, registries, scene_config, rendering)
+
+            _sync_rest(home, (registries, current), read, state, kept)
         return diff
+
+
+@contextmanager
+def _refusal_noted(state: redis.Redis[bytes], home: str, began_s: float) -> Iterator[None]:
+    """Note that a home which refuses us will not say more: nobody need wait for it."""
+    try:
+        yield
+    except errors.AuthenticationRefused:
+        note_answered(state, home, began_s)
+        raise
+
+
+def _rendered(kept: RegistryObjects, home: str) -> dict[str, Mapping[str, Any]]:
+    rows = (row for kind in ("automation", "script") for row in kept.load(home, kind).get(kind, {}).values())
+    return {text: one for row in rows for text, one in (row.get("rendered") or {}).items()}
+
+
+@contextmanager
+def no_search_for_rings() -> Iterator[None]:
+    """Let Python's collector rest: it would walk a million objects of a large home again and again, a third of a sync.
+
+    What a home answers has no references in a ring: it is freed as soon as nobody holds it.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def registry_objects(registry: RegistrySettings, database: sa.Engine) -> RegistryObjects:
@@ -101,7 +144,7 @@ def _sync_map(
 def _sync_rest(
     home: HomeSettings,
     known: tuple[Registries, Mapping[str, Current]],
-    client: HomeAssistantClient,
+    read: Callable[[SceneConfig], Reading],
     state: redis.Redis[bytes],
     kept: RegistryObjects,
 ) -> ObjectsDiff:
@@ -113,7 +156,7 @@ def _sync_rest(
     registries, current = known
     try:
         with HomeAssistantRest(home.homeassistant) as rest:
-            reading = read_home(client, registries, rest.scene_config)
+            reading = read(rest.scene_config)
         facts = derive_facts(home.name, registries, current, reading)
         if not (reading.starting and facts_are_out(state, home.name)) and publish_facts(state, facts):
             _log.info("facts_published", home=home.name, hidden=facts.hidden)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,10 @@ from ingestor.settings import HomeAssistantSettings
 _ANSWER_WITHIN_S: Final = 60.0
 #: How many commands are under way at once: Home Assistant closes on a client that has 4,096 answers waiting for it.
 _AT_ONCE: Final = 100
+
+
+#: A subscription that tells at once how things are does so within a moment.
+_FIRST_EVENT_WITHIN_S: Final = 5.0
 
 
 class HomeAssistantClient:
@@ -60,29 +65,69 @@ class HomeAssistantClient:
 
     def command(self, type: str, **fields: Any) -> Any:  # noqa: A002 - it is called so in Home Assistant's messages
         """Send a command and return its result."""
-        if self._connection is None:
-            raise errors.HomeAssistantUnavailable("the client is not connected: use it as a context manager")
-        number = self._connection.send_command(type, **fields)
-        return _result(type, self._answers_to({number}, self._connection)[number])
+        connection = self._connected()
+        number = connection.send_command(type, **fields)
+        return _result(type, self._answers_to({number}, connection)[number])
 
     def commands(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
         """Send many commands at once and return their results in order; in place of a refused one its CommandRefused.
 
         It saves a round trip for each. Raises HomeAssistantUnavailable.
         """
-        if self._connection is None:
-            raise errors.HomeAssistantUnavailable("the client is not connected: use it as a context manager")
         results: list[Any] = []
-        for start in range(0, len(asked), _AT_ONCE):
-            part = asked[start : start + _AT_ONCE]
-            numbers = [self._connection.send_command(name, **fields) for name, fields in part]
-            answers = self._answers_to(set(numbers), self._connection)
-            for (name, _), number in zip(part, numbers, strict=True):
+        for connection, sent in self._in_parts(asked):
+            answers = self._answers_to({number for _, number in sent}, connection)
+            for name, number in sent:
                 try:
                     results.append(_result(name, answers[number]))
                 except errors.CommandRefused as refusal:
                     results.append(refusal)
         return results
+
+    def first_events(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        """Subscribe to each, return what it tells first, and end the subscription; None where it tells nothing.
+
+        For subscriptions that tell at once how things are. Raises HomeAssistantUnavailable.
+        """
+        told: list[Any] = []
+        for connection, sent in self._in_parts(asked):
+            numbers = [number for _, number in sent]
+            events = self._events_of(set(numbers), connection)
+            self.commands([("unsubscribe_events", {"subscription": number}) for number in events])
+            told += [events.get(number) for number in numbers]
+        return told
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            raise errors.HomeAssistantUnavailable("the client is not connected: use it as a context manager")
+        return self._connection
+
+    def _in_parts(
+        self, asked: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> Iterator[tuple[Connection, list[tuple[str, int]]]]:
+        """Send commands, some at a time; after each part yield its commands with their numbers, to take the answers."""
+        connection = self._connected()
+        for start in range(0, len(asked), _AT_ONCE):
+            part = asked[start : start + _AT_ONCE]
+            yield connection, [(name, connection.send_command(name, **fields)) for name, fields in part]
+
+    def _events_of(self, numbers: set[int], connection: Connection) -> dict[int, Any]:
+        until = time.monotonic() + _FIRST_EVENT_WITHIN_S
+        waiting, found = set(numbers), dict[int, Any]()
+        try:
+            while waiting and (left_s := until - time.monotonic()) > 0:
+                connection.wait_at_most(left_s)
+                for message in _messages(connection.recv()):
+                    number, kind = message.get("id"), message.get("type")
+                    if number in waiting and kind == "event":
+                        found[number] = message.get("event")
+                    if kind == "event" or (kind == "result" and not message.get("success")):
+                        waiting.discard(number)
+        except TimeoutError:
+            return found
+        finally:
+            connection.wait_at_most(self._answer_within_s)
+        return found
 
     def _answers_to(self, numbers: set[int], connection: Connection) -> dict[int, dict[str, Any]]:
         until = time.monotonic() + self._answer_within_s
@@ -190,6 +235,40 @@ class HomeAssistantClient:
             period="hour",
             types=["max", "mean", "min", "state", "sum"],
         )
+
+    def render_template(self, template: str, *, within_s: float = 1.0) -> dict[str, Any] | None:
+        """Return what a template gives (`result`) and what it depends on (`listeners`); None where it fails.
+
+        What it warns of comes here, not into Home Assistant's log.
+        """
+        connection = self._connected()
+        fields = {"template": template, "timeout": within_s, "report_errors": True}
+        number = connection.send_command("render_template", **fields)
+        try:
+            return self._rendered(number, connection)
+        finally:
+            with contextlib.suppress(errors.CommandRefused):  # where it was refused there is nothing to end
+                self.command("unsubscribe_events", subscription=number)
+
+    def _rendered(self, number: int, connection: Connection) -> dict[str, Any] | None:
+        """Return the first result; it may stand in one frame with the answer to the command."""
+        until = time.monotonic() + self._answer_within_s
+        while time.monotonic() < until:
+            try:
+                frame = connection.recv()
+            except TimeoutError:
+                break
+            for message in _messages(frame):
+                if message.get("id") != number:
+                    continue
+                event = message.get("event")
+                if not isinstance(event, dict):
+                    _result("render_template", message)
+                elif "listeners" in event:
+                    return event
+                elif event.get("level") == "ERROR":
+                    return None
+        raise errors.HomeAssistantUnavailable(f"Home Assistant rendered nothing within {self._answer_within_s:g} s")
 
     def _list(self, command: str) -> list[Any]:
         result = self.command(command)

@@ -6,7 +6,8 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
 
 import orjson
@@ -39,6 +40,10 @@ class Socket(Protocol):
         """Return the next frame's opcode and data; control frames but `close` are answered within."""
         ...
 
+    def getheaders(self) -> Mapping[str, str] | None:
+        """Return the headers of the answer that opened the WebSocket, names in small letters."""
+        ...
+
     def settimeout(self, timeout: float | None) -> None:
         """Set how long `send` and `recv_data` may take, in seconds."""
         ...
@@ -56,10 +61,15 @@ OpenSocket = Callable[[str, HomeAssistantSettings], Socket]
 
 
 class Connection:
-    """An authenticated connection. Belongs to one thread."""
+    """An authenticated connection. Belongs to one thread.
+
+    `clock_ahead_us` is how far Home Assistant's clock was ahead of ours at most when we connected, None if it is not
+    known: the greeting says its time in seconds (`Date`).
+    """
 
     def __init__(self, wire: Socket, ha_version: str) -> None:
         self.ha_version = ha_version
+        self.clock_ahead_us: int | None = None
         self.coalesced = False
         self._wire = wire
         self._last_id = 0
@@ -72,12 +82,15 @@ class Connection:
         """
         if not settings.url or settings.token is None:
             raise errors.InvalidSettings("homeassistant.url and homeassistant.token must both be set")
+        begun_us = time.time_ns() // 1000
         wire = (open_socket or open_websocket)(websocket_url(settings.url), settings)
         try:
-            return cls._greet(wire, settings.token.get_secret_value().strip(), settings.connect_timeout_s)
+            connection = cls._greet(wire, settings.token.get_secret_value().strip(), settings.connect_timeout_s)
+            connection.clock_ahead_us = _ahead_us(wire.getheaders() or {}, begun_us)
         except BaseException:
             _drop(wire)
             raise
+        return connection
 
     @classmethod
     def _greet(cls, wire: Socket, token: str, timeout_s: float) -> Connection:
@@ -177,6 +190,15 @@ def open_websocket(url: str, settings: HomeAssistantSettings) -> Socket:
         # The package has no error of its own for a redirect.
         hint = " (it redirects: set the address that it points to)" if "Redirect" in str(error) else ""
         raise errors.HomeAssistantUnavailable(f"cannot connect to {url}: {error}{hint}") from error
+
+
+def _ahead_us(headers: Mapping[str, str], begun_us: int) -> int | None:
+    """Return how far the peer's clock is ahead at most: it said the time after we began, cut to a whole second."""
+    try:
+        told = parsedate_to_datetime(headers.get("date", ""))
+        return (int(told.timestamp()) + 1) * 1_000_000 - begun_us
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _lost(error: Exception) -> errors.ConnectionLost:

@@ -13,6 +13,7 @@ import structlog
 from ingestor import errors
 from ingestor.intake.batcher import Batcher
 from ingestor.intake.book import Book
+from ingestor.intake.bucket import HomeBucket
 from ingestor.intake.flights import DoneBatch, Flights
 from ingestor.intake.gate import Gate
 from ingestor.intake.journal.journal import Journal
@@ -28,6 +29,7 @@ from ingestor.queue.gauge import BrokerGauge, Gauge
 from ingestor.queue.ledger_post import LedgerPost, RedisLedgerPost
 from ingestor.queue.producer import Producer, TaskSender
 from ingestor.queue.state import connect_state
+from ingestor.queue.tracing import SpanMaker, TracedSender, open_spans
 from ingestor.settings import Settings
 
 _log: Final = structlog.get_logger(__name__)
@@ -38,8 +40,10 @@ TARGETS: Final = ("store",)
 _MAX_DELIVERIES: Final = 30_000
 _MAX_FRAMES_LOOKED_AT: Final = 100_000
 _MARKS_EVERY_S: Final = 0.1
-#: Batches under way when all is well: 40 a second for 0.1 s, and as long again until their marks are read.
-_BUSY_BATCHES: Final = 16
+#: Batches under way when all is well: 40 a second for 0.1 s, and some more until their marks are read.
+_USUAL_BATCHES: Final = 6
+#: So many that only the largest batches help.
+_MANY_BATCHES: Final = 18
 _STATE_AWAY_S: Final = 1.0
 _LAST_SENDING_S: Final = 2.0
 _STOP_S: Final = 6.0
@@ -69,11 +73,12 @@ class Intake:
         self._settling = Loop("done-marks", self._take_marks)
         self._state_error: str | None = None
         self.sink = Batcher(
-            home, source, journal, settings.batch, on_group=self._sending.wake, is_busy=self._is_busy, book=book
+            home, source, journal, settings.batch, on_group=self._sending.wake, backlog=self._backlog, book=book
         )
 
-    def _is_busy(self) -> bool:
-        return self._sender.under_way > _BUSY_BATCHES
+    def _backlog(self) -> float:
+        over = self._sender.under_way - _USUAL_BATCHES
+        return min(1.0, max(0.0, over / (_MANY_BATCHES - _USUAL_BATCHES)))
 
     def start(self) -> None:
         """Begin; first take the marks that were left for an earlier run, so that what is done is not sent again."""
@@ -106,6 +111,7 @@ class Intake:
             "resent": sender.resent,
             "under_way": sender.under_way,
             "held": sender.held,
+            "may_per_s": sender.may_per_s,
             "done_batches": sender.done_batches,
             "done": sender.done,
             "ledger_waiting_s": round(self._posting.waiting_s(), 1) if self._posting else 0.0,
@@ -164,18 +170,36 @@ def open_intake(
     """Open the intake of a listener on the configured broker and state server. Raises Fatal where it runs already."""
     app = make_app(settings.broker_url)
     state = connect_state(settings.state_url)
-    with intake_on(
-        settings,
-        home,
-        listener,
-        source,
-        tasks=Producer(app),
-        gauge=BrokerGauge(app, names.PIPELINE),
-        done=RedisDoneMarks(state),
-        post=RedisLedgerPost(state),
-        on_done=on_done,
-    ) as intake:
-        yield intake
+    spans = open_spans(settings.tracing)
+    try:
+        with intake_on(
+            settings,
+            home,
+            listener,
+            source,
+            tasks=TracedSender(Producer(app), spans) if spans else Producer(app),
+            gauge=BrokerGauge(app, names.PIPELINE),
+            done=RedisDoneMarks(state),
+            post=RedisLedgerPost(state),
+            on_done=_traced(on_done, spans) if spans else on_done,
+        ) as intake:
+            yield intake
+    finally:
+        if spans is not None:
+            spans.flush()
+
+
+def _traced(on_done: Callable[[DoneBatch], None] | None, spans: SpanMaker) -> Callable[[DoneBatch], None]:
+    """Return what makes a span of the whole way of each batch, too."""
+
+    def done(batch: DoneBatch) -> None:
+        told: dict[str, Any] = {"home": batch.home, "source": batch.source, "events": batch.size}
+        told.update((str(outcome), number) for outcome, number in batch.counts.items())
+        spans.way(batch.batch_id, batch.opened_ns, time.time_ns(), told)
+        if on_done is not None:
+            on_done(batch)
+
+    return done
 
 
 @contextlib.contextmanager
@@ -213,6 +237,7 @@ def intake_on(
         shown=f"{source} of {home}",
         on_done=on_done,
         book=book,
+        bucket=_open_bucket(settings),
     )
     intake = Intake(settings, home, source, journal, sender, book=book, post=post)
     intake.start()
@@ -220,6 +245,12 @@ def intake_on(
         yield intake
     finally:
         intake.close()
+
+
+def _open_bucket(settings: Settings) -> HomeBucket | None:
+    """Return the bucket of a home among others; one that is alone may send what the workers take."""
+    limit = settings.queue.home_events_per_s
+    return HomeBucket(limit) if limit or len(settings.all_homes()) > 1 else None
 
 
 def _open_book(journal: Journal, settings: Settings, home: str, source: str) -> Book:

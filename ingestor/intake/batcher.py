@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from ingestor import errors
-from ingestor.events.frame import Frame, RawBatch, new_batch_id
+from ingestor.events.frame import Frame, FrameKind, RawBatch, new_batch_id
 from ingestor.intake.book import Book
 from ingestor.intake.journal.journal import Journal
 from ingestor.intake.journal.record import Sealed
@@ -33,6 +33,9 @@ _MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 _MAX_GROUP: Final = 16
 _RETRY_DISK_S: Final = 0.5
 _TIDY_EVERY_S: Final = 1.0
+#: Frames that were joined from many messages are up to half a second old: the longest window changes little for them,
+#: and they are few for what their listener has to do, so that a short one would hold next to nothing.
+_LATE_ANYWAY: Final = frozenset[FrameKind]({"statestream"})
 
 Journaled = Callable[[], None]
 
@@ -42,6 +45,8 @@ class _Open:
     """A batch that is being filled, or waits for the disk."""
 
     deadline_s: float
+    #: It holds nothing but what is late anyway.
+    late: bool = False
     frames: list[Frame] = field(default_factory=list)
     size: int = 0
     journaled: list[Journaled] = field(default_factory=list)
@@ -65,8 +70,8 @@ class BatcherStatus:
 class Batcher:
     """Collects the frames of one source into batches and puts them into the journal.
 
-    `on_group` is called after each group that is on the disk; `is_busy` tells that batches wait to be written;
-    `clock` is monotonic seconds.
+    `on_group` is called after each group that is on the disk; `backlog` tells how much waits to be written, from 0
+    (no more than has to) to 1 (only large batches help); `clock` is monotonic seconds.
     """
 
     def __init__(
@@ -77,7 +82,7 @@ class Batcher:
         settings: BatchSettings,
         *,
         on_group: Callable[[], None] | None = None,
-        is_busy: Callable[[], bool] | None = None,
+        backlog: Callable[[], float] | None = None,
         book: Book | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -86,7 +91,7 @@ class Batcher:
         self._journal = journal
         self._settings = settings
         self._on_group = on_group or (lambda: None)
-        self._is_busy = is_busy or (lambda: False)
+        self._backlog = backlog or (lambda: 0.0)
         self._book = book
         self._clock = clock
         self._work = threading.Condition(threading.Lock())
@@ -109,7 +114,7 @@ class Batcher:
         cost = _FRAME_BYTES + len(frame.payload) + len(frame.topic)
         with self._work:
             self._require_room(cost)
-            batch = self._batch_for(cost)
+            batch = self._batch_for(cost, frame.kind)
             batch.frames.append(frame)
             batch.size += cost
             self._waiting_bytes += cost
@@ -149,18 +154,22 @@ class Batcher:
             self._counts.refused += 1
             raise errors.JournalFull("the journal has reached its size limit")
 
-    def _batch_for(self, cost: int) -> _Open:
+    def _batch_for(self, cost: int, kind: FrameKind) -> _Open:
         if self._open is not None and self._open.size + cost > self._settings.max_bytes:
             self._close_open()
-        if self._open is None:
-            self._open = _Open(self._clock() + self._flush_after_s())
+        late = kind in _LATE_ANYWAY
+        if self._open is None or (self._open.late and not late):
+            deadline_s = self._clock() + self._flush_after_s(late=late)
+            self._open = self._open or _Open(deadline_s)
+            self._open.deadline_s, self._open.late = min(self._open.deadline_s, deadline_s), late
             self._work.notify()  # the thread has a deadline to keep now
         return self._open
 
-    def _flush_after_s(self) -> float:
+    def _flush_after_s(self, *, late: bool) -> float:
         # A task costs its step 2 to 4 ms whatever is in it: who is behind catches up with fewer, larger batches.
-        settings = self._settings
-        return max(settings.flush_after_s, settings.busy_flush_after_s) if self._is_busy() else settings.flush_after_s
+        shortest_s = self._settings.flush_after_s
+        longer_s = max(0.0, self._settings.busy_flush_after_s - shortest_s)
+        return shortest_s + longer_s * (1.0 if late else self._backlog())
 
     def _close_open(self) -> None:
         if self._open is not None:

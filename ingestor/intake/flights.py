@@ -30,7 +30,8 @@ _OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 class DoneBatch:
     """A batch of which every slot is done: how many ended in which way. `lag_ns` is receipt to the store's yes.
 
-    `size` is the number of its events as `validate` formed them; `stored` counts new points by hour (Unix seconds).
+    `size` is the number of its events as `validate` formed them; `stored` counts new points by hour (Unix seconds);
+    `opened_ns` is when its first frame came (Unix).
     """
 
     batch_id: str
@@ -40,6 +41,7 @@ class DoneBatch:
     lag_ns: int
     size: int = 0
     stored: dict[int, int] = field(default_factory=dict)
+    opened_ns: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -214,6 +216,7 @@ class Flights:
             flight.lag_ns,
             flight.formed(),
             flight.stored_by_hour(),
+            flight.entry.opened_ns,
         )
 
     def due(self, *, queue_empty: bool, limit: int) -> list[Flight]:

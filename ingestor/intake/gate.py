@@ -28,6 +28,11 @@ class Gate:
         self.queue_empty = False
 
     @property
+    def deepest(self) -> int:
+        """How many batches waited in the deepest queue when it was measured."""
+        return self._deepest
+
+    @property
     def held(self) -> str | None:
         """Why batches are held in the journal; None while they are not."""
         if self._full:

@@ -14,6 +14,7 @@ import structlog
 from ingestor import errors
 from ingestor.events.event import Outcome
 from ingestor.intake.book import Book
+from ingestor.intake.bucket import HomeBucket
 from ingestor.intake.flights import DoneBatch, Flight, Flights
 from ingestor.intake.forgetting import Forgetting
 from ingestor.intake.gate import Gate
@@ -40,7 +41,10 @@ _LONGEST_PAUSE_S: Final = 5.0
 
 @dataclass(slots=True)
 class SenderStatus:
-    """Counts of batches since the start; `held` says why none is sent, `done` counts slots by outcome."""
+    """Counts of batches since the start; `held` says why none is sent, `done` counts slots by outcome.
+
+    `may_per_s`: events a second that this listener may send now, where several homes share the queues.
+    """
 
     sent: int = 0
     resent: int = 0
@@ -48,6 +52,7 @@ class SenderStatus:
     done: dict[Outcome, int] = field(default_factory=dict)
     held: str | None = None
     under_way: int = 0
+    may_per_s: float | None = None
     last_error: str | None = None
 
 
@@ -55,7 +60,8 @@ class Sender:
     """Sends the journal's batches in order, as fast as the queues take them.
 
     One thread calls `step`, another `take_marks`, anyone `status`. `shown` tells people where batches come from;
-    `clock` is monotonic seconds: no age here depends on the time of day.
+    `bucket` holds back a home that takes more
+    than its share, where several send. `clock` is monotonic seconds: no age here depends on the time of day.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class Sender:
         shown: str,
         on_done: Callable[[DoneBatch], None] | None = None,
         book: Book | None = None,
+        bucket: HomeBucket | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._journal = journal
@@ -78,6 +85,7 @@ class Sender:
         self._tasks = tasks
         self._gauge = gauge
         self._gate = gate
+        self._bucket = bucket
         self._done = done
         self._resend_per_s = settings.resend_per_s
         self._newest_first = settings.backlog_order == "newest"
@@ -145,12 +153,16 @@ class Sender:
     def _may_send(self) -> bool:
         if self._clock() - self._measured_s >= _MEASURE_EVERY_S:
             self._measure()
+        if self._bucket is not None and not self._bucket.has_room():
+            return False
         return self._gate.room(backlog=self._journal.unsent > _BACKLOG) > 0
 
     def _measure(self) -> None:
         was_held = self._gate.held
         self._gate.measured(self._gauge.read())
         self._measured_s = self._clock()
+        if self._bucket is not None:
+            self._bucket.measured(self._gate.deepest)
         if bool(was_held) != bool(self._gate.held):
             _log.warning("sending_held" if self._gate.held else "sending_again", why=self._gate.held or was_held)
 
@@ -207,6 +219,8 @@ class Sender:
             kwargs={"attempt": flight.attempt, "journal": self._journal.name},
         )
         self._gate.sent(len(message))
+        if self._bucket is not None:
+            self._bucket.sent(entry.frames)
 
     def _back_off(self, error: errors.BrokerUnavailable) -> float:
         if not self._failures:
@@ -257,9 +271,14 @@ class Sender:
 
     def status(self) -> SenderStatus:
         """Return the counts so far."""
+        may_per_s = round(self._bucket.per_s, 1) if self._bucket else None
         with self._counting:
             return replace(
-                self._counts, done=dict(self._counts.done), held=self._gate.held, under_way=len(self._flights)
+                self._counts,
+                done=dict(self._counts.done),
+                held=self._gate.held,
+                under_way=len(self._flights),
+                may_per_s=may_per_s,
             )
 
     def close(self) -> None:

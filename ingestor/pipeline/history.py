@@ -77,7 +77,8 @@ class Step:
 class GapFiller:
     """Fills gaps of one home, one step at a time.
 
-    `known` returns every entity that the home ever had; `room` tells whether the queues take more at present.
+    `series` returns every entity that the home ever had, with its series; `room` tells whether the queues take more
+    at present.
     """
 
     def __init__(
@@ -86,16 +87,16 @@ class GapFiller:
         store: Store,
         shipment: Shipment,
         *,
-        known: Callable[[], Collection[str]],
+        series: Callable[[], Mapping[str, Collection[str]]],
         room: Callable[[], bool],
         save: Callable[[GapRecord], None],
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
-        self._missing = MissingRows(store)
+        self._missing = MissingRows(store, series)
         self._shipment = shipment
-        self._known = known
+        self._series = series
         self._room = room
         self._save = save
         self._clock = clock
@@ -156,7 +157,7 @@ class GapFiller:
     def _plan(self, gap: GapRecord, progress: Progress) -> None:
         from_us, until_us = gap.start_us - _MARGIN_US, max(gap.end_us, gap.start_us) + _MARGIN_US
         states = self._client.get_states()
-        progress.entities = askable(gap.entities) if gap.entities else moved_since(states, self._known(), from_us)
+        progress.entities = askable(gap.entities) if gap.entities else moved_since(states, self._series(), from_us)
         progress.unseen = list(progress.entities)
         progress.from_us = progress.next_us = from_us
         progress.until_us = until_us

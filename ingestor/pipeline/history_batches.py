@@ -11,6 +11,7 @@ from ingestor.events.counts import Page
 from ingestor.events.frame import Frame, RawBatch, new_batch_id
 from ingestor.events.history import history_frame, statistics_frame
 from ingestor.pipeline.history_counts import SOURCE, HistoryCounts
+from ingestor.pipeline.history_sent import MemorySentBatches, SentBatch, SentBatches
 from ingestor.queue import message, names
 from ingestor.queue.done import DoneMark, DoneMarks
 from ingestor.queue.producer import TaskSender
@@ -43,6 +44,8 @@ class Shipment:
     """What was sent for one gap and is not written yet. `mailbox` is where the done marks come to.
 
     What became of it is handed in as pages of the ledger as soon as marks are taken: who is killed later is counted.
+    `sent` keeps what is not counted yet; what an earlier step has left in it is counted when its marks come, and not
+    waited for.
     """
 
     def __init__(
@@ -51,16 +54,18 @@ class Shipment:
         mailbox: str,
         tasks: TaskSender,
         done: DoneMarks,
+        *,
         hand_in: Callable[[list[Page]], None] = lambda _pages: None,
+        sent: SentBatches | None = None,
     ) -> None:
         self._home = home
         self._mailbox = mailbox
         self._tasks = tasks
         self._done = done
-        #: For each batch the number of its slots, and a bit for each that has ended.
-        self._under_way: dict[str, tuple[int, int]] = {}
-        self._counts: dict[str, dict[str, int]] = {}
-        self._stored: dict[str, dict[int, int]] = {}
+        self._sent = sent or MemorySentBatches()
+        self._under_way: dict[str, SentBatch] = {}
+        self._of_others: dict[str, SentBatch] | None = None
+        self._done_now: list[str] = []
         self._ledger = HistoryCounts()
         self._hand_in = hand_in
         self.ended: dict[str, int] = {}
@@ -84,7 +89,8 @@ class Shipment:
 
     def _send(self, frames: list[Frame], rows: int) -> None:
         raw = RawBatch(new_batch_id(), self._home, SOURCE, self._mailbox, frames[0].received_ns, frames)
-        self._under_way[raw.batch_id] = (rows, 0)
+        self._under_way[raw.batch_id] = batch = SentBatch(rows)
+        self._sent.keep(raw.batch_id, batch)
         self._tasks.send(
             names.VALIDATE_BATCH,
             names.TaskType.VALIDATE,
@@ -97,43 +103,30 @@ class Shipment:
     def take_marks(self) -> int:
         """Note which slots have ended; return how many batches are done now. Raises StateUnavailable."""
         before = len(self._under_way)
+        if self._of_others is None:
+            others = self._sent.load()
+            self._of_others = {batch_id: one for batch_id, one in others.items() if batch_id not in self._under_way}
         for mark in self._done.take(self._mailbox):
-            self._note(mark)
+            self._note(mark, self._of_others)
         if pages := self._ledger.pages(self._home, self._mailbox):
             self._hand_in(pages)
+        self._sent.drop(self._done_now)
+        self._done_now = []
         return before - len(self._under_way)
 
-    def forget(self) -> None:
-        """Wait for nothing any more: what was sent is read and compared once more."""
-        self._under_way.clear()
-        self._counts.clear()
-        self._stored.clear()
-
-    def _note(self, mark: DoneMark) -> None:
-        known = self._under_way.get(mark.batch_id)
-        if known is None:
+    def _note(self, mark: DoneMark, of_others: dict[str, SentBatch]) -> None:
+        mine = mark.batch_id in self._under_way
+        known = self._under_way if mine else of_others
+        batch = known.get(mark.batch_id)
+        if batch is None:
             return
-        size, bits = known
-        counts = self._counts.setdefault(mark.batch_id, {})
-        self._note_stored(mark, bits)
-        for settled in mark.settled:
-            for slot in settled.slots:
-                if 0 <= slot < size and not bits >> slot & 1:
-                    bits |= 1 << slot
-                    counts[settled.outcome] = counts.get(settled.outcome, 0) + 1
-        if mark.unread:
-            counts["rejected"] = size
-        if bits == (1 << size) - 1 or not mark.size:
-            del self._under_way[mark.batch_id]
-            self._count(self._counts.pop(mark.batch_id), self._stored.pop(mark.batch_id))
+        _note_slots(batch, mark)
+        if batch.ended == (1 << batch.rows) - 1 or not mark.size:
+            del known[mark.batch_id]
+            self._done_now.append(mark.batch_id)
+            self._count(batch.counts, batch.stored)
         else:
-            self._under_way[mark.batch_id] = (size, bits)
-
-    def _note_stored(self, mark: DoneMark, ended: int) -> None:
-        stored = self._stored.setdefault(mark.batch_id, {})
-        for hour in mark.stored:
-            new = sum(1 for slot in hour.slots if not ended >> slot & 1)
-            stored[hour.hour_s] = stored.get(hour.hour_s, 0) + new
+            self._sent.keep(mark.batch_id, batch)
 
     def _count(self, counts: Mapping[str, int], stored: Mapping[int, int]) -> None:
         """Count a batch once it is done, so that each is counted once (rule 26)."""
@@ -143,3 +136,19 @@ class Shipment:
         for outcome, count in counts.items():
             metrics.counter(_COUNTER.format(outcome), **of).inc(count)
             self.ended[outcome] = self.ended.get(outcome, 0) + count
+
+
+def _note_slots(batch: SentBatch, mark: DoneMark) -> None:
+    """Note what became of slots that had not ended before: a mark may come twice."""
+    bits = batch.ended
+    for hour in mark.stored:
+        new = sum(1 for slot in hour.slots if not bits >> slot & 1)
+        batch.stored[hour.hour_s] = batch.stored.get(hour.hour_s, 0) + new
+    for settled in mark.settled:
+        for slot in settled.slots:
+            if 0 <= slot < batch.rows and not bits >> slot & 1:
+                bits |= 1 << slot
+                batch.counts[settled.outcome] = batch.counts.get(settled.outcome, 0) + 1
+    if mark.unread:
+        batch.counts["rejected"] = batch.rows
+    batch.bits = f"{bits:x}"

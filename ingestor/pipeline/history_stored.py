@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,18 +31,19 @@ class Missing:
 class MissingRows:
     """Compares rows with what a home's store has. A slice of time is read once, for all who are asked for in it.
 
-    What is written in between makes no harm: the same event once more is a duplicate.
+    What is written in between makes no harm: the same event once more is a duplicate. `series` returns the series
+    of each entity_id: of a renamed entity Home Assistant gives the past under the name that it has now.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, series: Callable[[], Mapping[str, Collection[str]]]) -> None:
         self._store = store
+        self._series = series
         self._read: tuple[str, int, int] | None = None
         self._stored: _Stored | None = None
 
     def of(self, home: str, rows: Mapping[str, Sequence[Any]], start_us: int, end_us: int) -> Missing | None:
         """Return the rows that the store has not, or has from a poorer source; None where it holds too much."""
-        times = _times_of(rows)
-        oldest_us = min((at for found in times.values() for at in found if at), default=0)
+        oldest_us = min((at for found in rows.values() for row in found if (at := _time_of(row))), default=0)
         if not oldest_us:
             return Missing({name: list(found) for name, found in rows.items() if found}, 0)
         if self._read != (home, start_us, end_us):
@@ -50,12 +51,12 @@ class MissingRows:
             self._read = (home, start_us, end_us)
         if (stored := self._stored) is None:
             return None
-        missing = {name: _lacking(name, found, times[name], stored) for name, found in rows.items()}
+        missing = {name: _lacking([name], found, stored) for name, found in rows.items()}
+        missing = {name: found for name, found in missing.items() if found}
+        # Nearly all is found by its name; what is not may have been stored under an older one.
+        series = self._series() if missing else {}
+        missing = {name: _lacking([name, *series.get(name, ())], found, stored) for name, found in missing.items()}
         return Missing({name: found for name, found in missing.items() if found}, oldest_us)
-
-
-def _times_of(rows: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
-    return {name: [_time_of(row) for row in found] for name, found in rows.items()}
 
 
 def _time_of(row: Any) -> int:
@@ -73,6 +74,10 @@ class _Stored:
     richness: dict[_Key, int]
     others: dict[str, list[tuple[int, str | None]]]
 
+    def has(self, names: Sequence[str], at: int, text: str | None) -> bool:
+        """Tell whether a state is there under one of the names, from a source no poorer than history."""
+        return any(self.richness.get((name, at, text), -1) >= RICHNESS[HISTORY] for name in names)
+
 
 def _stored(store: Store, home: str, start_us: int, end_us: int) -> _Stored | None:
     found = store.states_between(home, start_us * _NS, end_us * _NS, _MOST_STORED)
@@ -88,18 +93,16 @@ def _stored(store: Store, home: str, start_us: int, end_us: int) -> _Stored | No
     return _Stored(richness, others)
 
 
-def _lacking(name: str, rows: Sequence[Any], times: Sequence[int], stored: _Stored) -> list[Any]:
-    known = {(at, _text(row)) for row, at in zip(rows, times, strict=True)}
-    untimed = sorted(one for one in stored.others.get(name, ()) if one not in known)
-    lacking: list[Any] = []
-    for row, at in zip(rows, times, strict=True):
-        text = _text(row)
-        if at and stored.richness.get((name, at, text), -1) >= RICHNESS[HISTORY]:
-            continue
-        if at and _take_twin(untimed, at, text):
-            continue
-        lacking.append(row)
-    return lacking
+def _lacking(names: Sequence[str], rows: Sequence[Any], stored: _Stored) -> list[Any]:
+    """Return the rows of an entity that are not stored under any of these names."""
+    changes = [(_time_of(row), _text(row)) for row in rows]
+    known = set(changes)
+    untimed = sorted(one for name in names for one in stored.others.get(name, ()) if one not in known)
+    return [
+        row
+        for row, (at, text) in zip(rows, changes, strict=True)
+        if not at or not (stored.has(names, at, text) or _take_twin(untimed, at, text))
+    ]
 
 
 def _take_twin(untimed: list[tuple[int, str | None]], at: int, text: str | None) -> bool:

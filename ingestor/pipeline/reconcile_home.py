@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
 import functools
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
-
-from redis.exceptions import LockError
 
 from ingestor.home.asking import ask_home, within
 from ingestor.home.history import MapHistory
 from ingestor.pipeline.reconcile import Expected, Reconciler, Sources
 from ingestor.pipeline.reconcile_repair import GapRepair
-from ingestor.queue.state import state_errors
+from ingestor.quality.user_rules import left_out
+from ingestor.queue.locking import only_one
 
 if TYPE_CHECKING:
     import redis
@@ -69,12 +67,13 @@ class Opened:
 def home_reconciler(home: HomeSettings, opened: Opened) -> Reconciler:
     """Return the reconciler of a home."""
     why_not = _why_not_asked(home.homeassistant)
+    is_left_out = left_out(opened.settings.quality.rules)
 
     def series() -> Mapping[str, Collection[str]]:
-        found: dict[str, set[str]] = {}
-        for entry in MapHistory(opened.database).load(home.name).entries:
-            found.setdefault(entry.entity_id, set()).add(entry.place.series)
-        return found
+        known = MapHistory(opened.database).load(home.name)
+        classes = {entry.entity_id: entry.place.device_class for entry in known.entries}
+        # What the settings leave out is not missing.
+        return {name: found for name, found in known.series.items() if not is_left_out(name, classes[name])}
 
     def ask() -> AbstractContextManager[HomeAssistantClient]:
         return ask_home(home, opened.state, within(_ANSWER_S))
@@ -140,15 +139,6 @@ def under_way(home: HomeSettings, board: Board, gaps: Gaps, start_us: int, until
     return ""
 
 
-@contextlib.contextmanager
-def reconcile_lock(state: redis.Redis[bytes], home: str) -> Iterator[bool]:
+def reconcile_lock(state: redis.Redis[bytes], home: str) -> AbstractContextManager[bool]:
     """Hold the home's lock, or yield False at once where another process reconciles it. Raises StateUnavailable."""
-    lock = state.lock(f"ha_ingestor:reconcile:{home}:lock", timeout=_LOCK_S, blocking=False)
-    with state_errors():
-        mine = lock.acquire()
-    try:
-        yield mine
-    finally:
-        if mine:
-            with state_errors(), contextlib.suppress(LockError):
-                lock.release()
+    return only_one(state, f"reconcile:{home}", for_s=_LOCK_S)

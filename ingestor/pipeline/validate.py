@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -12,7 +14,11 @@ from ingestor.events import history, mqtt
 from ingestor.events.event import Event, EventBatch, Outcome, Settled
 from ingestor.events.frame import Frame, FrameKind, RawBatch
 from ingestor.events.websocket import decode_websocket
+from ingestor.pipeline.pieces import FramePieces
 from ingestor.pipeline.portable import require_portable
+from ingestor.quality.gate import Gate
+from ingestor.quality.rule import Severity
+from ingestor.quality.rules import rule_of
 from ingestor.storage.quarantine import Quarantined
 
 Decoder = Callable[[Frame, int, frozenset[str]], list[Event | errors.Rejected]]
@@ -35,32 +41,45 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """What became of a raw batch: events to go on with, and pieces for the quarantine."""
+    """What became of a raw batch: events to go on with, pieces for the quarantine, and how often each rule spoke."""
 
     batch: EventBatch
     quarantined: list[Quarantined]
+    findings: Counter[tuple[str, Severity]] = field(default_factory=Counter)
 
 
-def validate(raw: RawBatch, carries: frozenset[str], harmful: Mapping[int, str] | None = None) -> Validated:
+def validate(
+    raw: RawBatch, carries: frozenset[str], harmful: Mapping[int, str] | None = None, gate: Gate | None = None
+) -> Validated:
     """Decode every frame of a batch; the same batch gives the same slots and the same events each time.
 
     A frame that is named as harmful (by its place, with what it does) is not looked at: it is one rejected slot.
+    The gate asks the rules of quality about the events.
     """
     harmful = harmful or {}
     events: list[Event] = []
     filtered: list[int] = []
     quarantined: list[Quarantined] = []
     slot = 0
+    begins: list[int] = []
     for place, frame in enumerate(raw.frames):
+        begins.append(slot)
         known = harmful.get(place)
         for element in _decode(frame, slot, carries) if known is None else [_harmful(known)]:
             if isinstance(element, errors.Rejected):
+                element.forget_where()
                 quarantined.append(_piece(raw, frame, slot, element))
             elif element.untimed and frame.shadowed:
                 filtered.append(slot)
             else:
                 events.append(element)
             slot += 1
+    findings = _found(quarantined)
+    if gate is not None and events:
+        looked = gate.look(events, raw.frames[-1].received_ns)
+        events, findings = looked.staying, findings + looked.findings
+        filtered += [event.slot for event in looked.filtered]
+        quarantined += _rejected(raw, begins, looked.rejected)
     settled = _settled("rejected", [piece.slot for piece in quarantined]) + _settled("filtered", filtered)
     batch = EventBatch(
         batch_id=raw.batch_id,
@@ -72,7 +91,24 @@ def validate(raw: RawBatch, carries: frozenset[str], harmful: Mapping[int, str] 
         events=events,
         settled=settled,
     )
-    return Validated(batch, quarantined)
+    return Validated(batch, quarantined, findings)
+
+
+def _rejected(raw: RawBatch, begins: list[int], rejected: list[tuple[Event, errors.Rejected]]) -> Iterator[Quarantined]:
+    """Yield what the gate refused, each with its own bytes. `begins` has the first slot of each frame."""
+    apart: dict[int, FramePieces] = {}
+    for event, error in rejected:
+        place = bisect_right(begins, event.slot) - 1
+        if place not in apart:
+            apart = {place: FramePieces(raw.frames[place])}
+        error.raw = apart[place].raw_of(event.slot - begins[place])
+        yield _piece(raw, raw.frames[place], event.slot, error)
+
+
+def _found(quarantined: list[Quarantined]) -> Counter[tuple[str, Severity]]:
+    """Count what decoding refused under the rules that it stands for."""
+    rules = [rule for piece in quarantined if (rule := rule_of(piece.reason))]
+    return Counter((rule.name, rule.severity) for rule in rules)
 
 
 def _decode(frame: Frame, slot: int, carries: frozenset[str]) -> list[Event | errors.Rejected]:

@@ -20,6 +20,7 @@ from ingestor.events.counts import hour_of
 from ingestor.events.event import Event, EventBatch, Outcome, Place, Settled
 from ingestor.events.frame import RICHNESS
 from ingestor.events.identity import batch_mark
+from ingestor.events.late import LateCause
 from ingestor.events.point import Point
 from ingestor.queue.done import DoneMark, StoredIn
 from ingestor.storage.port import PointSink, Rejection
@@ -40,7 +41,7 @@ class _Job:
     time_ns: int
     mark: Mark
     outcome: Outcome | None = None
-    #: Its point was not there before.
+    #: Its point was not there before, or only from this very batch.
     new: bool = True
 
 
@@ -54,6 +55,8 @@ class Written:
     points: int = 0
     #: Points with a value in a sibling field.
     repaired: int = 0
+    #: Points whose cause may become known yet.
+    late: list[LateCause] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -88,7 +91,8 @@ class Writer:
         oldest_ns = min((event.received_ns for event in batch.events), default=now_ns)
         lag_ns = now_ns - oldest_ns
         mark = DoneMark(batch.batch_id, self._target, batch.size, _summary(batch, jobs), lag_ns, _stored(jobs))
-        return Written(mark, tally.quarantined, tally.moved, tally.points, tally.repaired)
+        late = self._late(batch, jobs) if batch.unsettled else []
+        return Written(mark, tally.quarantined, tally.moved, tally.points, tally.repaired, late)
 
     def _drop_known(self, home: str, jobs: list[_Job], tally: _Tally) -> None:
         """Claim each event's point, decide which events are there already, move those whose point is another's."""
@@ -133,14 +137,29 @@ class Writer:
             tally.quarantined.append(_piece(batch, job.event, first.reason, detail + _also(points, refused, stored)))
 
     def _store_context(self, batch: EventBatch) -> None:
-        """Store what was found of the home's moments; seldom anything. What a store refuses of it costs no event."""
-        points = self._builder.context_points(batch.home, batch.moments)
+        """Store what was found of the home's moments and entities; seldom anything. A refusal of it costs no event."""
+        descriptions = self._builder.descriptions.waiting()
+        points = self._builder.context_points(batch.home, batch.moments) + descriptions
         if not points:
             return
         refused = self._store.write(points).rejected
         self._builder.context_stored(batch.home, batch.moments)
+        self._builder.descriptions.stored(descriptions)
         if refused:
             _log.warning("context_refused", home=batch.home, reason=refused[0].reason, detail=refused[0].detail)
+
+    def _late(self, batch: EventBatch, jobs: Sequence[_Job]) -> list[LateCause]:
+        """Return where those points stand whose cause is not settled; for what has no point there is nothing to say."""
+        written = {job.event.slot: job for job in jobs if job.outcome == "written"}
+        found: list[LateCause] = []
+        for one in batch.unsettled:
+            job = written.get(one.slot)
+            bare = job and self._builder.bare_point(job.event, job.place, batch.home, job.time_ns)
+            if bare:
+                found.append(
+                    LateCause(bare.measurement, bare.tags, bare.time_ns, one.context_id, one.starts, one.owner)
+                )
+        return found
 
     def _points(self, batch: EventBatch, job: _Job) -> list[Point]:
         index = job.event.moment
@@ -218,17 +237,15 @@ def _take(taken: dict[bytes, _Job], job: _Job, there: Mark | None) -> bool:
         return True
     if there.identity != job.mark.identity:
         return False
+    # Its own, where this very batch was sent before; who writes over a poorer twin of another batch was not the first.
+    job.new = there.richness == CLAIM or there.batch == job.mark.batch
+    if there.richness >= job.mark.richness:
+        job.outcome = "written" if job.new else "duplicate"
     first = taken.get(job.mark.key)
     if first is not None:
-        poorer, richer = sorted((job, first), key=lambda twin: (twin.mark.richness, twin is first))
+        poorer, job = sorted((job, first), key=lambda twin: (twin.mark.richness, twin is first))
         poorer.outcome = "duplicate"
-        taken[job.mark.key] = richer
-    elif there.richness < job.mark.richness:
-        job.new = there.richness == CLAIM
-        taken[job.mark.key] = job
-    else:
-        # Written by this very batch when it was sent before: its own, no duplicate.
-        job.outcome = "written" if there.batch == job.mark.batch else "duplicate"
+    taken[job.mark.key] = job
     return True
 
 
@@ -243,7 +260,9 @@ def _move(home: str, job: _Job) -> None:
 def _summary(batch: EventBatch, jobs: Sequence[_Job]) -> list[Settled]:
     slots: dict[Outcome, list[int]] = {}
     for job in jobs:
-        slots.setdefault(job.outcome or "written", []).append(job.event.slot)
+        # Of an event that came by two roads the first is called written, also where the second wrote over it.
+        outcome = "duplicate" if job.outcome == "written" and not job.new else job.outcome or "written"
+        slots.setdefault(outcome, []).append(job.event.slot)
     return [*batch.settled, *(Settled(outcome, found) for outcome, found in slots.items())]
 
 

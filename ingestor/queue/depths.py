@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ingestor.queue.app import make_app
-from ingestor.queue.gauge import BrokerGauge
+from ingestor.queue.gauge import BrokerGauge, Load
 from ingestor.queue.names import TaskType
 
 _ALL: Final = tuple(kind.value for kind in TaskType)
@@ -21,6 +21,10 @@ class Depths:
     def read(self) -> dict[str, int]:
         """Return messages by queue. Raises BrokerUnavailable."""
         return self._gauge.read().depths
+
+    def load(self) -> Load:
+        """Return the depths, and how full the broker is. Raises BrokerUnavailable."""
+        return self._gauge.read()
 
     def close(self) -> None:
         """Give the connection back."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import structlog
 
+from ingestor import errors, logs_level
+from ingestor.queue.about import about_self
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.status_board import StatusBoard
+from ingestor.queue.vitals import VitalsFile
 
 _log: Final = structlog.get_logger(__name__)
 _EVERY_S: Final = 1.0
@@ -20,7 +27,8 @@ class Heartbeat:
     """Puts what `read` returns on the board while it is entered; `also` is called with each beat.
 
     `alive` is touched first, since what follows may wait for a server that is away. It stays behind: a process that
-    beats no more and does not end either is noticed by it.
+    beats no more and does not end either is noticed by it. `vitals` is told the same as the board; it goes with its
+    process.
     """
 
     def __init__(
@@ -32,6 +40,7 @@ class Heartbeat:
         *,
         also: Callable[[], None] | None = None,
         alive: AliveFile | None = None,
+        vitals: VitalsFile | None = None,
     ) -> None:
         self._board = board
         self._kind = kind
@@ -39,6 +48,7 @@ class Heartbeat:
         self._read = read
         self._also = also
         self._alive = alive
+        self._vitals = vitals
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -53,6 +63,8 @@ class Heartbeat:
         self._stop.set()
         self._wake.set()
         self._thread.join(timeout=1.0)
+        if self._vitals is not None:
+            self._vitals.remove()
         self._board.forget(self._kind, self._name)
 
     def hurry(self) -> None:
@@ -67,11 +79,33 @@ class Heartbeat:
                 if self._also is not None:
                     self._also()
                 self._show_life()
-                self._board.put(self._kind, self._name, self._read())
+                entry = self._read()
+                if self._vitals is not None:
+                    self._vitals.tell(self._kind, self._name, entry)
+                self._board.put(self._kind, self._name, entry)
+                self._follow_level(entry)
             except Exception:  # noqa: BLE001 -- a fault in what is told must not end the telling
                 _log.exception("heartbeat_failed", kind=self._kind, name=self._name)
             self._wake.wait(_EVERY_S)
 
+    def _follow_level(self, entry: dict[str, Any]) -> None:
+        """Log from the level that an operator wants; while the state server is away nothing changes."""
+        kind = str(entry.get("kind", self._kind)) if self._kind == "process" else self._kind
+        with contextlib.suppress(errors.IngestorError):
+            logs_level.level().want(self._board.wanted_level(logs_level.names_of(kind, self._name)))
+
     def _show_life(self) -> None:
         if self._alive is not None:
             self._alive.beat()
+
+
+def heartbeat_of(board: StatusBoard, kind: str, data_dir: Path, read: Callable[[], dict[str, Any]] = dict) -> Heartbeat:
+    """Return the heartbeat of a process that is neither listener nor worker; `read` may add, also "ready"."""
+    name = f"{kind}@{socket.gethostname()}:{os.getpid()}"
+    return Heartbeat(
+        board,
+        "process",
+        name,
+        lambda: {"ready": True, **about_self(), **read(), "kind": kind},
+        vitals=VitalsFile(data_dir),
+    )

@@ -5,7 +5,8 @@ A listener puts them again until it hears that the database has them, so losing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -25,6 +26,12 @@ _MOST: Final = 2**53
 _MAX_DIGITS: Final = 16
 #: What the database's columns take: PostgreSQL refuses a longer one, and with it all that wait behind.
 _MAX_NAMES: Final = {"book": 64, "home": 255, "source": 64, "journal": 1000}
+#: Who counts.
+_SOURCES: Final = frozenset({"websocket", "mqtt", "history"})
+#: An hour that is further ahead of our clock than this is none in which anything was received.
+_AHEAD_S: Final = 2 * 86_400
+#: What a store takes for a time: nanoseconds in 64 bits.
+_STORABLE_S: Final = 9_223_372_037
 #: A book's page has no more (`ingestor.intake.book_state`).
 _MAX_HOURS: Final = 501
 _encoder = msgspec.msgpack.Encoder()
@@ -80,10 +87,11 @@ class MemoryLedgerPost:
 
 
 class RedisLedgerPost:
-    """Pages in the state server."""
+    """Pages in the state server. Where `homes` are given, the pages of others wait: somebody may have made them up."""
 
-    def __init__(self, state: redis.Redis[bytes]) -> None:
+    def __init__(self, state: redis.Redis[bytes], homes: Collection[str] | None = None) -> None:
         self._state = state
+        self._homes = homes
 
     def put(self, pages: Sequence[Page]) -> None:
         """Leave the pages of a book: all or none of them is there. Raises StateUnavailable."""
@@ -121,11 +129,15 @@ class RedisLedgerPost:
             with state_errors():
                 self._state.hdel(_PAGES, book)
             return []
+        if self._homes is not None and any(page.home not in self._homes for page in pages):
+            _log.warning("ledger_page_of_unknown_home", home=pages[0].home)
+            return []
         return pages
 
 
 def _require_ours(book: bytes, pages: Sequence[Page]) -> None:
     """Raise ValueError for pages that no book of ours has: the database would refuse them, and all that wait behind."""
+    latest_s = time.time() + _AHEAD_S
     for page in pages:
         texts = {name: getattr(page, name) for name in _MAX_NAMES}
         numbers = [page.number, *page.hours, *page.stored, *page.stored.values()]
@@ -135,7 +147,13 @@ def _require_ours(book: bytes, pages: Sequence[Page]) -> None:
             raise ValueError("a page of another book")
         if any(len(text) > _MAX_NAMES[name] or "\0" in text for name, text in texts.items()):
             raise ValueError("a name that is none")
+        if page.source not in _SOURCES:
+            raise ValueError("nobody counts by that name")
         if len(page.hours) > _MAX_HOURS:
             raise ValueError("more hours than a page has")
+        if not all(0 <= hour_s <= latest_s and hour_s % 3600 == 0 for hour_s in page.hours):
+            raise ValueError("an hour in which nothing can have been received")
+        if not all(abs(hour_s) <= _STORABLE_S and hour_s % 3600 == 0 for hour_s in page.stored):
+            raise ValueError("an hour in which nothing can have happened")
         if any(abs(number) > _MOST for number in numbers):
             raise ValueError("a number that no count reaches")

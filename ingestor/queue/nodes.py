@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery import Celery
+from ingestor.queue.app import make_app
+from ingestor.queue.pools import pool_of
 
 
 def answering_nodes(broker_url: str, timeout_s: float = 1.0) -> dict[str, dict[str, Any]]:
     """Return each node's type, processes and tasks done. Takes the whole time-out; raises what the transport raises."""
-    app = Celery(broker=broker_url, set_as_current=False)
-    app.conf.update(broker_connection_max_retries=1, broker_transport_options={"socket_connect_timeout": timeout_s})
+    app = make_app(broker_url)
+    options = {**app.conf.broker_transport_options, "socket_connect_timeout": timeout_s}
+    app.conf.update(broker_connection_max_retries=1, broker_transport_options=options)
     try:
         answers: dict[str, Any] = app.control.inspect(timeout=timeout_s).stats() or {}
     finally:
@@ -21,7 +23,7 @@ def answering_nodes(broker_url: str, timeout_s: float = 1.0) -> dict[str, dict[s
 def _node(name: str, stats: dict[str, Any]) -> dict[str, Any]:
     pool = stats.get("pool") or {}
     return {
-        "type": name.partition("@")[0],
+        "type": pool_of(name),
         "processes": len(pool.get("processes") or ()) or pool.get("max-concurrency") or 1,
         "tasks": sum((stats.get("total") or {}).values()),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -12,7 +13,7 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from ingestor import errors
+from ingestor import errors, redis_sentinel
 
 _CONNECT_S: Final = 3.0
 #: Longest wait for the broker's answer: it must stay well below the time after which a batch is sent again.
@@ -98,6 +99,7 @@ class Producer:
             kwargsrepr=repr(dict(kwargs or {})),
             ignore_result=True,
         )
+        message.headers["sent_s"] = time.time()  # ingestor/queue/oldest.py
         try:
             with broker_errors():
                 self._app.amqp.send_task_message(
@@ -156,4 +158,4 @@ def broker_errors() -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, KombuError, AMQPError, RedisError) as error:
-        raise errors.BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+        raise errors.BrokerUnavailable(redis_sentinel.told(error)) from error

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import redis
 from redis import exceptions as refused
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
-from ingestor import errors
+from ingestor import errors, redis_sentinel
 from ingestor.queue.state_client import StateClient
 
 #: Retries inside one call: enough for a dropped idle connection. Waiting out an outage is the caller's business.
 _RETRIES: Final = 2
 _CONNECT_TIMEOUT_S: Final = 2.0
 _TIMEOUT_S: Final = 5.0
+#: How long a sentinel may take: the next one is asked then.
+_ASKING_S: Final = 1.0
 _AWAY: Final = (
     refused.ConnectionError,
     refused.TimeoutError,
@@ -29,17 +32,29 @@ _AWAY: Final = (
 _NOT_NOW: Final = ("OOM", "MISCONF", "LOADING", "READONLY", "NOREPLICAS", "BUSY", "MASTERDOWN", "CLUSTERDOWN")
 
 
-def connect_state(url: str) -> redis.Redis[bytes]:
-    """Return a client for redis://, rediss:// or unix:// URLs; it connects at its first call."""
-    return StateClient.from_url(
-        url,
-        decode_responses=False,
-        socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        socket_timeout=_TIMEOUT_S,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), _RETRIES),
-        retry_on_error=[refused.ConnectionError, refused.TimeoutError],
-        health_check_interval=30,
+def connect_state(url: str, *, text: bool = False) -> redis.Redis[bytes]:
+    """Return a client for redis://, rediss://, redis+sentinel:// or unix:// URLs; it connects at its first call.
+
+    With `text`, answers are text.
+    """
+    options: dict[str, Any] = {
+        "decode_responses": text,
+        "socket_connect_timeout": _CONNECT_TIMEOUT_S,
+        "socket_timeout": _TIMEOUT_S,
+        "retry": Retry(ExponentialBackoff(cap=0.2, base=0.02), _RETRIES),
+        "retry_on_error": [refused.ConnectionError, refused.TimeoutError],
+        "health_check_interval": 30,
+    }
+    behind = redis_sentinel.parse(url)
+    if behind is None:
+        return StateClient.from_url(url, **options)
+    # No retries: there are other sentinels to ask.
+    asking = {"socket_timeout": _ASKING_S, "socket_connect_timeout": _ASKING_S, "retry": Retry(NoBackoff(), 0)}
+    sentinels = Sentinel(list(behind.sentinels), sentinel_kwargs=asking)
+    found: redis.Redis[bytes] = sentinels.master_for(
+        behind.master, redis_class=StateClient, db=behind.db, **behind.credentials(), **options
     )
+    return found
 
 
 @contextmanager
@@ -50,11 +65,11 @@ def state_errors() -> Iterator[None]:
     except (refused.AuthenticationError, refused.NoPermissionError) as error:
         raise errors.AuthenticationRefused(f"the state server refuses our credentials: {error}") from error
     except _AWAY as error:
-        raise errors.StateUnavailable(f"{type(error).__name__}: {error}") from error
+        raise errors.StateUnavailable(redis_sentinel.told(error)) from error
     except refused.ResponseError as error:
         # A key of another type that could not be set aside: nothing of ours may end for it.
         if str(error).startswith(_NOT_NOW) or "WRONGTYPE" in str(error):
             raise errors.StateUnavailable(str(error)) from error
         raise
     except refused.RedisError as error:
-        raise errors.StateUnavailable(f"{type(error).__name__}: {error}") from error
+        raise errors.StateUnavailable(redis_sentinel.told(error)) from error

@@ -6,6 +6,7 @@ Nothing depends on it: while the state server is away nothing is told, and nobod
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from ingestor.events.decoding import UNREADABLE
 from ingestor.queue.state import state_errors
 
 _PREFIX: Final = "ha_ingestor:status:"
+_LEVEL: Final = "ha_ingestor:log_level:"
 #: An entry of a process that has died is gone after this time.
 EXPIRES_AFTER_S: Final = 10
 #: The last word of a process that has given up is kept for a day, or until it is started again.
@@ -42,6 +44,17 @@ class StatusBoard:
         """Take an entry away: its process ends."""
         with contextlib.suppress(errors.IngestorError), state_errors():
             self._state.delete(f"{_PREFIX}{kind}:{name}")
+
+    def want_level(self, process: str, level: str, for_s: int) -> None:
+        """Have processes of a kind or name, or "all", log from a level on, for so long. Raises StateUnavailable."""
+        with state_errors():
+            self._state.set(_LEVEL + process, level, ex=for_s)
+
+    def wanted_level(self, names: Iterable[str]) -> str | None:
+        """Return the level wanted of a process with these names, the last name first. Raises StateUnavailable."""
+        with state_errors():
+            found: Any = self._state.mget([_LEVEL + name for name in names])
+        return next((level.decode(errors="replace") for level in reversed(found) if level), None)
 
     def all(self) -> dict[str, dict[str, Any]]:
         """Return every entry by `kind:name`; none where the state server is away."""

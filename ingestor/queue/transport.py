@@ -9,6 +9,7 @@ Whoever can write to Redis can put any bytes into a queue. kombu lets what it ca
 
 from __future__ import annotations
 
+from contextlib import suppress
 from json import JSONDecodeError
 from queue import Empty
 from typing import Any, Final
@@ -16,6 +17,7 @@ from typing import Any, Final
 import structlog
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -23,7 +25,24 @@ _log: Final = structlog.get_logger(__name__)
 class Channel(kombu_redis.Channel):
     """A channel with one client for its commands. The client of the event loop stays kombu's own affair."""
 
+    #: kombu's, that it does not declare.
+    _in_poll: Any
+    connection_errors: tuple[type[Exception], ...]
     _kept: Any = None
+
+    def close(self) -> None:
+        """Close, with a broker that is gone, too. What is in hand then comes again."""
+        if self._in_poll:
+            # kombu gives up closing where this answer does not come, and its worker ends by what was left open.
+            with suppress(Empty, *self.connection_errors):
+                self._brpop_read()
+        super().close()
+
+    def _get_pool(self, asynchronous: bool = False) -> Any:
+        """Make a pool, but none on a transport that is closed: kombu's worker ends by an AttributeError there."""
+        if self.connection.client is None:
+            raise RedisConnectionError("the connection to the broker is closed")
+        return super()._get_pool(asynchronous)  # type: ignore[misc]  # kombu has no types
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:
@@ -32,12 +51,33 @@ class Channel(kombu_redis.Channel):
             self._kept = super()._create_client()  # type: ignore[misc]  # as above
         return self._kept
 
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        super()._brpop_start(timeout)  # type: ignore[misc]  # as above
+        self._stay_heard()
+
+    def _stay_heard(self) -> None:
+        """Have the loop listen to the line that was asked on.
+
+        redis-py opens a broken line anew within the command that it sends; kombu goes on listening to the old one, and
+        takes no message any more until the watchdog ends it.
+        """
+        cycle: Any = self.connection.cycle  # its stubs name another class
+        asked = (self, self.client, "BRPOP")
+        heard = cycle._chan_to_sock.get(asked)  # noqa: SLF001 -- kombu has no face for it
+        if heard is not None and heard is not self.client.connection._sock:  # noqa: SLF001 -- as above
+            _log.warning("broker_line_changed", queues=list(self.active_queues))
+            cycle._register(*asked)  # noqa: SLF001 -- as above
+
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]  # as above
         except (JSONDecodeError, UnicodeDecodeError) as error:
             _log.error("no_message", error=str(error))
             raise Empty from error
+
+
+class SentinelChannel(Channel, kombu_redis.SentinelChannel):
+    """A channel of the Redis that sentinels name as the master."""
 
 
 class Transport(kombu_redis.Transport):
@@ -50,6 +90,13 @@ class Transport(kombu_redis.Transport):
             super()._deliver(message, queue)
         else:
             _log.error("no_message", queue=queue)
+
+
+class SentinelTransport(Transport):
+    """What `sentinel://` means to Celery here."""
+
+    default_port = 26379
+    Channel = SentinelChannel
 
 
 def _is_message(message: Any) -> bool:
@@ -69,3 +116,4 @@ def register() -> None:
     """Let broker URLs of Redis use this transport."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = "ingestor.queue.transport:Transport"
+    TRANSPORT_ALIASES["sentinel"] = "ingestor.queue.transport:SentinelTransport"

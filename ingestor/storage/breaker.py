@@ -20,7 +20,17 @@ import structlog
 from ingestor import errors
 from ingestor.events.point import Point, StoredEvent
 from ingestor.queue.state import state_errors
-from ingestor.storage.port import EventQuery, HourCount, Store, StoredState, StoreInfo, WriteResult
+from ingestor.storage.port import (
+    ContextCount,
+    EventQuery,
+    HourCount,
+    Store,
+    StoredMoment,
+    StoredState,
+    StoreInfo,
+    WriteResult,
+)
+from ingestor.storage.series_hours import SeriesHour, StoredValue
 
 Phase = Literal["closed", "open", "half_open"]
 
@@ -218,6 +228,34 @@ class GuardedStore:
     def states_between(self, home: str, since_ns: int, until_ns: int, limit: int) -> list[StoredState]:
         """Return what tells the states of a time apart."""
         return self._store.states_between(home, since_ns, until_ns, limit)
+
+    def moments_between(self, home: str, since_ns: int, until_ns: int) -> list[StoredMoment]:
+        """Return what held for a home."""
+        return self._store.moments_between(home, since_ns, until_ns)
+
+    def context_counts(self, home: str, since_ns: int, until_ns: int) -> list[ContextCount]:
+        """Return how many states have their context, by domain."""
+        return self._store.context_counts(home, since_ns, until_ns)
+
+    def repair_counts(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
+        """Return how many states were repaired, by the rules that did it."""
+        return self._store.repair_counts(home, since_ns, until_ns)
+
+    def states_by_series(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
+        """Read past the breaker: a reader does not harm a store that is slow to write."""
+        return self._store.states_by_series(home, since_ns, until_ns)
+
+    def series_hours(self, home: str, since_ns: int, until_ns: int, series: Sequence[str] = ()) -> list[SeriesHour]:
+        """Return the states of a span added up by series."""
+        return self._store.series_hours(home, since_ns, until_ns, series)
+
+    def hours_by_series(self, home: str, since_ns: int, until_ns: int) -> Iterator[tuple[int, list[SeriesHour]]]:
+        """Yield the hours of a span added up by series."""
+        return self._store.hours_by_series(home, since_ns, until_ns)
+
+    def values_of(self, home: str, series: Sequence[str], since_ns: int, until_ns: int) -> Iterator[StoredValue]:
+        """Yield the states of some series."""
+        return self._store.values_of(home, series, since_ns, until_ns)
 
     def check(self, *, write: bool = False) -> StoreInfo:
         """Say what answers; asks the store itself, breaker or not."""

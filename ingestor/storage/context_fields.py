@@ -10,6 +10,8 @@ from ingestor.events.event import Extra
 
 #: Kinds of causes that say that nobody else did it, as far as anybody knows.
 _NO_CAUSE: Final = frozenset({"device", "unknown"})
+#: What quality says of a point stands on it: there are few such, and who reads the point must know.
+_ALWAYS: Final = frozenset({"raw_state", "raw_unit", "repaired_by", "value_clean", "counter_event"})
 _MAX_CACHED: Final = 10_000
 
 
@@ -32,7 +34,7 @@ class ContextFields:
         }
 
     def _wants(self, name: str) -> bool:
-        wanted = self._known.get(name)
+        wanted = True if name in _ALWAYS else self._known.get(name)
         if wanted is None:
             if len(self._known) >= _MAX_CACHED:
                 self._known.clear()

@@ -18,13 +18,27 @@ from typing import Any, Final
 
 from ingestor import errors
 from ingestor.events.point import FieldValue, Point, StoredEvent
+from ingestor.storage import embedded_counts as counts
+from ingestor.storage import embedded_hours as hours
 from ingestor.storage import embedded_tables as tables
-from ingestor.storage.port import HOUR_US, EventQuery, HourCount, StoredState, StoreInfo, WriteResult
+from ingestor.storage.port import (
+    HOUR_US,
+    ContextCount,
+    EventQuery,
+    HourCount,
+    StoredMoment,
+    StoredState,
+    StoreInfo,
+    WriteResult,
+)
 from ingestor.storage.schema import event_id
+from ingestor.storage.series_hours import SeriesHour, StoredValue, one_by_one
 
 #: How long a write waits for another process's write (s).
 _BUSY_S: Final = 10.0
 _MAX_CACHED: Final = 100_000
+#: Names that one statement is given.
+_NAMES_AT_ONCE: Final = 500
 #: What no waiting cures.
 _REFUSED: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
 _Row = tuple[Any, ...]
@@ -69,6 +83,38 @@ class EmbeddedStore:
     def states_between(self, home: str, since_ns: int, until_ns: int, limit: int) -> list[StoredState]:
         """Return stored states."""
         return [StoredState(*row) for row in self._rows(*tables.states_of(home, since_ns, until_ns, limit))]
+
+    def moments_between(self, home: str, since_ns: int, until_ns: int) -> list[StoredMoment]:
+        """Return what held for a home."""
+        rows = self._rows(*tables.moments_of(home, since_ns, until_ns))
+        return [StoredMoment(time_ns, json.loads(extra)) for time_ns, extra in rows]
+
+    def context_counts(self, home: str, since_ns: int, until_ns: int) -> list[ContextCount]:
+        """Return how many states have their context, by domain."""
+        return [ContextCount(*row) for row in self._rows(*counts.context_counts(home, since_ns, until_ns))]
+
+    def repair_counts(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
+        """Return how many states were repaired, by the rules that did it."""
+        return dict(self._rows(*counts.repair_counts(home, since_ns, until_ns)))
+
+    def states_by_series(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
+        """Return how many states each series has in a span."""
+        return dict(self._rows(hours.COUNTS, [home, since_ns, until_ns]))
+
+    def series_hours(self, home: str, since_ns: int, until_ns: int, series: Sequence[str] = ()) -> list[SeriesHour]:
+        """Return the states of a span added up by series."""
+        values = [home, since_ns, until_ns, *series]
+        return hours.hours_of({name: self._rows(asked, values) for name, asked in hours.questions(len(series)).items()})
+
+    def hours_by_series(self, home: str, since_ns: int, until_ns: int) -> Iterator[tuple[int, list[SeriesHour]]]:
+        """Yield the hours of a span added up by series."""
+        return one_by_one(self.series_hours, home, since_ns, until_ns)
+
+    def values_of(self, home: str, series: Sequence[str], since_ns: int, until_ns: int) -> Iterator[StoredValue]:
+        """Yield the states of some series."""
+        for start in range(0, len(series), _NAMES_AT_ONCE):
+            names = series[start : start + _NAMES_AT_ONCE]
+            yield from map(hours.value_of, self._rows(*hours.values_of(home, names, since_ns, until_ns)))
 
     def check(self, *, write: bool = False) -> StoreInfo:
         """Say which SQLite answers; with `write`, try to take the write lock."""

@@ -12,7 +12,7 @@ import msgspec
 
 from ingestor.events.point import FieldValue, Point, SharedFields, Tags
 from ingestor.storage.port import HOUR_NS, EventQuery, Rejection
-from ingestor.storage.schema import OTHERS, STATES
+from ingestor.storage.schema import CONTEXT, OTHERS, STATES
 
 __all__ = [
     "CREATE",
@@ -23,6 +23,7 @@ __all__ = [
     "fault_of",
     "hour_counts",
     "is_finite",
+    "moments_of",
     "row_of",
     "selection",
     "series_number",
@@ -222,6 +223,15 @@ def states_of(home: str, since_ns: int, until_ns: int, limit: int) -> tuple[str,
     return statement, [home, since_ns, until_ns, limit]
 
 
+def moments_of(home: str, since_ns: int, until_ns: int) -> tuple[str, list[Any]]:
+    """Return the statement and its values for what held for a home."""
+    statement = (
+        "SELECT t.time_ns, t.extra FROM points t JOIN series s ON s.id = t.series_id"
+        " WHERE s.measurement = ? AND s.home = ? AND t.time_ns >= ? AND t.time_ns < ? ORDER BY t.time_ns"
+    )
+    return statement, [CONTEXT, home, since_ns, until_ns]
+
+
 def _where(query: EventQuery, table: str) -> tuple[str, list[Any]]:
     terms: list[str] = []
     values: list[FieldValue] = []
@@ -232,6 +242,9 @@ def _where(query: EventQuery, table: str) -> tuple[str, list[Any]]:
     if query.event_type is not None:
         terms.append("t.event_type GLOB ?" if table == "events" else "'state_changed' GLOB ?")
         values.append(_glob(query.event_type))
+    if query.context_ids is not None:
+        terms.append(f"t.context_id IN ({', '.join('?' * len(query.context_ids))})")
+        values += query.context_ids
     for term, value in (
         ("s.home = ?", query.home),
         ("t.time_ns >= ?", query.since_ns),

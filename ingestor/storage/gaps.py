@@ -19,6 +19,10 @@ class GapState(StrEnum):
     NOT_FILLABLE = "not fillable"
 
 
+#: Events that a listener heard and could not keep, among a gap's `counts`: its ledger counts them as lost.
+DROPPED: Final = "dropped"
+#: How many of these were read back.
+RECOVERED: Final = "recovered"
 #: Reason, and name in place of the listener's, of a gap that a comparison found.
 RECONCILE: Final = "reconcile"
 #: A gap in one of these needs nobody's attention any more.
@@ -97,7 +101,8 @@ def reconcile_gap(home: str, start_us: int, end_us: int, entities: Collection[st
 
 def refilled(gap: GapRecord) -> GapRecord:
     """Return a gap as it is to be saved so that it is filled once more, from its beginning."""
-    return replace(gap, state=GapState.FILLING, why="", progress={}, counts={})
+    kept = {name: gap.counts[name] for name in (DROPPED, RECOVERED) if name in gap.counts}
+    return replace(gap, state=GapState.FILLING, why="", progress={}, counts=kept)
 
 
 def observed(known: GapRecord | None, told: GapRecord) -> GapRecord:
@@ -108,12 +113,14 @@ def observed(known: GapRecord | None, told: GapRecord) -> GapRecord:
     if known is None:
         return replace(told, state=GapState.FILLING if told.end_us else GapState.OPEN)
     lost = {**known.lost, **told.lost}
+    counts = {**known.counts, **told.counts}
     if told.end_us <= known.end_us:
-        return replace(known, lost=lost)
+        return replace(known, lost=lost, counts=counts)
     return replace(
         known,
         end_us=told.end_us,
         lost=lost,
+        counts=counts,
         event_types=told.event_types or known.event_types,
         state=GapState.FILLING,
         why="",

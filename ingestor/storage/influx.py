@@ -15,12 +15,23 @@ import requests
 from ingestor import errors
 from ingestor.events.point import FieldValue, Point, StoredEvent
 from ingestor.storage import influx_counts as counts
+from ingestor.storage import influx_hours as hours
 from ingestor.storage.diagnosis import conflict_of, explain, reason_of
 from ingestor.storage.influx_errors import Answer, in_words, read_answer, read_ping, read_results
 from ingestor.storage.line_protocol import Encoder
 from ingestor.storage.line_search import Line, LineSearch
-from ingestor.storage.port import EventQuery, HourCount, Rejection, StoredState, StoreInfo, WriteResult
+from ingestor.storage.port import (
+    ContextCount,
+    EventQuery,
+    HourCount,
+    Rejection,
+    StoredMoment,
+    StoredState,
+    StoreInfo,
+    WriteResult,
+)
 from ingestor.storage.schema import OTHERS, STATES
+from ingestor.storage.series_hours import SeriesHour, StoredValue
 from ingestor.storage.siblings import put_back
 
 #: Lines and bytes in a request: what InfluxData advises, and well below what a server refuses (1.x 25 MB, 3.x 10 MB).
@@ -104,14 +115,43 @@ class InfluxStore(abc.ABC):
         """Return stored states."""
         return [counts.stored_state(row) for row in self.query(counts.states_of(home, since_ns, until_ns, limit))]
 
+    def moments_between(self, home: str, since_ns: int, until_ns: int) -> list[StoredMoment]:
+        """Return what held for a home."""
+        return [_moment(row) for row in self.query(counts.moments_of(home, since_ns, until_ns))]
+
+    def context_counts(self, home: str, since_ns: int, until_ns: int) -> list[ContextCount]:
+        """Return how many states have their context, by domain."""
+        return counts.context_counts(self.query, home, since_ns, until_ns)
+
+    def repair_counts(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
+        """Return how many states were repaired, by the rules that did it."""
+        return counts.repair_counts(self.query, home, since_ns, until_ns)
+
+    def states_by_series(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
+        """Return how many states each series has in a span."""
+        return hours.states_by_series(self.query, home, since_ns, until_ns)
+
+    def series_hours(self, home: str, since_ns: int, until_ns: int, series: Sequence[str] = ()) -> list[SeriesHour]:
+        """Return the states of a span added up by series."""
+        return hours.series_hours(self.query, home, since_ns, until_ns, series)
+
+    def hours_by_series(self, home: str, since_ns: int, until_ns: int) -> Iterator[tuple[int, list[SeriesHour]]]:
+        """Yield the hours of a span added up by series."""
+        return hours.hours_by_series(self.query, home, since_ns, until_ns)
+
+    def values_of(self, home: str, series: Sequence[str], since_ns: int, until_ns: int) -> Iterator[StoredValue]:
+        """Yield the states of some series."""
+        return hours.values_of(self.query, home, series, since_ns, until_ns)
+
     def query(self, statement: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of an InfluxQL query, times in nanoseconds. Raises as `write` does."""
         params = {"db": self._address.database, "epoch": "ns", "q": statement}
         answer = self._request("GET", "/query", params=params)
         for result in read_results(answer.status_code, answer.content, answer.headers):
             for series in result.get("series", []):
+                grouped_by = series.get("tags", {})
                 for values in series["values"]:
-                    yield dict(zip(series["columns"], values, strict=True))
+                    yield {**grouped_by, **dict(zip(series["columns"], values, strict=True))}
 
     def check(self, *, write: bool = False) -> StoreInfo:
         """Say which InfluxDB answers; with `write`, also that it takes a write from us."""
@@ -213,6 +253,11 @@ def _select(query: EventQuery, kind: str, measurement: str) -> str | None:
         terms.append(f"time >= {query.since_ns}")
     if query.until_ns is not None:
         terms.append(f"time < {query.until_ns}")
+    if query.context_ids is not None:
+        if not query.context_ids:
+            return None
+        any_of = " OR ".join(f'"context_id" = {counts.quoted(one)}' for one in query.context_ids)
+        terms.append(f"({any_of})")
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
     return f'SELECT * FROM "{measurement}"{where} ORDER BY time DESC LIMIT {int(query.limit)}'  # noqa: S608 -- escaped
 
@@ -230,4 +275,11 @@ def _event(kind: str, row: dict[str, Any], tag_names: set[str]) -> StoredEvent:
         fields["value"] = float(fields["value"])
     return StoredEvent(
         time_ns, kind, tags.get("home", ""), tags.get("series", ""), tags.get("domain", ""), tags, fields
+    )
+
+
+def _moment(row: dict[str, Any]) -> StoredMoment:
+    time_ns = int(row.pop("time"))
+    return StoredMoment(
+        time_ns, {name: value for name, value in row.items() if value is not None and name not in _TAGS}
     )

@@ -50,6 +50,10 @@ class Ledger(Protocol):
         """Add pages, each once: a page whose number its book has reached already changes nothing."""
         ...
 
+    def trim(self, books: int = 10_000) -> None:
+        """Forget how far books have been added, but for so many that were last: each step of history has one."""
+        ...
+
     def rows(
         self, *, home: str | None = None, since_s: int | None = None, until_s: int | None = None
     ) -> list[LedgerRow]:

@@ -26,6 +26,7 @@ class MemoryLedger:
 
     def _add_once(self, page: Page) -> None:
         if page.number > self._last.get(page.book, 0):
+            self._last.pop(page.book, None)  # the last to be added stands last
             self._last[page.book] = page.number
             self._add(page)
 
@@ -35,6 +36,12 @@ class MemoryLedger:
         for hour_s, number in page.stored.items():
             key = (page.home, page.source, hour_s)
             self._stored[key] = self._stored.get(key, 0) + number
+
+    def trim(self, books: int = 10_000) -> None:
+        """Forget books, but for so many."""
+        with self._mutex:
+            for book in list(self._last)[: max(0, len(self._last) - books)]:
+                del self._last[book]
 
     def rows(
         self, *, home: str | None = None, since_s: int | None = None, until_s: int | None = None

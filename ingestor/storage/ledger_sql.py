@@ -91,6 +91,12 @@ class SqlLedger:
         sums = {name: table.c[name] + insert.excluded[name] for name in names}
         connection.execute(insert.on_conflict_do_update(index_elements=list(_KEY), set_=sums), rows)
 
+    def trim(self, books: int = 10_000) -> None:
+        """Forget how far books have been added, but for so many that were last. Raises StoreUnavailable."""
+        newest = sa.select(BOOKS.c.updated_s).order_by(BOOKS.c.updated_s.desc()).offset(books).limit(1)
+        with database_errors(), self._engine.begin() as connection:
+            connection.execute(sa.delete(BOOKS).where(BOOKS.c.updated_s <= newest.scalar_subquery()))
+
     def rows(
         self, *, home: str | None = None, since_s: int | None = None, until_s: int | None = None
     ) -> list[LedgerRow]:

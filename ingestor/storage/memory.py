@@ -9,17 +9,21 @@ from collections.abc import Iterator, Sequence
 
 from ingestor import errors
 from ingestor.events.point import FieldValue, Point, StoredEvent, Tags
+from ingestor.storage.memory_hours import added_up, stored_value
 from ingestor.storage.port import (
     HOUR_NS,
     HOUR_US,
+    ContextCount,
     EventQuery,
     HourCount,
     Rejection,
+    StoredMoment,
     StoredState,
     StoreInfo,
     WriteResult,
 )
-from ingestor.storage.schema import OTHERS, STATES
+from ingestor.storage.schema import CONTEXT, OTHERS, STATES, UNKNOWN
+from ingestor.storage.series_hours import SeriesHour, StoredValue, one_by_one
 
 _KINDS = {STATES: "state", OTHERS: "event"}
 
@@ -68,6 +72,60 @@ class MemoryStore:
         self._require_here()
         states = [event for event in self._of(home, since_ns, until_ns) if event.kind == "state"]
         return [_stored_state(event) for event in states[:limit]]
+
+    def moments_between(self, home: str, since_ns: int, until_ns: int) -> list[StoredMoment]:
+        """Return what held for a home."""
+        self._require_here()
+        tags = (("home", home),)
+        return sorted(
+            (
+                StoredMoment(time_ns, dict(fields))
+                for (name, of, time_ns), fields in self.points.items()
+                if name == CONTEXT and of == tags and since_ns <= time_ns < until_ns
+            ),
+            key=lambda moment: moment.time_ns,
+        )
+
+    def context_counts(self, home: str, since_ns: int, until_ns: int) -> list[ContextCount]:
+        """Return how many states have their context, by domain."""
+        self._require_here()
+        found: dict[str, Counter[str]] = {}
+        for event in self._of(home, since_ns, until_ns):
+            if event.kind == "state":
+                placed = any(event.tags.get(name, UNKNOWN) != UNKNOWN for name in ("area", "device"))
+                tied = event.fields.get("context_id") is not None
+                told = {"states": 1, "placed": int(placed), "tied": int(tied), "both": int(placed and tied)}
+                found.setdefault(event.domain, Counter()).update(told)
+        return [ContextCount(domain, **found[domain]) for domain in sorted(found)]
+
+    def repair_counts(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
+        """Return how many states were repaired, by the rules that did it."""
+        self._require_here()
+        rules = (event.fields.get("repaired_by") for event in self._of(home, since_ns, until_ns))
+        return dict(Counter(str(one) for one in rules if one is not None))
+
+    def states_by_series(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
+        """Return how many states each series has in a span."""
+        self._require_here()
+        return dict(Counter(event.series for event in self._of(home, since_ns, until_ns) if event.kind == "state"))
+
+    def series_hours(self, home: str, since_ns: int, until_ns: int, series: Sequence[str] = ()) -> list[SeriesHour]:
+        """Return the states of a span added up by series."""
+        self._require_here()
+        states = (event for event in self._of(home, since_ns, until_ns) if event.kind == "state")
+        return added_up(event for event in states if not series or event.series in series)
+
+    def hours_by_series(self, home: str, since_ns: int, until_ns: int) -> Iterator[tuple[int, list[SeriesHour]]]:
+        """Yield the hours of a span added up by series."""
+        return one_by_one(self.series_hours, home, since_ns, until_ns)
+
+    def values_of(self, home: str, series: Sequence[str], since_ns: int, until_ns: int) -> Iterator[StoredValue]:
+        """Yield the states of some series."""
+        self._require_here()
+        chosen = [
+            event for event in self._of(home, since_ns, until_ns) if event.kind == "state" and event.series in series
+        ]
+        yield from map(stored_value, sorted(chosen, key=lambda event: event.time_ns))
 
     def check(self, *, write: bool = False) -> StoreInfo:
         """Say that it is here; it can always be written to."""
@@ -119,6 +177,7 @@ def _matches(event: StoredEvent, query: EventQuery) -> bool:
         and query.home in (None, event.home)
         and (query.since_ns is None or event.time_ns >= query.since_ns)
         and (query.until_ns is None or event.time_ns < query.until_ns)
+        and (query.context_ids is None or event.fields.get("context_id") in query.context_ids)
     )
 
 

@@ -37,6 +37,10 @@ class Observed(ObservedEdges, Protocol):
         """Return the pattern of an entity, None if it was never seen. Raises StoreUnavailable."""
         ...
 
+    def patterns(self, home: str) -> list[EntityPattern]:
+        """Return the patterns of all entities of a home, in no order. Raises StoreUnavailable."""
+        ...
+
     def trim(self) -> None:
         """Let go what is more than is kept of a home. Raises StoreUnavailable."""
         ...

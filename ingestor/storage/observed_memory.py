@@ -45,6 +45,10 @@ class MemoryObserved:
         learned = self._learned.get(home, {}).get(entity_id)
         return learned.pattern(entity_id) if learned else None
 
+    def patterns(self, home: str) -> list[EntityPattern]:
+        """Return the patterns of all entities of a home."""
+        return [learned.pattern(name) for name, learned in self._learned.get(home, {}).items()]
+
     def trim(self) -> None:
         """Let go what is more than is kept of a home."""
         for edges in self._edges.values():

@@ -89,6 +89,13 @@ class SqlObserved:
             found = connection.execute(query).scalar()
         return None if found is None else unpacked(found).pattern(entity_id)
 
+    def patterns(self, home: str) -> list[EntityPattern]:
+        """Return the patterns of all entities of a home. Raises StoreUnavailable."""
+        query = sa.select(PATTERNS.c.entity_id, PATTERNS.c.learned).where(PATTERNS.c.home == home)
+        with database_errors(), self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [unpacked(learned).pattern(entity_id) for entity_id, learned in rows]
+
     def trim(self) -> None:
         """Let go what is more than is kept of a home, and workers that are long gone. Raises StoreUnavailable."""
         with database_errors(), self._engine.begin() as connection:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from ingestor.events.point import Point, StoredEvent
+from ingestor.events.point import FieldValue, Point, StoredEvent
+from ingestor.storage.series_hours import SeriesHour, StoredValue
 
 HOUR_US: Final = 3_600_000_000
 HOUR_NS: Final = 1000 * HOUR_US
@@ -39,6 +40,7 @@ class EventQuery:
     """Which stored events to read, newest first. Times are Unix nanoseconds, `since` inclusive, `until` exclusive.
 
     `entity` and `event_type` are globs (`*`, `?`); None asks for all. `kind` is "state", "event" or None for both.
+    `context_ids` asks for what happened in one of these contexts; no store has an index of them: say the time too.
     """
 
     entity: str | None = None
@@ -48,6 +50,7 @@ class EventQuery:
     since_ns: int | None = None
     until_ns: int | None = None
     limit: int = 100
+    context_ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,21 @@ class HourCount:
     points: int
 
 
+@dataclass(frozen=True, slots=True)
+class ContextCount:
+    """How many states of a domain are stored, and how many of these say more than what happened.
+
+    `placed`: the point says in which area or device it is. `tied`: it has Home Assistant's context id, by which it is
+    tied to its cause, its user and all that came of it. `both`: it has both.
+    """
+
+    domain: str
+    states: int
+    placed: int
+    tied: int
+    both: int
+
+
 class StoredState(NamedTuple):
     """What tells a stored state from any other, and which source it came from; None is a removal."""
 
@@ -76,6 +94,13 @@ class StoredState(NamedTuple):
     entity_id: str
     state: str | None
     source: str
+
+
+class StoredMoment(NamedTuple):
+    """What held for a home from a time on (`home_assistant_context`)."""
+
+    time_ns: int
+    fields: dict[str, FieldValue]
 
 
 class PointSink(Protocol):
@@ -102,6 +127,39 @@ class Store(PointSink, Protocol):
 
     def states_between(self, home: str, since_ns: int, until_ns: int, limit: int) -> list[StoredState]:
         """Return stored states of our own schema, at most `limit`, in no order. Raises as `write` does."""
+        ...
+
+    def moments_between(self, home: str, since_ns: int, until_ns: int) -> list[StoredMoment]:
+        """Return what held for a home, oldest first: at most one a minute. Raises as `write` does."""
+        ...
+
+    def context_counts(self, home: str, since_ns: int, until_ns: int) -> list[ContextCount]:
+        """Return how many states of our own schema have their context, by domain. Raises as `write` does."""
+        ...
+
+    def repair_counts(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
+        """Return how many states were repaired, by what `repaired_by` says. Raises as `write` does."""
+
+    def states_by_series(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
+        """Return how many states each series has in a span. Raises as `write` does."""
+        ...
+
+    def series_hours(self, home: str, since_ns: int, until_ns: int, series: Sequence[str] = ()) -> list[SeriesHour]:
+        """Return the states of a span (an hour, mostly) added up by series, in no order: those named, or all.
+
+        Raises as `write` does.
+        """
+        ...
+
+    def hours_by_series(self, home: str, since_ns: int, until_ns: int) -> Iterator[tuple[int, list[SeriesHour]]]:
+        """Yield each hour of a span of whole hours (Unix ns), oldest first, with what `series_hours` says of it.
+
+        Raises as `write` does.
+        """
+        ...
+
+    def values_of(self, home: str, series: Sequence[str], since_ns: int, until_ns: int) -> Iterator[StoredValue]:
+        """Yield the states of some series in a span, of each oldest first. Raises as `write` does."""
         ...
 
     def check(self, *, write: bool = False) -> StoreInfo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from ingestor.events.event import Event, Extra, Moment, Place
 from ingestor.events.point import FieldValue, Point, SharedFields, Tags
 from ingestor.settings import StorageSettings
 from ingestor.storage.context_fields import ContextFields
+from ingestor.storage.descriptions import Descriptions
 from ingestor.storage.ha_schema import ha_point
 
 STATES: Final = "home_assistant_events"
@@ -59,9 +61,15 @@ _TAKEN: Final = frozenset(
         "origin",
         "source",
         "data",
+        "raw_state",
+        "raw_unit",
+        "repaired_by",
     }
 )
 _SEPARATOR: Final = "~"
+#: 2^64 divided by the golden ratio: neighbouring times become keys far from each other.
+_ODD: Final = 0x9E3779B97F4A7C15
+_64_BITS: Final = 2**64 - 1
 _BLANKS: Final = str.maketrans("\r\n\t", "   ")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -78,10 +86,17 @@ def tag_text(text: str) -> str:
 
 
 def point_key(home: str, series: str, kind: str, time_ns: int) -> bytes:
-    """Return 8 bytes that stand for a point in the index of written points."""
-    return hashlib.blake2b(
-        f"{home}\x1f{kind}\x1f{series}\x1f{time_ns}".encode("utf-8", "replace"), digest_size=8
-    ).digest()
+    """Return 8 bytes that stand for a point in the index of written points.
+
+    Of one series no two times have the same (an odd factor is one to one); of two, no more than chance has it.
+    """
+    return ((_series_key(home, series, kind) + time_ns * _ODD) & _64_BITS).to_bytes(8, "little")
+
+
+@functools.lru_cache(maxsize=_MAX_CACHED)
+def _series_key(home: str, series: str, kind: str) -> int:
+    text = f"{home}\x1f{kind}\x1f{series}"
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little")
 
 
 def event_id(home: str, series: str, time_ns: int | str) -> str:
@@ -98,13 +113,13 @@ def parse_event_id(text: str) -> tuple[str, str, int]:
     return home, series, int(time_ns)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Series:
-    """What is the same for every point of a series, made once."""
+    """What is the same for every point of a series, made once. Its description is good until `described_until_ns`."""
 
     tags: Tags
     id_start: str
-    integration: str | None
+    described_until_ns: int = 0
 
 
 class PointBuilder:
@@ -119,6 +134,7 @@ class PointBuilder:
         self._moments: dict[int, tuple[Moment, SharedFields]] = {}
         self._context_fields = ContextFields(settings.context_fields)
         self._told: dict[tuple[str, int], dict[str, Extra]] = {}
+        self.descriptions = Descriptions()
 
     def context_points(self, home: str, moments: Sequence[Moment]) -> list[Point]:
         """Return a point for each moment of which this builder has made none yet, or one that said something else."""
@@ -149,11 +165,21 @@ class PointBuilder:
             found.append(point)
         return found
 
+    def bare_point(self, event: Event, place: Place, home: str, time_ns: int) -> Point | None:
+        """Return where the event's point stands, without fields; None where our own schema is not written."""
+        if not self._native:
+            return None
+        series = self._series.get((home, place)) or self._make_series(home, place)
+        return Point(STATES if event.kind == "state" else OTHERS, series.tags, {}, time_ns)
+
     def _native_point(self, event: Event, place: Place, home: str, time_ns: int) -> Point:
         series = self._series.get((home, place)) or self._make_series(home, place)
         identity = f"{series.id_start}{time_ns}"
         if event.kind == "state":
-            measurement, fields = STATES, _state_fields(event, series.integration, identity)
+            measurement, fields = STATES, _state_fields(event, identity)
+            if time_ns >= series.described_until_ns:
+                tags = (("home", tag_text(home)), ("series", tag_text(place.series)))
+                series.described_until_ns = self.descriptions.add(event, place, tags, time_ns)
         else:
             measurement, fields = OTHERS, _other_fields(event, identity)
         if event.extras is not None:
@@ -184,9 +210,7 @@ class PointBuilder:
     def _make_series(self, home: str, place: Place) -> _Series:
         if len(self._series) >= _MAX_CACHED:
             self._series.clear()
-        # InfluxDB 3 takes no field that is called as a tag.
-        integration = None if "integration" in self._extra_tags else place.integration or None
-        made = _Series(self._tags(home, place), event_id(home, tag_text(place.series), ""), integration)
+        made = _Series(self._tags(home, place), event_id(home, tag_text(place.series), ""))
         self._series[home, place] = made
         return made
 
@@ -211,6 +235,9 @@ def _extra_fields(settings: StorageSettings) -> list[tuple[str, Reader]]:
     found: dict[str, Reader] = {}
     for setting in settings.extra_fields:
         name = setting.removeprefix("attribute:")
+        if name in settings.extra_tags:
+            # InfluxDB 3 takes no field that is called as a tag.
+            raise errors.InvalidSettings(f"storage.extra_fields: {name!r} is a tag already (storage.extra_tags)")
         if name in found or (name != setting and (name in _TAKEN or name in _EXTRA or name in CONTEXT_NAMES)):
             raise errors.InvalidSettings(f"storage.extra_fields: the name {name!r} of {setting!r} is taken")
         found[name] = _extra_field(setting)
@@ -249,6 +276,7 @@ def _time_text(time_us: int | None) -> str | None:
 
 _EXTRA: Final[dict[str, Reader]] = {
     "attributes": lambda event, _place: _json(event.attributes) if event.attributes else None,
+    "integration": lambda _event, place: place.integration or None,
     "labels": lambda _event, place: ",".join(place.labels) or None,
     "last_changed": lambda event, _place: _time_text(event.last_changed_us),
     "parent_id": lambda event, _place: event.parent_id,
@@ -272,7 +300,7 @@ def delay_s(event: Event, at_ns: int) -> float | None:
     return (at_ns // 1000 - fired_us) / 1_000_000
 
 
-def _state_fields(event: Event, integration: str | None, identity: str) -> dict[str, FieldValue]:
+def _state_fields(event: Event, identity: str) -> dict[str, FieldValue]:
     # One `if` a field: a loop over them costs twice as much, and this is done for every event.
     fields: dict[str, FieldValue] = {
         "available": event.available,
@@ -290,8 +318,6 @@ def _state_fields(event: Event, integration: str | None, identity: str) -> dict[
         fields["unit"] = text
     if (text := event.context_id) is not None:
         fields["context_id"] = text
-    if integration is not None:
-        fields["integration"] = integration
     if event.source in READ_BACK:
         fields["origin"] = event.source
     return fields
@@ -313,8 +339,13 @@ def _other_fields(event: Event, identity: str) -> dict[str, FieldValue]:
 
 
 def _check_lengths(fields: dict[str, FieldValue]) -> None:
-    for name, value in fields.items():
+    for value in fields.values():
         if type(value) is str and len(value) > MAX_TEXT_BYTES // 4:
-            size = len(value.encode("utf-8", "replace"))
-            if size > MAX_TEXT_BYTES:
-                raise errors.Rejected("field_too_long", f"{name} has {size} bytes, more than a store takes")
+            _check_bytes(fields)
+            return
+
+
+def _check_bytes(fields: dict[str, FieldValue]) -> None:
+    for name, value in fields.items():
+        if isinstance(value, str) and (size := len(value.encode("utf-8", "replace"))) > MAX_TEXT_BYTES:
+            raise errors.Rejected("field_too_long", f"{name} has {size} bytes, more than a store takes")

@@ -17,8 +17,8 @@ class Mark(NamedTuple):
     """What is remembered of one written point.
 
     `key` is 8 bytes made from series and time in nanoseconds; `identity` tells apart different events that would
-    share it; `richness` is the source's (`events.frame.RICHNESS`); `batch` is a 16-bit hash of the batch id, so that
-    a batch sent again knows its own points.
+    share it; `richness` is the source's (`events.frame.RICHNESS`); `batch` is a 16-bit hash of the id of the batch that
+    wrote it first, so that a batch sent again knows its own points.
     """
 
     key: bytes
@@ -44,7 +44,8 @@ class WrittenIndex(Protocol):
     def record(self, home: str, marks: Sequence[Mark]) -> list[Mark | None]:
         """Remember points that the store has taken; return what was written there before, in one atomic step each.
 
-        Of two marks with the same identity the richer stays; one of another identity is not replaced. A claim counts
-        as nothing written. Raises StateUnavailable.
+        Of two marks with the same identity the richer stays, and with it the batch of the first, so that either of them
+        sent again knows who was the first; one of another identity is not replaced. A claim counts as nothing written.
+        Raises StateUnavailable.
         """
         ...

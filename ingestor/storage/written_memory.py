@@ -15,7 +15,7 @@ GENERATIONS: Final = 3
 class MemoryWrittenIndex:
     """Generations of marks, the newest first; the oldest is forgotten as a whole."""
 
-    def __init__(self, *, window_s: float = 600, most: int = 500_000, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, window_s: float = 600, most: int = 250_000, clock: Callable[[], float] = time.time) -> None:
         self._width_s = window_s / (GENERATIONS - 1)
         self._most = max(1, most // GENERATIONS)
         self._clock = clock
@@ -41,7 +41,8 @@ class MemoryWrittenIndex:
     def _record(self, home: str, mark: Mark) -> Mark | None:
         before = self._find(home, mark.key)
         if before is None or (before.identity == mark.identity and before.richness < mark.richness):
-            self._current(home)[mark.key] = mark
+            first = mark.batch if before is None or before.richness == CLAIM else before.batch
+            self._current(home)[mark.key] = mark._replace(batch=first)
         return before
 
     def _find(self, home: str, key: bytes) -> Mark | None:

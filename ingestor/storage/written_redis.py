@@ -29,21 +29,26 @@ _MOST_KEYS: Final = 2000
 _KEY_BYTES: Final = 8
 
 # What both scripts begin with. KEYS[1] is a hash {at: number of the newest generation, started: seconds}; the keys of
-# the generations are made from it. ARGV[1] is the packed keys or marks, ARGV[2] the size of one.
+# the generations are made from it. ARGV[1] is the packed keys or marks, ARGV[2] the size of one. An older generation is
+# looked into only for what the newer ones do not have.
 _FIND: Final = """
+local sub, data, size = string.sub, ARGV[1], tonumber(ARGV[2])
 local at = tonumber(redis.call('HGET', KEYS[1], 'at'))
-local keys, found = {}, {}
-local size = tonumber(ARGV[2])
-for i = 0, #ARGV[1] / size - 1 do
-    keys[i + 1] = string.sub(ARGV[1], i * size + 1, i * size + 8)
+local keys, found, count, known = {}, {}, 0, 0
+for p = 1, #data, size do
+    count = count + 1
+    keys[count] = sub(data, p, p + 7)
 end
 if at then
     for n = at, math.max(at - GENERATIONS + 1, 0), -1 do
         local bucket = KEYS[1] .. ':' .. n
-        if redis.call('EXISTS', bucket) == 1 then
+        if known < count and redis.call('EXISTS', bucket) == 1 then
             local values = redis.call('HMGET', bucket, unpack(keys))
-            for i = 1, #keys do
-                if values[i] and not found[i] then found[i] = values[i] end
+            for i = 1, count do
+                if values[i] and not found[i] then
+                    found[i] = values[i]
+                    known = known + 1
+                end
             end
         end
     end
@@ -54,7 +59,7 @@ _LOOK: Final = (
     _FIND
     + """
 local answer = {}
-for i = 1, #keys do
+for i = 1, count do
     if found[i] then answer[#answer + 1] = struct.pack('<H', i - 1) .. found[i] end
 end
 return table.concat(answer)
@@ -63,25 +68,28 @@ return table.concat(answer)
 
 # ARGV[3] now (seconds), ARGV[4] width of a generation (seconds), ARGV[5] most marks in one, ARGV[6] its life (seconds),
 # ARGV[7] the least richness that is worth telling: nearly every point was claimed, and nobody needs to hear that again.
+# ARGV[8] says whether a key may stand in it twice. What replaces a written mark keeps the batch that was first.
 _RECORD: Final = (
     _FIND
     + """
-local answer, put, seen = {}, {}, {}
-local least = tonumber(ARGV[7])
-for i = 1, #keys do
-    local value = string.sub(ARGV[1], i * size - 6, i * size)
-    local before = seen[keys[i]] or found[i]
-    if before and string.byte(before, 5) >= least then
+local answer, put, puts, byte = {}, {}, 0, string.byte
+local least, twice = tonumber(ARGV[7]), ARGV[8] == '1'
+local seen = {}
+for i = 1, count do
+    local p = (i - 1) * size
+    local value = sub(data, p + 9, p + 15)
+    local before = twice and seen[keys[i]] or found[i]
+    if before and byte(before, 5) >= least then
         answer[#answer + 1] = struct.pack('<H', i - 1) .. before
     end
-    if not before or (string.sub(before, 1, 4) == string.sub(value, 1, 4)
-            and string.byte(before, 5) < string.byte(value, 5)) then
-        put[#put + 1] = keys[i]
-        put[#put + 1] = value
-        seen[keys[i]] = value
+    if not before or (byte(before, 5) < byte(value, 5) and sub(before, 1, 4) == sub(value, 1, 4)) then
+        if before and byte(before, 5) > 0 then value = sub(value, 1, 5) .. sub(before, 6, 7) end
+        put[puts + 1], put[puts + 2] = keys[i], value
+        puts = puts + 2
+        if twice then seen[keys[i]] = value end
     end
 end
-if #put > 0 then
+if puts > 0 then
     local now = tonumber(ARGV[3])
     local started = tonumber(redis.call('HGET', KEYS[1], 'started'))
     if not at or not started or now - started >= tonumber(ARGV[4])
@@ -136,7 +144,8 @@ class RedisWrittenIndex:
 
     def _remember(self, home: str, marks: Sequence[Mark], packed: Sequence[bytes], *, least: int) -> list[Mark | None]:
         before: list[Mark | None] = []
-        limits = [self._clock(), self._width_s, self._most, self._life_s, least]
+        twice = int(len({mark.key for mark in marks}) < len(marks))
+        limits = [self._clock(), self._width_s, self._most, self._life_s, least, twice]
         for part, some in zip(_parts(packed), _parts(marks), strict=True):
             with state_errors():
                 answer = self._record(keys=[_key(home)], args=[b"".join(part), _MARK.size, *limits])

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 import redis
 import structlog
-from redis.exceptions import LockError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from ingestor import errors, metrics
@@ -23,12 +21,10 @@ from ingestor.events.decoding import UNREADABLE
 from ingestor.home.observation import Observation
 from ingestor.home.watched import Reading
 from ingestor.home.watched_redis import publish_readings
+from ingestor.queue.locking import only_one
 from ingestor.queue.state import state_errors
 from ingestor.weather.breaker import Trouble, WeatherBreaker
 from ingestor.weather.port import WeatherProvider, WeatherUnavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 T = TypeVar("T")
 Phase = Literal["ok", "fresh", "none", "busy", "open", "spent", "failed"]
@@ -40,6 +36,8 @@ _LONGEST_PAUSE_S: Final = 2.0
 _LOCK_S: Final = 40.0
 #: A day of the past stays known for so long; an import comes back to the same days.
 _ARCHIVE_KEPT_S: Final = 30 * 24 * 3600
+#: Of a day that is not over there is more to come.
+_TODAY_KEPT_S: Final = 900
 #: Days that are asked for at once: Open-Meteo counts a longer span as several calls.
 _MAX_DAYS: Final = 14
 
@@ -92,7 +90,7 @@ class WeatherDesk:
         """Fetch the weather, if it is due and nobody else does. Raises StateUnavailable."""
         if self._is_fresh():
             return "fresh"
-        with self._lock() as mine:
+        with only_one(self._state, f"weather:{self._home}", for_s=_LOCK_S) as mine:
             if not mine:
                 return "busy"
             if self._is_fresh():
@@ -196,23 +194,13 @@ class WeatherDesk:
         }
         for one in found:
             days.setdefault(day_of_us(one.observed_us), []).append(one)
+        today = datetime.fromtimestamp(self._now_s(), UTC).date()
         with state_errors():
             pipe: Any = self._state.pipeline(transaction=False)
             for day, hours in days.items():
-                pipe.set(archive_key(self._home, day), msgspec.msgpack.encode(hours), ex=_ARCHIVE_KEPT_S)
+                kept_s = _ARCHIVE_KEPT_S if day < today else _TODAY_KEPT_S
+                pipe.set(archive_key(self._home, day), msgspec.msgpack.encode(hours), ex=kept_s)
             pipe.execute()
-
-    @contextmanager
-    def _lock(self) -> Iterator[bool]:
-        lock = self._state.lock(f"ha_ingestor:weather:{self._home}:lock", timeout=_LOCK_S, blocking=False)
-        with state_errors():
-            mine = lock.acquire()
-        try:
-            yield mine
-        finally:
-            if mine:
-                with state_errors():
-                    _release(lock.release)
 
 
 class _BudgetSpentError(errors.IngestorError):
@@ -259,14 +247,6 @@ def day_of_us(time_us: int) -> date:
 def archive_key(home: str, day: date) -> str:
     """Return where a day's weather is kept."""
     return f"ha_ingestor:weather:{home}:day:{day.isoformat()}"
-
-
-def _release(release: Callable[[], object]) -> None:
-    try:
-        release()
-    except LockError:
-        # It took longer than the lock lives: there is nothing to give back.
-        return
 
 
 def _fresh_key(home: str, provider: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from ingestor.home.asking import ask_home, within
@@ -65,7 +66,11 @@ def _entity(entity_id: str, home: HomeSettings, state: redis.Redis[bytes]) -> We
         with ask_home(home, state, within(_HOME_ANSWERS_WITHIN_S)) as client:
             return client.get_states()
 
-    return HomeAssistantWeather(entity_id, read_states) if entity_id else None
+    def read_history(start: datetime, end: datetime) -> Sequence[Mapping[str, Any]]:
+        with ask_home(home, state, within(_HOME_ANSWERS_WITHIN_S)) as client:
+            return client.history_during_period(start, end, (entity_id,)).get(entity_id, [])
+
+    return HomeAssistantWeather(entity_id, read_states, read_history) if entity_id else None
 
 
 def _place(settings: Settings, home: HomeSettings, facts: HomeFacts) -> Coordinates | None:

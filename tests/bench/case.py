@@ -24,6 +24,7 @@ from ingestor.demo.load import LoadSource
 from ingestor.events.frame import Frame, RawBatch, new_batch_id
 from ingestor.queue import message
 from ingestor.queue.app import make_app
+from ingestor.queue.pools import ALL
 from ingestor.queue.producer import Producer
 from ingestor.settings import Settings
 from tests.bench import measure
@@ -35,7 +36,14 @@ TOKEN = "bench"
 ENTITIES = 1000
 #: Left out of the latencies: the first sync of the home's map, caches that fill.
 WARM_UP_S = 8.0
+#: A batch that is older than this when it is written has waited.
+LATE_MS = 2_000
+#: A store that goes away does so after this.
+BEFORE_OUTAGE_S = 15
 DRAIN_LIMIT_S = 120
+#: What docs/reference/performance.md advises to set: its garbage collector and its snapshots each stop the writes of
+#: a busy machine for up to half a second, and with these they come seldom.
+ADVISED = {"GOGC": "300", "INFLUXDB_DATA_CACHE_SNAPSHOT_MEMORY_SIZE": "268435456"}
 #: The shipped settings but for `autosave_on_changes`: with it Mosquitto writes its whole database, every retained
 #: topic included, at each message (measured: 750 eventstream and 17 statestream events/s; docs/how-to/use-mqtt.md).
 SAVES_EACH_SECOND = ("max_queued_messages 0", "max_inflight_messages 0", "autosave_interval 1")
@@ -43,17 +51,27 @@ SAVES_EACH_SECOND = ("max_queued_messages 0", "max_inflight_messages 0", "autosa
 
 @dataclass(frozen=True)
 class Case:
-    """A road in (websocket, eventstream, statestream), a store (influxdb, sqlite), events a second, seconds."""
+    """A road in (websocket, eventstream, statestream), a store (influxdb, sqlite), events a second, seconds.
+
+    `away_s`: the store is stopped for so long, and what has waited is to be drained. `every_field`: all that enrichment
+    finds stands on every point, and no step is left out. `together`: two processes take a batch through its steps
+    (`workers.together`) instead of a pool for each.
+    """
 
     road: str
     store: str
     rate: int
     seconds: int
+    away_s: int = 0
+    every_field: bool = False
+    together: bool = False
 
     @property
     def name(self) -> str:
         """A name to choose it by."""
-        return f"{self.road}-{self.store}-{self.rate}"
+        away = f"-away-{self.away_s}" if self.away_s else ""
+        marks = "-every-field" * self.every_field + "-together" * self.together
+        return f"{self.road}-{self.store}-{self.rate}{away}{marks}"
 
 
 def run_case(case: Case) -> dict[str, Any]:
@@ -84,6 +102,7 @@ class Bench:
         self._wait_for_workers(up)
         cpu_before = measure.cpu_by_stage(self.roots)
         load = self._start_load()
+        back_at = self._be_away() if self.case.away_s else 0.0
         sent = self._await_result(load)
         ended = time.time()
         cpu, waiting = self._drain(sent), time.time() - ended
@@ -99,6 +118,7 @@ class Bench:
             "exactly_once": stored == sent and total == expected,
             "sustained_per_s": sustained,
             "drain_s": waiting,
+            "drained_per_s": self._drained_per_s(back_at) if back_at else None,
             "lag_ms": {"p50": lag.p50, "p95": lag.p95, "p99": lag.p99, "events": lag.events},
             "cpu_us_per_event": {
                 stage: round((used - cpu_before.get(stage, 0.0)) / max(sent, 1) * 1e6, 1)
@@ -111,7 +131,7 @@ class Bench:
 
     def _start_servers(self) -> None:
         if self.case.store == "influxdb":
-            self.influx = InfluxDB(self._folder("influxdb"))
+            self.influx = InfluxDB(self._folder("influxdb"), settings=ADVISED)
             self._stack.callback(self.influx.stop)
             self.influx.start()
             self.roots.append(self.influx.pid)
@@ -136,6 +156,10 @@ class Bench:
             "HA_INGESTOR_HOMEASSISTANT__TOKEN": TOKEN,
             "HA_INGESTOR_LOG__FORMAT": "json",
         }
+        if self.case.together:
+            found["HA_INGESTOR_WORKERS__TOGETHER"] = "2"
+        if self.case.every_field:
+            found["HA_INGESTOR_STORAGE__CONTEXT_FIELDS"] = '["*"]'
         if self.influx is not None:
             found["HA_INGESTOR_STORAGE__URL"] = f"influxdb1://127.0.0.1:{self.influx.port}/bench"
         if self.mosquitto is not None:
@@ -168,6 +192,17 @@ class Bench:
         self._start(self._demo(*form, *pace), "load")
         return self.folder / "load.out"
 
+    def _be_away(self) -> float:
+        """Stop the store for a while; return when it was back."""
+        assert self.influx is not None
+        time.sleep(BEFORE_OUTAGE_S)
+        self.roots.remove(self.influx.pid)
+        self.influx.stop()
+        time.sleep(self.case.away_s)
+        self.influx.start()
+        self.roots.append(self.influx.pid)
+        return time.time()
+
     def _map_is_out(self) -> bool:
         state = bootstrap.open_state(self.settings)
         found = state.exists("ha_ingestor:map:home:version")
@@ -178,7 +213,7 @@ class Bench:
         def ready() -> bool:
             assert up.poll() is None, (self.folder / "up.out").read_text()
             kinds = {entry.get("type") for key, entry in self._board().items() if key.startswith("worker")}
-            return {"validate", "enrich", "write", "rare"} <= kinds
+            return {"validate", "enrich", "write", "rare"} <= kinds or ALL in kinds
 
         self._wait(ready, 60, "the workers")
 
@@ -236,6 +271,13 @@ class Bench:
         steady = [line for line in lines if begin <= line.at <= ended]
         events = sum(line.events for line in steady)
         return measure.latency_of(steady), events / max(ended - begin, 0.001)
+
+    def _drained_per_s(self, back_at: float) -> float:
+        """Return how many events a second were written from the store's return until nothing was late any more."""
+        lines = [line for line in measure.written_lines(self.settings.data_dir / "logs") if line.at >= back_at]
+        late = [number for number, line in enumerate(lines) if line.lag_ms > LATE_MS]
+        drained = lines[: late[-1] + 1] if late else []
+        return sum(line.events for line in drained) / (drained[-1].at - back_at) if drained else 0.0
 
     def _line(self) -> str:
         from ingestor.events.point import Point  # noqa: PLC0415 -- as above

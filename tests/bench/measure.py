@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+#: Of a batch so many events stand for all, evenly between its oldest and its newest.
+_STEPS = 11
 #: Words of a command line → the stage that the process works for; the first match counts.
 STAGES = (
     ("listen websocket", "listener"),
@@ -19,10 +21,12 @@ STAGES = (
     ("enrich@", "enrich"),
     ("write@", "write"),
     ("rare@", "rare"),
+    ("all@", "worker"),
     ("valkey-server", "broker"),
     ("influxd", "store"),
     ("mosquitto", "mosquitto"),
     ("ingestor.demo", "load"),
+    ("ingestor demo", "load"),
     ("workers.supervisor", "supervisor"),
     ("celery -A workers beat", "beat"),
     ("flower", "flower"),
@@ -73,7 +77,7 @@ def memory_by_stage(roots: list[int]) -> dict[str, list[float]]:
 
 @dataclass(frozen=True)
 class Latency:
-    """Receipt of a batch's oldest event to the store's yes (ms), weighted by events."""
+    """Receipt of an event to the store's yes (ms)."""
 
     p50: float
     p95: float
@@ -83,36 +87,42 @@ class Latency:
 
 @dataclass(frozen=True)
 class WrittenLine:
-    """One `batch_written` line of the write worker: when, how many events, how old the oldest was."""
+    """One `batch_written` line of the write worker: when, how many events, how old the oldest was.
+
+    `span_ms` is for how long after the oldest the newest was received.
+    """
 
     at: float
     events: int
     lag_ms: float
+    span_ms: float = 0.0
 
 
 def written_lines(log_dir: Path) -> list[WrittenLine]:
-    """Read the write worker's lines, oldest first."""
+    """Read the lines of who writes, oldest first."""
     found = []
-    for path in log_dir.glob("worker-write.log*"):
+    for path in log_dir.glob("worker-*.log*"):
         for line in path.read_text(errors="replace").splitlines():
             if '"batch_written"' in line:
                 entry: dict[str, Any] = json.loads(line)
                 at = datetime.fromisoformat(entry["time"]).timestamp()
-                found.append(WrittenLine(at, int(entry["points"]), float(entry["lag_ms"])))
+                lag_ms, span_ms = float(entry["lag_ms"]), float(entry["span_ms"])
+                found.append(WrittenLine(at, int(entry["points"]), lag_ms, span_ms))
     return sorted(found, key=lambda line: line.at)
 
 
 def latency_of(lines: list[WrittenLine]) -> Latency:
-    """Return percentiles: each event counts with the lag of its batch's oldest, so the truth is a little better."""
-    pairs = [(line.lag_ms, line.events) for line in lines]
+    """Return percentiles over events, which came evenly between the oldest and the newest of their batch."""
+    parts = [step / (_STEPS - 1) for step in range(_STEPS)]
+    pairs = [(line.lag_ms - line.span_ms * part, line.events / _STEPS) for line in lines for part in parts]
     shares = [round(quantile(pairs, share), 1) for share in (0.5, 0.95, 0.99)]
     return Latency(shares[0], shares[1], shares[2], sum(line.events for line in lines))
 
 
-def quantile(pairs: list[tuple[float, int]], share: float) -> float:
+def quantile(pairs: list[tuple[float, float]], share: float) -> float:
     """Return the weighted quantile of (value, weight) pairs; 0 of nothing."""
     total = sum(weight for _, weight in pairs)
-    reached = 0
+    reached = 0.0
     for value, weight in sorted(pairs):
         reached += weight
         if reached >= share * total:

@@ -5,32 +5,43 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 PAGE = Path("docs/reference/performance.md")
 STORES = {"influxdb": "InfluxDB 1.6", "sqlite": "embedded"}
-STAGES = ("listener", "mosquitto", "broker", "validate", "enrich", "write", "store", "flower", "load")
+STAGES = ("listener", "mosquitto", "broker", "validate", "enrich", "write", "worker", "store", "flower", "load")
 
 
 def main() -> int:
     """Replace what stands between the markers `<!-- name -->` and `<!-- end -->`; a later file wins a case."""
     results = {}
     steps: dict[str, float] = {}
+    large: dict[str, float] = {}
+    start_s = None
     for name in sys.argv[1:]:
         found = json.loads(Path(name).read_text())
         steps = found.get("steps") or steps
+        large = found.get("large_home") or large
+        start_s = found.get("start_s") or start_s
         for result in found["results"]:
             results[result["case"]] = result
-    rows = list(results.values())
+    every = list(results.values())
+    rows = [row for row in every if not row.get("drained_per_s")]
     text = PAGE.read_text()
     for name, table in (
         ("rates", rates(rows)),
         ("latency", latency(rows)),
         ("cpu", cpu(rows)),
         ("memory", memory(rows)),
+        ("outage", outage(every)),
         ("steps", _table(("step", "µs an event"), [(name, f"{us:.1f}") for name, us in steps.items()])),
+        ("large home", large_home(large) if large else ""),
+        ("start", "" if start_s is None else f"{start_s:.1f} s"),
     ):
+        if not table:
+            continue
         place = re.compile(rf"<!-- {name} -->.*?<!-- end -->", re.DOTALL)
         text = place.sub(f"<!-- {name} -->\n{table}\n<!-- end -->", text)
     PAGE.write_text(text)
@@ -71,6 +82,25 @@ def latency(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def outage(rows: list[dict[str, Any]]) -> str:
+    """Return a table of how fast is drained what has waited for a store that was away."""
+    most = max((row["sustained_per_s"] for row in rows if row["case"].startswith("websocket-influxdb")), default=0.0)
+    return _table(
+        ("way in", "store", "events/s", "away", "drained /s", "of the highest rate above"),
+        [
+            (
+                *_case(row),
+                f"{row['offered_per_s']:,}",
+                f"{row['case'].rpartition('-')[2]} s",
+                f"{row['drained_per_s']:,.0f}",
+                f"{row['drained_per_s'] / most:.0%}",
+            )
+            for row in rows
+            if row.get("drained_per_s")
+        ],
+    )
+
+
 def cpu(rows: list[dict[str, Any]]) -> str:
     """Return a table of CPU by stage."""
     return _table(
@@ -103,12 +133,21 @@ def memory(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def large_home(found: dict[str, float]) -> str:
+    """Return a table of what the sync of a large home takes."""
+    units = {"s": "s", "us": "µs"}
+    names = (name.rpartition("_") for name in found)
+    rows = [(what.replace("_", " "), f"{found[f'{what}_{unit}']:.2f} {units[unit]}") for what, _, unit in names]
+    return _table(("of 20,000 entities", "takes"), rows)
+
+
 def _case(row: dict[str, Any]) -> tuple[str, str]:
-    road, store, _ = row["case"].split("-")
-    return road, STORES[store]
+    road, store = row["case"].split("-")[:2]
+    marks = {"-every-field": ", every field", "-together": ", steps together"}
+    return road + next((said for mark, said in marks.items() if row["case"].endswith(mark)), ""), STORES[store]
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

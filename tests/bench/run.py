@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.case import Case, run_case
+from tests.bench.large_home import measure_large_home, sentence
 from tests.bench.measure import machine
+from tests.bench.start import measure_start
 from tests.bench.steps import measure_steps
 
 RESULTS = Path("bench-results")
-LATENCY_S = 20
+#: Long enough that the first seconds, with every cache still empty, are not most of the slowest twentieth.
+LATENCY_S = 60
+#: How long the store is away where it is.
+AWAY_S = 60
 
 
 def cases(seconds: int) -> list[Case]:
@@ -30,7 +35,11 @@ def cases(seconds: int) -> list[Case]:
         Case("statestream", "influxdb", 1_500, seconds),
         Case("websocket", "influxdb", 1_000, LATENCY_S),
         Case("websocket", "influxdb", 5_000, LATENCY_S),
+        Case("websocket", "influxdb", 5_000, LATENCY_S, together=True),
+        Case("websocket", "influxdb", 10_000, seconds, together=True),
         Case("websocket", "influxdb", 15_000, seconds),
+        Case("websocket", "influxdb", 10_000, seconds, every_field=True),
+        Case("websocket", "influxdb", 2_000, AWAY_S + 30, AWAY_S),
     ]
 
 
@@ -46,6 +55,12 @@ def main() -> int:
     steps = measure_steps() if not options.rate else {}
     if steps:
         print("enrichment, CPU us/event of each step: " + "  ".join(f"{name} {us:.1f}" for name, us in steps.items()))
+    large = {} if options.rate or options.only else measure_large_home()
+    if large:
+        print(sentence(large))
+    start_s = None if options.rate or options.only else measure_start()
+    if start_s is not None:
+        print(f"from `up` to the first event with an area: {start_s:.1f} s")
     results = []
     for case in cases(options.seconds):
         if options.only not in case.name:
@@ -57,7 +72,7 @@ def main() -> int:
         print_result(result)
         if options.rate:
             break
-    save({"machine": machine(), "steps": steps, "results": results})
+    save({"machine": machine(), "steps": steps, "large_home": large, "start_s": start_s, "results": results})
     return 0 if all(result["exactly_once"] for result in results) else 1
 
 
@@ -70,6 +85,8 @@ def print_result(result: dict[str, Any]) -> None:
         f" {result['sent']:,} sent, {result['stored']:,} stored, drained {result['drain_s']:.1f} s after the end"
     )
     print(f"  receipt to acknowledged write: p50 {lag['p50']:.0f} ms, p95 {lag['p95']:.0f} ms, p99 {lag['p99']:.0f} ms")
+    if result["drained_per_s"] is not None:
+        print(f"  what had waited for the store was drained at {result['drained_per_s']:,.0f} events/s")
     costs = "  ".join(f"{stage} {cost:.1f}" for stage, cost in result["cpu_us_per_event"].items())
     print(f"  CPU us/event: {costs}  (sum {sum(result['cpu_us_per_event'].values()):.0f})")
     print(

@@ -1,4 +1,7 @@
-"""What each step of enrichment costs: CPU time of one process, over batches of the bench's load, with a real Redis."""
+"""What each step of enrichment costs: CPU time of one process, over batches of the bench's load, with a real Redis.
+
+The home is synced as the registry task does it: its entities have rooms, devices and integrations.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,27 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import redis
+from pydantic import SecretStr
+
 from ingestor import bootstrap
 from ingestor.demo.home import DemoHome
 from ingestor.demo.load import LoadSource
-from ingestor.enrichment.steps import Means, Step, enrichment_steps
+from ingestor.demo.running import running_demo
+from ingestor.enrichment.opening import Means, enrichment_steps
+from ingestor.enrichment.steps import Plan, Step
 from ingestor.events.event import EventBatch
 from ingestor.events.frame import Frame, RawBatch, new_batch_id
-from ingestor.home.cache import MemoryHomeMap
+from ingestor.home.cache import RedisHomeMap
 from ingestor.home.facts import HomeFacts
-from ingestor.home.history import Version, mapped_from_us
-from ingestor.home.model import ALWAYS_US, Snapshot, Timeline, bare_place
+from ingestor.home.facts_redis import RedisFacts
+from ingestor.home.port import HomeMap
+from ingestor.home.sync import run_sync
 from ingestor.pipeline.enrich import enrich
 from ingestor.pipeline.validate import validate
 from ingestor.queue import message
-from ingestor.settings import Settings
+from ingestor.settings import HomeAssistantSettings, HomeSettings, RegistrySettings, Settings
+from ingestor.storage.database import open_database
 from tests.servers_brokers import RedisServer
 
 _ENTITIES = 1000
@@ -41,13 +51,13 @@ def measure_steps() -> dict[str, float]:
 
 
 def _measure(settings: Settings) -> dict[str, float]:
-    source = LoadSource(DemoHome(1, _ENTITIES, sensors_only=True))
-    home_map = _map_of(source.entity_ids)
-    facts = HomeFacts("home", 1, latitude=52.5, longitude=13.4, time_zone="Europe/Berlin", country="DE")
+    home = DemoHome(1, _ENTITIES, sensors_only=True)
+    source = LoadSource(home)
+    state = bootstrap.open_state(settings)
+    home_map, facts = _synced(home, state)
     batches = [message.encode_events(_batch(source)) for _ in range(_BATCHES)]
     # All that may stand on a point, so that no step is left out.
     everything = settings.model_copy(update={"storage": settings.storage.model_copy(update={"context_fields": ("*",)})})
-    state = bootstrap.open_state(settings)
     steps = enrichment_steps(settings.enrichment.steps, Means(everything, state))
 
     def cost(chosen: Sequence[Step]) -> float:
@@ -62,12 +72,18 @@ def _measure(settings: Settings) -> dict[str, float]:
     return {name: round(us, 1) for name, us in found.items()}
 
 
-def _map_of(entity_ids: Sequence[str]) -> MemoryHomeMap:
-    timelines = {entity_id: Timeline(0, bare_place(entity_id)) for entity_id in entity_ids}
-    versions = [Version(1, ALWAYS_US, 1, mapped=True)]
-    home_map = MemoryHomeMap()
-    home_map.publish(Snapshot("home", 1, mapped_from_us(versions), timelines), ())
-    return home_map
+def _synced(home: DemoHome, state: redis.Redis[bytes]) -> tuple[HomeMap, HomeFacts]:
+    """Sync the home as the registry task does; return its map and what is known of it: rooms, devices, integrations."""
+    database = open_database("sqlite://")
+    with running_demo(home) as demo:
+        reached = HomeAssistantSettings(url=demo.url, token=SecretStr(demo.token))
+        run_sync(HomeSettings(name="home", homeassistant=reached), RegistrySettings(), state, database)
+    database.dispose()
+    home_map, facts = RedisHomeMap(state), RedisFacts(state, ["home"])
+    if not home_map.ready("home"):
+        raise RuntimeError("the home was synced, but has no map")
+    facts.refresh()
+    return home_map, facts.facts("home")
 
 
 def _batch(source: LoadSource) -> EventBatch:
@@ -78,9 +94,10 @@ def _batch(source: LoadSource) -> EventBatch:
     return validate(raw, frozenset()).batch
 
 
-def _cost(batches: Sequence[bytes], home_map: MemoryHomeMap, facts: HomeFacts, steps: Sequence[Step]) -> float:
+def _cost(batches: Sequence[bytes], home_map: HomeMap, facts: HomeFacts, steps: Sequence[Step]) -> float:
+    plan = Plan.of(steps)
     decoded = [message.decode_events(batch) for batch in batches]
     began = time.process_time()
     for batch in decoded:
-        enrich(batch, home_map, now_ns=time.time_ns(), wait_s=5.0, steps=steps, facts=facts)
+        enrich(batch, home_map, now_ns=time.time_ns(), wait_s=5.0, steps=plan, facts=facts)
     return (time.process_time() - began) / (len(batches) * _EVENTS) * 1e6

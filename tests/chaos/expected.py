@@ -114,7 +114,7 @@ def _state_fields(line: dict[str, Any], row: Row, expected: Expected) -> Allowed
     state = line["state"]
     source = row.get("source")
     if line["k"] == "untimed":
-        nothing: Allowed = {name: {None} for name in ("previous_state", "unit", "context_id", "integration")}
+        nothing: Allowed = {name: {None} for name in ("previous_state", "unit", "context_id")}
         tags: Allowed = {"area": {"-"}, "device": {"-"}, "device_class": {"-"}, "domain": {"mqtt"}}
         own: Allowed = {"source": {"zigbee2mqtt"}, "entity_id": {line["series"]}}
         return {**_value_fields(state), **nothing, **tags, **own}
@@ -149,7 +149,6 @@ def _tags(series: str, time_us: int, expected: Expected) -> Allowed:
         "area": areas,
         "device": {entity["device"]},
         "device_class": {entity["device_class"]},
-        "integration": {entity["integration"]},
     }
 
 

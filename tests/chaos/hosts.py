@@ -33,14 +33,18 @@ class Hosts:
         """Where the hosts reach this machine."""
         return f"{self._net}.1"
 
+    def address_of(self, name: str) -> str:
+        """Where a host is reached from the others and from this machine."""
+        return f"{self._net}.{self.names.index(name) + 2}"
+
     def __enter__(self) -> Self:
         try:
             _ip("link", "add", self._bridge, "type", "bridge")
             self._stack.callback(_ip, "link", "del", self._bridge)
             _ip("addr", "add", f"{self.address}/24", "dev", self._bridge)
             _ip("link", "set", self._bridge, "up")
-            for number, name in enumerate(self.names, start=2):
-                self._add(name, f"{self._net}.{number}/24")
+            for name in self.names:
+                self._add(name, f"{self.address_of(name)}/24")
         except BaseException:
             self._stack.close()
             raise

@@ -34,7 +34,7 @@ class Source:
         self._rate: float = options.rate
         self._book = Book(Path(options.book))
         self._home = DemoHome(options.seed, options.entities, sensors_only=True)
-        self._server = DemoServer(self._home, port=options.port, token=options.token, alive=False)
+        self._server = DemoServer(self._home, token=options.token, alive=False)
         self._publisher = Publisher(options.mqtt_url, lambda number: self._book.line("unsure", number=number))
         self._mix = Mix(
             self._home,
@@ -122,7 +122,6 @@ def _say(message: dict[str, Any]) -> None:
 def main() -> None:
     """Run until standard input ends."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--token", required=True)
     parser.add_argument("--mqtt-url", required=True)
     parser.add_argument("--book", required=True)

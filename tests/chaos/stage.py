@@ -103,7 +103,7 @@ class Stage:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data_dir = self.folder / "data"
         self.book = self.folder / "book.jsonl"
-        self._home_port, self.api_port = free_port(), free_port()
+        self._home_port, self.api_port = 0, free_port()
         self._clock_file = self.folder / "clock"
         self.has_clock = False
         self.influx: InfluxDB
@@ -142,6 +142,8 @@ class Stage:
             self.state_server = self._server(RedisServer(self._subfolder("state")))
         self.proxy = self._stack.enter_context(Proxy(self.influx.port))
         self.source = self._start_source()
+        # It takes a port that is free at that moment: one chosen beforehand was another server's by the time it began.
+        self._home_port = int(self.wait(lambda: self.said("url"), 60, "the home's address").rpartition(":")[2])
         if self.options.hosts:
             self._make_hosts()
         up = [sys.executable, "-m", "ingestor", "up"]
@@ -189,7 +191,7 @@ class Stage:
             self._stack.callback(subprocess.run, ["umount", "-l", str(journal)], check=False)
 
     def _start_source(self) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "tests.chaos.source", "--port", str(self._home_port), "--token", TOKEN]
+        words = [sys.executable, "-m", "tests.chaos.source", "--token", TOKEN]
         words += ["--mqtt-url", self.mosquitto.url, "--book", str(self.book), "--seed", str(self.options.seed)]
         words += ["--rate", str(self.options.rate), "--entities", str(self.options.entities)]
         return self._start_process(words, "source", stdin=subprocess.PIPE)
@@ -269,6 +271,7 @@ class Stage:
 
     def _is_ready(self) -> bool:
         assert self.up.poll() is None, (self.folder / "up.out").read_text()
+        assert self.source.poll() is None, (self.folder / "source.out").read_text()
         board = self.board()
         kinds = {entry.get("type") for key, entry in board.items() if key.startswith("worker")}
         listeners = [entry for key, entry in board.items() if key.startswith("listener")]
@@ -301,9 +304,12 @@ class Stage:
         deadline = time.monotonic() + within_s
         while not (answer := met()):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not within {within_s:g} s: {what}\n{(self.folder / 'up.out').read_text()[-3000:]}")
+                raise TimeoutError(f"not within {within_s:g} s: {what}\n{self._last_words()}")
             time.sleep(0.2)
         return answer
+
+    def _last_words(self) -> str:
+        return "\n".join((self.folder / name).read_text()[-3000:] for name in ("up.out", "source.out"))
 
     # -- telling the source --------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from ingestor import errors
 from ingestor.home.facts import FactsSource, HomeFacts, MemoryFacts, PersonFacts
 from ingestor.home.facts_redis import RedisFacts, facts_are_out, publish_facts
 from ingestor.queue.state import connect_state
+from tests.contract.stepped_clock import SteppedClock
 from tests.servers import free_port
 
 ANNA = PersonFacts("person.anna", "Anna", "u1")
@@ -25,10 +26,7 @@ class Bench:
     home: str
     publish: Callable[[HomeFacts], Any]
     source: FactsSource
-    now: list[float] = field(default_factory=lambda: [1000.0])
-
-    def pass_second(self) -> None:
-        self.now[0] += 1.0
+    clock: SteppedClock = field(default_factory=SteppedClock)
 
 
 @pytest.fixture(params=["memory", "valkey_server", "redis_server"])
@@ -38,9 +36,9 @@ def bench(request: pytest.FixtureRequest) -> Bench:
         memory = MemoryFacts()
         return Bench(home, memory.publish, memory)
     state = connect_state(request.getfixturevalue(request.param).url)
-    now = [1000.0]
-    source = RedisFacts(state, [home], clock=lambda: now[0])
-    return Bench(home, lambda facts: publish_facts(state, facts), source, now)
+    clock = SteppedClock()
+    source = RedisFacts(state, [home], clock=clock)
+    return Bench(home, lambda facts: publish_facts(state, facts), source, clock)
 
 
 def test_a_home_that_was_never_synced_has_empty_facts(bench: Bench) -> None:
@@ -53,14 +51,14 @@ def test_a_home_that_was_never_synced_has_empty_facts(bench: Bench) -> None:
 def test_what_is_published_is_seen_within_a_second(bench: Bench) -> None:
     bench.source.refresh()
     bench.publish(HomeFacts(bench.home, country="NL", persons=[ANNA]))
-    bench.pass_second()
+    bench.clock.pass_second()
 
     bench.source.refresh()
 
     found = bench.source.facts(bench.home)
     assert (found.country, found.persons) == ("NL", [ANNA])
     bench.publish(HomeFacts(bench.home, country="BE"))
-    bench.pass_second()
+    bench.clock.pass_second()
     bench.source.refresh()
     assert bench.source.facts(bench.home).country == "BE"
 
@@ -69,7 +67,7 @@ def test_looking_up_gives_one_object_until_there_is_something_new(bench: Bench) 
     bench.publish(HomeFacts(bench.home, country="NL"))
     bench.source.refresh()
     first = bench.source.facts(bench.home)
-    bench.pass_second()
+    bench.clock.pass_second()
 
     bench.source.refresh()
 
@@ -90,13 +88,13 @@ def test_the_same_facts_are_published_once_and_get_a_version(redis_server: Any) 
 
 
 def test_facts_that_redis_has_lost_are_still_held(redis_server: Any) -> None:
-    state, home, now = connect_state(redis_server.url), f"home-{uuid.uuid4().hex[:12]}", [0.0]
+    state, home, clock = connect_state(redis_server.url), f"home-{uuid.uuid4().hex[:12]}", SteppedClock()
     publish_facts(state, HomeFacts(home, country="NL"))
-    source = RedisFacts(state, [home], clock=lambda: now[0])
+    source = RedisFacts(state, [home], clock=clock)
     source.refresh()
     for key in state.scan_iter(f"ha_ingestor:facts:{home}*"):
         state.delete(key)
-    now[0] += 1
+    clock.pass_second()
 
     source.refresh()
 

@@ -15,7 +15,7 @@ from ingestor.home.cache import CHECK_EVERY_S, MemoryHomeMap, RedisHomeMap
 from ingestor.home.model import NEVER_US, Snapshot, Timeline
 from ingestor.home.port import HomeMap
 from ingestor.home.publication import Publisher, RedisMaps
-from ingestor.home.requests import sync_due
+from ingestor.home.requests import note_answered, sync_due
 from ingestor.queue.state import connect_state
 from ingestor.settings import RegistrySettings
 from tests.servers import free_port
@@ -266,3 +266,15 @@ def test_a_redis_that_is_away_is_a_transient_error() -> None:
 
     with pytest.raises(errors.StateUnavailable):
         places.ready("home")
+
+
+def test_whether_a_sync_has_answered_is_known_to_every_process(valkey_server: Any) -> None:
+    state, home = connect_state(valkey_server.url), f"home-{uuid.uuid4().hex[:12]}"
+    places = RedisHomeMap(state)
+    before = places.answered_since(home, 1_000 * 10**9)
+
+    note_answered(state, home, 1_000.5)
+
+    assert not before
+    assert places.answered_since(home, 1_000 * 10**9)
+    assert not places.answered_since(home, 1_001 * 10**9)

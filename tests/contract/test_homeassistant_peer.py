@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -60,6 +61,13 @@ def test_the_handshake_has_these_messages_and_no_ids(peer: Peer) -> None:
 
     assert list(line.first.items()) == [("type", "auth_required"), ("ha_version", peer.version)]
     assert list(second.items()) == [("type", "auth_ok"), ("ha_version", peer.version)]
+
+
+def test_the_greeting_says_what_time_it_is_there(peer: Peer) -> None:
+    with Line(peer.url, None) as line:
+        said = parsedate_to_datetime(line.socket.getheaders()["date"])
+
+    assert abs(said.timestamp() - time.time()) < 60
 
 
 def test_a_wrong_token_is_refused_in_words_and_the_connection_closed_as_usual(peer: Peer) -> None:

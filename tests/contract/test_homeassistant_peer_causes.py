@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,37 @@ def test_an_automation_triggered_by_hand_names_no_source(peer: Peer) -> None:
 
     assert triggered["data"].keys() == {"name", "entity_id"}
     assert triggered["context"]["parent_id"] == called["context"]["id"]
+
+
+def test_a_run_leaves_a_trace_with_its_steps_under_the_context_of_its_event(peer: Peer) -> None:
+    with peer.connect() as line, peer.connect() as caller:
+        line.result("subscribe_events")
+        caller.result("call_service", domain="input_button", service="press", target={"entity_id": peer.button})
+        triggered = line.event(lambda event: event["event_type"] == "automation_triggered")["event"]
+        ended = line.event(lambda event: about(peer.automation)(event) and not current(event))["event"]
+        item_id = ended["data"]["new_state"]["attributes"]["id"]
+        listed = caller.result("trace/list", domain="automation", item_id=item_id)[-1]
+        whole = caller.result("trace/get", domain="automation", item_id=item_id, run_id=listed["run_id"])
+        contexts = caller.result("trace/contexts", domain="automation", item_id=item_id)
+        unknown = caller.code("trace/get", domain="automation", item_id=item_id, run_id="none")
+
+    short = {"last_step", "run_id", "state", "script_execution", "timestamp", "domain", "item_id", "trigger"}
+    assert listed.keys() == short
+    assert (listed["state"], listed["script_execution"]) == ("stopped", "finished")
+    assert whole.keys() == short | {"trace", "config", "blueprint_inputs", "context"}
+    assert whole["context"] == triggered["context"]
+    assert whole["trace"]["action/0"][0]["result"]["params"]["domain"] == peer.service
+    assert contexts[triggered["context"]["id"]]["run_id"] == listed["run_id"]
+    assert unknown == "not_found"
+
+
+def test_a_mere_user_sees_no_traces(peer: Peer) -> None:
+    with peer.connect(peer.user_token) as line:
+        assert line.code("trace/list", domain="automation", item_id="-") == "unauthorized"
+
+
+def current(event: dict[str, Any]) -> Any:
+    return event["data"]["new_state"]["attributes"]["current"]
 
 
 def test_the_configuration_of_an_automation_can_be_read(peer: Peer) -> None:

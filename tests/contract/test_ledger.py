@@ -20,7 +20,7 @@ from ingestor.storage.ledger import Ledger
 from ingestor.storage.ledger_memory import MemoryLedger
 from ingestor.storage.ledger_sql import SqlLedger
 
-HOUR = 1_800_000_000 // 3600 * 3600
+HOUR = 1_700_000_000 // 3600 * 3600
 NEXT = HOUR + 3600
 
 
@@ -51,7 +51,9 @@ def post(request: pytest.FixtureRequest) -> Iterator[LedgerPost]:
 
 
 def page(number: int, book: str = "book", *, home: str = "home", source: str = "mqtt", hour_s: int = HOUR) -> Page:
-    counts = Counts(frames=10, settled=8, received=8, written=5, duplicate=1, rejected=1, filtered=1, lost=2)
+    counts = Counts(
+        frames=10, settled=8, received=8, written=5, duplicate=1, rejected=1, filtered=1, lost=2, recovered=1
+    )
     return Page(book, number, home, source, f"{home}-{source}", {hour_s: counts}, {hour_s: 4})
 
 
@@ -64,7 +66,7 @@ def test_pages_are_added_up_by_hour_home_and_source(ledger: Ledger) -> None:
         (HOUR, "home", "websocket", 5),
         (NEXT, "home", "mqtt", 5),
     ]
-    assert rows[0].counts == Counts(20, 16, 16, 10, 2, 2, 2, 4)
+    assert rows[0].counts == Counts(20, 16, 16, 10, 2, 2, 2, 4, 2)
 
 
 def test_two_listeners_of_one_source_share_a_row(ledger: Ledger) -> None:
@@ -195,3 +197,49 @@ def test_counts_balance_only_where_every_event_has_ended_once() -> None:
     assert (whole.in_flight, whole.total) == (2, 12)
     assert not Counts(frames=1, settled=1, received=2, written=1).balances
     assert not Counts(frames=1, settled=2).balances
+
+
+def test_of_books_those_are_kept_that_were_added_last(ledger: Ledger) -> None:
+    for number in range(5):
+        ledger.add([page(1, f"book-{number}")])
+
+    ledger.trim(books=5)
+    ledger.add([page(1, f"book-{number}") for number in range(5)])
+
+    (row,) = ledger.rows()
+    assert row.counts.received == 5 * 8
+    ledger.trim(books=0)
+    ledger.add([page(1, "book-4")])
+    assert ledger.rows()[0].counts.received == 6 * 8
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        page(1, "forged", source="nobody"),
+        page(1, "forged", hour_s=HOUR + 1),
+        page(1, "forged", hour_s=2**40 // 3600 * 3600),
+        page(1, "forged", hour_s=-3600),
+    ],
+)
+def test_rows_of_sources_and_hours_that_there_are_not_are_refused(redis_server: Any, forged: Page) -> None:
+    state = connect_state(redis_server.url)
+    state.flushdb()
+    post = RedisLedgerPost(state)
+
+    post.put([forged])
+
+    assert post.waiting() == []
+    assert state.hlen("ha_ingestor:ledger:pages") == 0
+    state.close()
+
+
+def test_pages_of_homes_that_there_are_not_wait_and_keep_nobody_waiting(redis_server: Any) -> None:
+    state = connect_state(redis_server.url)
+    state.flushdb()
+    post = RedisLedgerPost(state, {"home"})
+    post.put([page(1, "forged", home="nowhere")])
+    post.put([page(1, "book")])
+
+    assert [pages[0].book for pages in post.waiting()] == ["book"]
+    state.close()

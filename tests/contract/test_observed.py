@@ -116,6 +116,8 @@ def test_what_comes_late_is_counted_and_turns_no_clock_back(make: Callable[..., 
     assert (found.events, found.hours[3], found.first_us) == (6, 2, NOON_US)
     assert found.last_us == NOON_US + 100 * QUARTER_US
     assert observed.pattern("home", "c.d") is None
+    assert observed.patterns("home") == [found]
+    assert observed.patterns("other") == []
 
 
 def test_no_more_is_kept_of_a_home_than_it_may_have(make: Callable[..., Observed]) -> None:

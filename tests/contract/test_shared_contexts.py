@@ -12,8 +12,10 @@ import redis
 from ingestor import errors
 from ingestor.enrichment import cause_shared
 from ingestor.enrichment.cause import CauseStep
+from ingestor.enrichment.cause_late import CauseSeeker
 from ingestor.enrichment.cause_shared import Exchange, MemoryContexts, RedisContexts, SharedContexts
 from ingestor.enrichment.contexts import AUTOMATION_TRIGGERED, Run
+from ingestor.events.late import LateCause
 from ingestor.queue.state import connect_state
 from tests.servers import free_port
 from tests.unit.cause_stage import batches_of, causes_told, enriched, events_of, frames_of, home_map, truths
@@ -70,6 +72,21 @@ def test_nobody_hears_what_he_told_himself(bench: Bench) -> None:
     worker.exchange(more := Exchange(bench.home, about={DAWN}))
 
     assert told.heard == more.heard == []
+
+
+def test_of_two_that_tell_at_once_the_second_hears_the_first_and_nothing_of_its_own(bench: Bench) -> None:
+    first, second = bench.worker(), bench.worker()
+    first.exchange(Exchange(bench.home, runs=[run(LATE)], about={LATE}))
+    second.exchange(Exchange(bench.home, plain=[DAWN], about={DAWN}))
+
+    first.exchange(story := Exchange(bench.home, runs=[run(DAWN)], about={DAWN}, parents=[DAWN]))
+    second.exchange(other := Exchange(bench.home, runs=[run(NOON)], about={NOON}))
+    first.exchange(more := Exchange(bench.home, about={DAWN}))
+
+    assert (story.heard, first.has_plain(bench.home, DAWN)) == ([], True)
+    assert run(DAWN) in other.heard
+    assert run(NOON) not in other.heard
+    assert more.heard == [run(NOON)]
 
 
 def test_a_plain_context_is_found_by_who_looks_for_it_and_no_other_is(bench: Bench) -> None:
@@ -178,3 +195,15 @@ def test_an_unreachable_state_server_is_said_so() -> None:
 
     with pytest.raises(errors.StateUnavailable):
         contexts.exchange(Exchange("home", runs=[run(DAWN)]))
+
+
+def test_one_look_finds_a_late_cause_whose_chain_began_long_before(bench: Bench) -> None:
+    teller, hearer = bench.worker(), bench.worker()
+    began = Run(DAWN, AUTOMATION_TRIGGERED, "automation.dawn", user_id="anna")
+    teller.exchange(Exchange(bench.home, runs=[began], about={DAWN}))
+    teller.exchange(Exchange(bench.home, runs=[Run(LATE, AUTOMATION_TRIGGERED, "automation.late", parent_id=DAWN)]))
+
+    (found,) = CauseSeeker(hearer).seek(bench.home, [LateCause("m", (), 1, LATE)])
+
+    assert found is not None
+    assert (found["cause_id"], found["root_cause_id"], found["cause_depth"]) == ("automation.late", "anna", 3)

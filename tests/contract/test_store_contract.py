@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingestor import errors
 from ingestor.events.event import Event, Moment, Place
 from ingestor.events.point import FieldValue, Point, StoredEvent
 from ingestor.settings import StorageSettings
 from ingestor.storage.memory import MemoryStore
 from ingestor.storage.open import open_store
 from ingestor.storage.port import HOUR_NS, HOUR_US, EventQuery, HourCount, Store, StoredState
-from ingestor.storage.schema import STATES, PointBuilder, event_id, parse_event_id, point_time_ns
-from tests.servers import free_port
-from tests.servers_stores import InfluxDB
+from ingestor.storage.schema import CONTEXT, STATES, PointBuilder, event_id, parse_event_id, point_time_ns
+from tests.servers_stores import InfluxDB, configured_influxdb
 
-URL = os.environ.get("HA_INGESTOR_TEST_INFLUXDB_URL", "")
-TOKEN = os.environ.get("HA_INGESTOR_TEST_INFLUXDB_TOKEN", "")
+CONFIGURED = configured_influxdb()
 T0_US = 1_795_229_244_000_000
 ODD_TEXTS = [
     'a "quoted" word',
@@ -66,7 +62,7 @@ def open_url(url: str, token: str = "", folder: Path = Path("unused"), **setting
     return open_store(StorageSettings.model_validate({"url": url, "token": token or None, **settings}), folder)
 
 
-PARAMS = ["memory", "embedded", "influxdb1", *(["configured"] if URL else [])]
+PARAMS = ["memory", "embedded", "influxdb1", *(["configured"] if CONFIGURED else [])]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +82,8 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     elif request.param == "influxdb1":
         store = open_url(request.getfixturevalue("database_1"))
     else:
-        store = open_url(URL, TOKEN)
+        assert CONFIGURED is not None
+        store = open_url(*CONFIGURED)
     yield Bench(store, home)
     store.close()
 
@@ -369,6 +366,22 @@ def test_events_are_chosen_by_type_kind_and_home(bench: Bench) -> None:
     assert [event.home for event in bench.read()] == [bench.home] * 3
 
 
+def test_events_are_chosen_by_the_context_that_they_happened_in(bench: Bench) -> None:
+    bench.write_events(
+        (state(1, context_id="01A"), place()),
+        (called(2, context_id="01B"), place("call_service:light.turn_on")),
+        (state(3, context_id="it's"), place()),
+        (state(4), place()),
+    )
+
+    def contexts(*ids: str) -> list[object]:
+        return [event.fields.get("context_id") for event in bench.read(context_ids=ids)]
+
+    assert contexts("01A", "01B", "01C") == ["01B", "01A"]
+    assert contexts("it's") == ["it's"]
+    assert contexts() == []
+
+
 def test_since_is_inclusive_and_until_is_not(bench: Bench) -> None:
     points = bench.write_events(*[(state(number, value=str(number)), place()) for number in range(5)])
     times = [point.time_ns for point in points]
@@ -475,6 +488,26 @@ def test_states_of_a_span_are_named_by_time_series_state_and_source(bench: Bench
     assert len(bench.store.states_between(bench.home, kept.time_ns, removed.time_ns + 1, 2)) == 2
 
 
+def test_what_held_for_a_home_is_told_of_its_own_time_alone_oldest_first(bench: Bench) -> None:
+    def context(minute: int, home: str, **fields: FieldValue) -> Point:
+        return Point(CONTEXT, (("home", home),), dict(fields), (T0_US + minute * 60_000_000) * 1000)
+
+    of_minute = [
+        context(minute, home, outdoor_temperature=minute / 2, sun_phase="night", persons_home=minute, weekend=True)
+        for home in (bench.home, f"{bench.home}-b")
+        for minute in (3, 1, 2, 4)
+    ]
+    assert bench.store.write(of_minute).rejected == []
+
+    found = bench.store.moments_between(bench.home, (T0_US + 60_000_000) * 1000, (T0_US + 180_000_000) * 1000)
+
+    assert [(moment.time_ns // 1000 - T0_US, moment.fields) for moment in found] == [
+        (60_000_000, {"outdoor_temperature": 0.5, "sun_phase": "night", "persons_home": 1, "weekend": True}),
+        (120_000_000, {"outdoor_temperature": 1.0, "sun_phase": "night", "persons_home": 2, "weekend": True}),
+    ]
+    assert bench.read() == []
+
+
 def test_a_store_says_what_it_is_and_that_it_may_be_written_to(bench: Bench) -> None:
     info = bench.store.check(write=True)
 
@@ -504,64 +537,3 @@ def test_tags_that_were_added_by_the_settings_come_back_as_tags(
     assert (found.tags["floor"], found.tags["integration"]) == ("Ground", "mqtt")
     assert not {"floor", "integration"} & found.fields.keys()
     store.close()
-
-
-def _away(kind: str, folder: Path) -> Store:
-    if kind == "memory":
-        store = MemoryStore()
-        store.away = True
-        return store
-    if kind == "embedded":
-        (folder / "in the way").write_text("a file")
-        return open_url("sqlite://", folder=folder / "in the way")
-    options = "?org=o" if kind == "influxdb2" else ""
-    return open_url(f"{kind}://127.0.0.1:{free_port()}/x{options}", "token")
-
-
-@pytest.mark.parametrize("kind", ["memory", "embedded", "influxdb1", "influxdb2", "influxdb3"])
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda store: store.write(build(state(), place(), "home")),
-        lambda store: list(store.read(EventQuery())),
-        lambda store: store.check(),
-        lambda store: store.check(write=True),
-        lambda store: store.count_by_hour("home", 0, HOUR_NS),
-        lambda store: store.states_between("home", 0, HOUR_NS, 1),
-    ],
-    ids=["write", "read", "check", "check write", "count", "states"],
-)
-def test_a_store_that_is_away_is_unavailable(kind: str, use: Callable[[Store], object], tmp_path: Path) -> None:
-    store = _away(kind, tmp_path)
-
-    with pytest.raises(errors.StoreUnavailable):
-        use(store)
-
-    store.close()
-
-
-def test_wrong_credentials_are_refused(start_server: Any) -> None:
-    server = start_server(InfluxDB, settings={"INFLUXDB_HTTP_AUTH_ENABLED": "true"})
-    root = open_url(f"influxdb1://127.0.0.1:{server.port}/home", "root:secret")
-    root._request("POST", "/query", params={"q": "CREATE USER root WITH PASSWORD 'secret' WITH ALL PRIVILEGES"})  # type: ignore[attr-defined]  # the adapter's own door to the server
-    points = build(state(), place(), "home")
-
-    for token in ("root:wrong", "nobody:secret", ""):
-        stranger = open_url(f"influxdb1://127.0.0.1:{server.port}/home", token)
-        with pytest.raises(errors.StoreRefused, match=r"storage\.token"):
-            stranger.write(points)
-        with pytest.raises(errors.StoreRefused):
-            list(stranger.read(EventQuery()))
-        with pytest.raises(errors.StoreRefused):
-            stranger.check(write=True)
-
-    assert root.write(points).written == 1
-    assert len(list(root.read(EventQuery()))) == 1
-
-
-@pytest.mark.skipif(not URL, reason="HA_INGESTOR_TEST_INFLUXDB_URL names no InfluxDB")
-def test_a_configured_server_refuses_a_wrong_token() -> None:
-    store = open_url(URL, "not-the-token")
-
-    with pytest.raises(errors.StoreRefused):
-        store.write(build(state(), place(), "home"))

@@ -14,6 +14,7 @@ from ingestor.home.observation import Observation
 from ingestor.home.watched import MAX_VALUES, MemoryWatched, Reading, Span, Watched
 from ingestor.home.watched_redis import RedisWatched, publish_readings
 from ingestor.queue.state import connect_state
+from tests.contract.stepped_clock import SteppedClock
 from tests.servers import free_port
 
 NOW_US = time.time_ns() // 1000
@@ -26,10 +27,7 @@ class Bench:
 
     home: str
     make: Callable[[], Watched]
-    now: list[float] = field(default_factory=lambda: [1000.0])
-
-    def pass_second(self) -> None:
-        self.now[0] += 1.0
+    clock: SteppedClock = field(default_factory=SteppedClock)
 
 
 @pytest.fixture(params=["memory", "valkey_server", "redis_server"])
@@ -40,7 +38,7 @@ def bench(request: pytest.FixtureRequest) -> Bench:
         return Bench(home, lambda: memory)
     state = connect_state(request.getfixturevalue(request.param).url)
     found = Bench(home, MemoryWatched)
-    found.make = lambda: RedisWatched(state, clock=lambda: found.now[0], now_us=lambda: NOW_US)
+    found.make = lambda: RedisWatched(state, clock=found.clock, now_us=lambda: NOW_US)
     return found
 
 
@@ -70,7 +68,7 @@ def test_what_one_worker_saw_the_others_know_within_a_second(bench: Bench) -> No
     second.exchange(bench.home, [])
 
     first.exchange(bench.home, [Reading("sensor.hall", NOW_US, 21.5), Reading("weather.home", NOW_US, RAIN)])
-    bench.pass_second()
+    bench.clock.pass_second()
     second.exchange(bench.home, [])
 
     assert value_at(second, bench.home, "sensor.hall", NOW_US) == 21.5
@@ -92,7 +90,7 @@ def test_a_reading_that_is_known_already_changes_nothing(bench: Bench) -> None:
     worker = bench.make()
     for _ in range(3):
         worker.exchange(bench.home, [Reading("sensor.hall", NOW_US, 21.5)])
-        bench.pass_second()
+        bench.clock.pass_second()
         worker.exchange(bench.home, [])
 
     series = worker.series(bench.home, "sensor.hall")

@@ -95,14 +95,26 @@ def test_homes_do_not_see_each_other(bench: Bench, home: str) -> None:
     assert index.look(home + "-other", [mark(1).key]) == [None]
 
 
-def test_a_richer_mark_of_the_same_event_takes_the_place(bench: Bench, home: str) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_richer_mark_of_the_same_event_takes_the_place_and_says_still_who_was_first(
+    bench: Bench, home: str, times: int
+) -> None:
     index = bench.index()
     index.record(home, [mark(1, richness=1, batch=5)])
 
-    before = index.record(home, [mark(1, richness=4, batch=6)])
+    before = index.record(home, [mark(1, richness=4, batch=6)] * times)
 
-    assert before == [mark(1, richness=1, batch=5)]
-    assert index.look(home, [mark(1).key]) == [mark(1, richness=4, batch=6)]
+    assert before == [mark(1, richness=1, batch=5), mark(1, richness=4, batch=5)][:times]
+    assert index.look(home, [mark(1).key]) == [mark(1, richness=4, batch=5)]
+
+
+def test_who_records_a_point_was_first_whoever_claimed_it(bench: Bench, home: str) -> None:
+    index = bench.index()
+    index.claim(home, [mark(1, batch=5)])
+
+    index.record(home, [mark(1, batch=6)])
+
+    assert index.look(home, [mark(1).key]) == [mark(1, batch=6)]
 
 
 def test_a_poorer_or_equal_mark_of_the_same_event_changes_nothing(bench: Bench, home: str) -> None:
@@ -234,8 +246,10 @@ def test_every_adapter_answers_as_a_plain_dictionary_would(bench: Bench, calls: 
         for one in marks:
             there = model.get(one.key)
             expected.append(there)
-            if there is None or (there.identity == one.identity and there.richness < one.richness):
+            if there is None:
                 model[one.key] = one
+            elif there.identity == one.identity and there.richness < one.richness:
+                model[one.key] = one._replace(batch=there.batch)
 
         assert index.record(home, marks) == expected
 

@@ -22,6 +22,35 @@ WITHOUT_SETTINGS = (
     *("api", "websocket_api", "config", "demo", "history", "logbook", "search"),
     *("trace", "sun", "zone", "person", "scene", "counter", "timer"),
 )
+#: An event that sets off the automation that always fails.
+WANTED = {"platform": "event", "event_type": "fail_please"}
+#: A script's question to a service, whose answer its run shows.
+ASKING = {
+    "service": "weather.get_forecasts",
+    "target": {"entity_id": "weather.demo_weather_south"},
+    "data": {"type": "daily"},
+    "response_variable": "forecast",
+}
+BLUEPRINT = "test/follow.yaml"
+BLUEPRINT_TEXT = """
+blueprint:
+  name: Follow
+  domain: automation
+  input:
+    leader:
+      name: Leader
+    follower:
+      name: Follower
+trigger:
+  platform: state
+  entity_id: !input leader
+  to: "on"
+action:
+  service: light.turn_on
+  target:
+    entity_id: !input follower
+"""
+INPUTS = {"leader": "input_boolean.leader", "follower": "light.office_rgbw_lights"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +82,25 @@ def chain() -> list[dict[str, Any]]:
     ]
 
 
+def others() -> list[dict[str, Any]]:
+    """Return automations beside the chain: from a blueprint, with a template to be rendered, and one that fails."""
+    level = {"platform": "state", "entity_id": "input_number.level"}
+    dim = {"service": "light.turn_off", "target": {"entity_id": "light.kitchen_lights"}}
+    # Nobody can say what that names without rendering it.
+    rendered = "{{ expand(area_entities('Kitchen')) | map(attribute='state') | list | count > 99 }}"
+    area = {"service": "light.turn_off", "target": {"area_id": "living_room"}}
+    return [
+        {
+            "id": "always_fails",
+            "alias": "Always fails",
+            "trigger": WANTED,
+            "action": [{"service": "nonexistent.do_it"}],
+        },
+        {"id": "from_blueprint", "alias": "From blueprint", "use_blueprint": {"path": BLUEPRINT, "input": INPUTS}},
+        {"id": "renders", "alias": "Renders", "trigger": level, "condition": rendered, "action": [dim, area]},
+    ]
+
+
 def configuration(port: int, influx: InfluxTarget | None) -> dict[str, Any]:
     """Return what configuration.yaml says; `default_config` is left out, since it talks to the internet."""
     settings: dict[str, Any] = {
@@ -72,9 +120,16 @@ def configuration(port: int, influx: InfluxTarget | None) -> dict[str, Any]:
         "logger": {"default": "warning"},
         "mqtt_statestream": {"base_topic": "homeassistant", "publish_attributes": True, "publish_timestamps": True},
         "mqtt_eventstream": {"publish_topic": "events"},
-        "automation": chain(),
-        "script": {"greet": {"sequence": [{"event": "test_greeting", "event_data": {"from": "script"}}]}},
-        "input_boolean": {"chain_one": {"name": "Chain one"}, "chain_two": {"name": "Chain two"}},
+        "automation": [*chain(), *others()],
+        "script": {
+            "greet": {"sequence": [{"event": "test_greeting", "event_data": {"from": "script"}}]},
+            "ask": {"sequence": [ASKING, {"event": "test_asked"}]},
+        },
+        "input_boolean": {
+            "chain_one": {"name": "Chain one"},
+            "chain_two": {"name": "Chain two"},
+            "leader": {"name": "Leader"},
+        },
         "input_button": {"press": {"name": "Press"}},
         "input_number": {"level": {"name": "Level", "min": 0, "max": 1_000_000, "step": 0.1, "initial": 20}},
         "input_text": {"note": {"name": "Note", "max": 255}},
@@ -110,6 +165,9 @@ def write(folder: Path, *, port: int, mqtt_port: int, influx: InfluxTarget | Non
     if storage.exists():
         return
     storage.mkdir(parents=True)
+    blueprint = folder / "blueprints" / "automation" / BLUEPRINT
+    blueprint.parent.mkdir(parents=True)
+    blueprint.write_text(BLUEPRINT_TEXT)
     # JSON is YAML too.
     (folder / "configuration.yaml").write_text(json.dumps(configuration(port, influx), indent=2))
     (storage / "core.config_entries").write_text(json.dumps(mqtt_entry(mqtt_port)))

@@ -133,7 +133,7 @@ class Bench:
                 client,
                 self.pipeline.store,
                 Shipment(HOME, "history-home", self.pipeline, self.done),
-                known=lambda: {event.entity_id for event in self.said if event.entity_id},
+                series=lambda: {event.entity_id: {event.entity_id} for event in self.said if event.entity_id},
                 room=lambda: self.room,
                 save=self.gaps.save,
             )

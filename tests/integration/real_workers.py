@@ -21,6 +21,7 @@ from ingestor.home.publication import RedisMaps
 from ingestor.intake.assemble import Intake, open_intake
 from ingestor.queue.state import connect_state
 from ingestor.settings import BatchSettings, BrokerSettings, JournalSettings, Settings, StateSettings, StorageSettings
+from ingestor.settings_tracing import TracingSettings
 from ingestor.storage.port import EventQuery
 from tests.servers import wait_until
 
@@ -39,6 +40,7 @@ class Road:
         state_url: str,
         *,
         storage: StorageSettings | None = None,
+        tracing_url: str | None = None,
         **journal: float,
     ) -> None:
         self._stack = stack
@@ -49,6 +51,7 @@ class Road:
             storage=storage or StorageSettings(),
             batch=BatchSettings(max_frames=20, flush_after_s=0.01),
             journal=JournalSettings(**{"resend_after_s": 1.0, **journal}),
+            tracing=TracingSettings(url=tracing_url),
         )
         self.listener = f"road{os.getpid()}-{folder.parent.name[-6:]}-{folder.name}".lower().replace("_", "-")[-40:]
         self._log = folder / "workers.log"

@@ -162,7 +162,9 @@ class Reconciling:
         for gap in self.gaps.list(unended_only=True):
             with self.ask() as client:
                 shipment = Shipment(HOME, "history", self.line, self.line.done)
-                filler = GapFiller(client, self.line.store, shipment, known=set, room=lambda: True, save=self.gaps.save)
+                filler = GapFiller(
+                    client, self.line.store, shipment, series=dict, room=lambda: True, save=self.gaps.save
+                )
                 step = filler.step(gap, 20)
                 while step.again_in_s is not None:
                     time.sleep(min(step.again_in_s, 0.5))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +18,21 @@ import pytest
 import redis
 from fastapi.testclient import TestClient
 
-from ingestor import bootstrap
+from ingestor import bootstrap, logs
 from ingestor.api.app import create_app
 from ingestor.api.gauges import MOST_SAMPLES
 from ingestor.api.health import HealthWatch, WorkersCheck, checks_for
 from ingestor.api.side_by_side import NotWell
 from ingestor.events.counts import Counts, Page, hour_of
+from ingestor.queue.app import make_app
+from ingestor.queue.asking import ask_for
+from ingestor.queue.heartbeat import heartbeat_of
+from ingestor.queue.names import TaskType
 from ingestor.queue.status_board import StatusBoard
 from ingestor.settings import Settings
 from ingestor.storage.quarantine import Quarantined
 from ingestor.storage.reconciled import HourState, ReconciledHour
+from tests.servers import wait_until
 from tests.servers_brokers import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,6 +213,9 @@ def test_metrics_add_up_all_processes_and_tell_queues_and_journals(
     for _ in range(2):
         subprocess.run([sys.executable, "-c", program, str(settings.data_dir / "metrics")], cwd=ROOT, check=True)
     redis.Redis.from_url(settings.state_url).rpush("write", b"a batch")
+    app = make_app(settings.broker_url)
+    ask_for(app, "tasks.upkeep.keep_house", TaskType.UPKEEP, countdown_s=-3600)
+    ask_for(app, "tasks.upkeep.keep_house", TaskType.UPKEEP)
 
     text = client.get("/metrics").text
 
@@ -212,6 +224,30 @@ def test_metrics_add_up_all_processes_and_tell_queues_and_journals(
     assert 'ingestor_queue_batches{queue="write"} 1.0' in text
     assert 'ingestor_journal_batches{home="home",listener="websocket"} 3.0' in text
     assert 'ingestor_worker_processes{type="enrich"} 2.0' in text
+    (oldest,) = re.findall(r'ingestor_queue_oldest_seconds{queue="upkeep"} ([0-9.]+)', text)
+    assert 3600 <= float(oldest) < 3700
+    assert 'ingestor_queue_oldest_seconds{queue="write"}' not in text  # what is no message of ours tells no time
+    assert 'ingestor_unread_part{part="board"} 0.0' in text
+
+
+def test_metrics_tell_every_process_with_version_memory_and_restarts(
+    settings: Settings, client: TestClient, board: StatusBoard
+) -> None:
+    put_all(board)
+    told = {"ready": False, "restarts": {"worker-enrich": 2}}
+    with heartbeat_of(board, "supervisor", settings.data_dir, lambda: told):
+        wait_until(lambda: len(board.read()) >= 6, timeout_s=30, what="heartbeats of the API and the supervisor")
+
+        text = client.get("/metrics").text
+
+    host = socket.gethostname()
+    assert f'ingestor_process_ready{{kind="supervisor",process="supervisor@{host}"}} 0.0' in text
+    assert f'ingestor_process_ready{{kind="api",process="api@{host}"}} 1.0' in text
+    assert f'process="api@{host}",version="{version("ha-ingestor")}"}} 1.0' in text
+    assert 'ingestor_process_ready{kind="listener",process="home:websocket"} 1.0' in text
+    assert 'ingestor_process_restarts{process="worker-enrich"} 2.0' in text
+    (memory,) = re.findall(r'ingestor_process_memory_bytes{kind="api",[^}]*} ([0-9.e+]+)', text)
+    assert 20e6 < float(memory) < 2e9
 
 
 def test_metrics_tell_the_causes_in_quarantine_and_no_forged_names_can_fill_them(
@@ -238,6 +274,19 @@ def test_metrics_tell_the_causes_in_quarantine_and_no_forged_names_can_fill_them
         lines = [line for line in text.splitlines() if line.startswith(f"{name}{{")]
         assert len(lines) == MOST_SAMPLES
         assert max(map(len, lines)) < 600
+
+
+def test_a_level_of_the_log_reaches_a_running_process_by_its_heartbeat_and_ends(
+    settings: Settings, board: StatusBoard, logging_stays_as_it_was: None
+) -> None:
+    logs.set_up(settings.log)
+    root = logging.getLogger()
+
+    with heartbeat_of(board, "beat", settings.data_dir):
+        board.want_level("listener", "error", 60)
+        board.want_level("beat", "debug", 4)
+        wait_until(lambda: root.level == logging.DEBUG, timeout_s=30, what="the level of the log")
+        wait_until(lambda: root.level == logging.INFO, timeout_s=30, what="its own level again")
 
 
 @pytest.mark.parametrize("path", ["/", "/api/version", "/livez", "/openapi.json"])

@@ -14,6 +14,7 @@ import pytest
 from tests.servers import wait_until
 from workers.child import Child, Spec
 from workers.rolling import Rolling
+from workers.stopping import stop_in_order
 
 _BEATS = """
 import subprocess, sys, time
@@ -27,18 +28,34 @@ while True:
     time.sleep(0.05)
 """
 
+_DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" + _BEATS
+
+#: More than a log file holds.
+_MUCH = """
+import time
+from pathlib import Path
+from ingestor.queue.alive import AliveFile
+for number in range(60_000):
+    print(f"{{number:>100}}")
+print("all said", flush=True)
+file = AliveFile(Path({data!r}))
+while True:
+    file.beat()
+    time.sleep(0.05)
+"""
+
 
 @pytest.fixture
 def child_of(tmp_path: Path) -> Iterator[Callable[..., Child]]:
     made: list[Child] = []
     (tmp_path / "logs").mkdir()
 
-    def make(name: str = "worker-x", program: str = _BEATS) -> Child:
+    def make(name: str = "worker-x", program: str = _BEATS, niceness: int = 0, stop_order: int = 1) -> Child:
         argv = [sys.executable, "-c", program.format(data=str(tmp_path))]
-        child = Child(Spec(name, argv), tmp_path / "logs", silent_s=1.0)
+        child = Child(Spec(name, argv, niceness=niceness, stop_order=stop_order), tmp_path / "logs", silent_s=1.0)
         made.append(child)
         child.start()
-        wait_until(lambda: child.watch() is None and child.ready, timeout_s=10, what="ready")
+        wait_until(lambda: child.watch() is None and child.ready, timeout_s=60, what="ready")
         return child
 
     yield make
@@ -66,7 +83,18 @@ def news_of(child: Child, part: str) -> None:
         said.append(child.watch() or "")
         return any(part in sentence for sentence in said)
 
-    wait_until(look, timeout_s=10, what=part)
+    wait_until(look, timeout_s=60, what=part)
+
+
+def test_a_process_that_says_more_than_its_log_holds_goes_on_and_the_newest_is_kept(
+    child_of: Callable[..., Child], tmp_path: Path
+) -> None:
+    child = child_of(program=_MUCH)
+
+    wait_until(lambda: child.last_line == "all said", timeout_s=30, what="the last line")
+    log = tmp_path / "logs" / "worker-x.log"
+    wait_until(lambda: log.read_text().endswith("all said\n"), timeout_s=60, what="it is in the log")
+    assert log.with_suffix(".log.1").read_text().splitlines()[0].strip() == "0"
 
 
 def test_a_process_that_is_stopped_is_noticed_killed_with_its_children_and_started_again(
@@ -143,3 +171,46 @@ def test_a_node_that_does_not_stop_is_killed_and_the_round_goes_on(child_of: Cal
     assert rolling.step() == "all workers were replaced"
     assert rolling.over
     assert child.pid != old
+
+
+def test_who_stands_back_does_so_before_other_sessions_too(child_of: Callable[..., Child]) -> None:
+    child = child_of("flower", niceness=7)
+
+    assert child.pid is not None
+    assert os.getpriority(os.PRIO_PROCESS, child.pid) >= 7
+    group = Path(f"/proc/{child.pid}/autogroup")
+    if group.exists():
+        assert group.read_text().split()[-2:] == ["nice", "7"]
+
+
+def test_a_killed_process_that_the_system_is_slow_to_let_go_is_seen_off_later(child_of: Callable[..., Child]) -> None:
+    child = child_of()
+
+    child.kill(gone_within_s=0)
+
+    news_of(child, "was killed by SIGKILL")
+
+
+def test_one_that_does_not_stop_keeps_the_others_no_longer_than_the_time_there_is(
+    child_of: Callable[..., Child],
+) -> None:
+    deaf, last = child_of("worker-deaf", _DEAF), child_of("broker", stop_order=2)
+    groups = [deaf.pid, last.pid]
+    said: list[str] = []
+
+    begun_s = time.monotonic()
+    clean = stop_in_order([last, deaf], said.append, within_s=2.0)
+
+    assert not clean
+    assert time.monotonic() - begun_s < 10
+    assert said == ["worker-deaf did not stop in time and was killed"]
+    wait_until(lambda: not any(group_of(pid) for pid in groups if pid), timeout_s=60, what="all are gone")
+
+
+def test_one_that_takes_its_time_leaves_some_to_those_that_stop_after_it(child_of: Callable[..., Child]) -> None:
+    deaf, worker, broker = child_of("flower", _DEAF), child_of("worker", stop_order=2), child_of("broker", stop_order=9)
+    said: list[str] = []
+
+    stop_in_order([deaf, worker, broker], said.append, within_s=6.0)
+
+    assert said == ["flower did not stop in time and was killed"]

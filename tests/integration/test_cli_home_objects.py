@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-import structlog
 
 from ingestor import bootstrap
 from ingestor.cli.main import run
@@ -22,18 +20,10 @@ from ingestor.home.requests import sync_due
 from ingestor.settings_sources import load_settings
 from tests.servers_brokers import RedisServer
 
+pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
+
 LAMP = "light.kitchen_light"
 LATER_US = 4_000_000_000_000_000
-
-
-@pytest.fixture(autouse=True)
-def logging_stays_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    before = (root.level, list(root.handlers))
-    yield
-    structlog.reset_defaults()
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
 
 
 @pytest.fixture

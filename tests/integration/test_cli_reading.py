@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-import structlog
 
 from ingestor import bootstrap
 from ingestor.cli.main import run
 from ingestor.events.counts import Counts, Page, hour_of
-from ingestor.events.event import Event, Place
+from ingestor.events.event import Event, Moment, Place
 from ingestor.queue.ledger_post import RedisLedgerPost
 from ingestor.queue.status_board import StatusBoard
 from ingestor.settings import Settings
@@ -25,17 +22,9 @@ from ingestor.storage.quarantine import Quarantined
 from ingestor.storage.schema import PointBuilder, point_time_ns
 from tests.servers_brokers import RedisServer
 
+pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
+
 NOW_US = time.time_ns() // 1000
-
-
-@pytest.fixture(autouse=True)
-def logging_stays_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    before = (root.level, list(root.handlers))
-    yield
-    structlog.reset_defaults()
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
 
 
 @pytest.fixture
@@ -86,6 +75,28 @@ def state_change(age_s: int, state: str) -> Event:
 
 def printed_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_events_are_printed_with_what_held_for_the_home_then(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_events(settings)
+    store = bootstrap.open_store(settings)
+    builder = PointBuilder(settings.storage)
+    fields: dict[str, Any] = {"outdoor_temperature": 3.5, "sun_phase": "night", "persons_home_names": ""}
+    cold = Moment(NOW_US - 90_000_000, NOW_US - 40_000_000, fields)
+    warm = Moment(NOW_US - 40_000_000, NOW_US, {"outdoor_temperature": 4.5, "outdoor_condition": "sunny"})
+    assert store.write(builder.context_points("home", [cold, warm])).rejected == []
+    store.close()
+
+    run(["events", "--context", "--json"])
+    told = [line["context"] and line["context"]["fields"] for line in printed_lines(capsys)]
+    run(["events", "--context"])
+    shown = " ".join(capsys.readouterr().out.split())
+
+    assert told == [warm.fields, cold.fields, None]
+    assert "context" in shown
+    assert "night" in shown
 
 
 def test_events_are_printed_newest_first_one_object_a_line(
@@ -168,7 +179,8 @@ def test_status_without_any_server_says_what_it_could_not_read(
     assert "does `ha-ingestor up` run with the data folder" in printed.err
     assert told["queues"] is None
     assert told["quarantine"] == 0
-    assert {problem.partition(":")[0] for problem in told["problems"]} == {"board", "queues", "store", "weather"}
+    unread = {problem.partition(":")[0] for problem in told["problems"]}
+    assert unread == {"board", "clocks", "queues", "store", "weather"}
 
 
 def test_quarantined_pieces_are_listed_with_reason_and_bytes(
@@ -229,16 +241,36 @@ def test_the_ledger_tells_what_became_of_every_event_and_that_it_balances(
     printed = capsys.readouterr()
 
     figures = {"received": 1011, "written": 1000, "duplicate": 5, "rejected": 3, "filtered": 1, "in_flight": 2}
-    assert told["total"] == {**figures, "lost": 0, "balances": True}
+    assert told["total"] == {**figures, "lost": 0, "recovered": 0, "balances": True}
     assert [(row["home"], row["source"], row["received"]) for row in told["rows"]] == [("home", "mqtt", 1011)]
     assert told["newest_missing"] == ""
     assert "1,011" in printed.out
     assert printed.err == "everything balances, nothing is lost; 2 frames still in flight\n"
 
 
-def test_the_ledger_says_in_words_what_is_lost_or_does_not_balance(
+def test_what_was_lost_and_read_back_is_said_and_is_no_failure(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    hand_in(settings, 1, Counts(frames=130, settled=130, received=10, written=10, lost=120))
+    assert run(["ledger"]) == 1
+    hand_in(settings, 2, Counts(recovered=100))
+    assert run(["ledger"]) == 1
+    assert "120 events lost, of these 100 read back, first home/mqtt" in capsys.readouterr().err
+
+    hand_in(settings, 3, Counts(recovered=20))
+    assert run(["ledger"]) == 0
+    printed = capsys.readouterr()
+
+    assert "LOST" not in printed.out
+    assert printed.err == "120 events lost, of these 120 read back from history; all else balances\n"
+    assert run(["status"]) == 0
+    assert "lost 120 (read back 120)" in capsys.readouterr().out
+
+
+def test_the_ledger_says_in_words_what_is_lost_or_does_not_balance(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HA_INGESTOR_HOMES", '[{"name": "cabin"}]')
     hand_in(settings, 1, Counts(frames=10, settled=10, received=10, written=10, lost=7))
     hand_in(settings, 1, Counts(frames=10, settled=10, received=10, written=8), home="cabin")
 
@@ -296,6 +328,6 @@ def test_status_tells_the_last_day_of_the_ledger_and_counts_that_wait(
     assert run(["status"]) == 0
     table = capsys.readouterr().out
 
-    assert told == {"received": 10, "in_flight": 1, "lost": 1, "unbalanced": 1, "waiting_s": 75.0}
+    assert told == {"received": 10, "in_flight": 1, "lost": 1, "recovered": 0, "unbalanced": 1, "waiting_s": 75.0}
     assert "24 h: received 10 · lost 1 · in flight 1 · 1 row DOES NOT BALANCE" in table
     assert "counts wait for the database for 75 s" in table

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
 import redis
-import structlog
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingestor.cli.main import run
@@ -20,15 +17,7 @@ from tests.conftest import StartServer
 from tests.integration.websocket_listener_home import ScriptedHome
 from tests.servers_brokers import Mosquitto, RedisServer
 
-
-@pytest.fixture(autouse=True)
-def logging_stays_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    before = (root.level, list(root.handlers))
-    yield
-    structlog.reset_defaults()
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
+pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
 
 
 @pytest.fixture(autouse=True)

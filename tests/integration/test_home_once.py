@@ -18,6 +18,7 @@ from ingestor.home.cache import RedisHomeMap
 from ingestor.home.derive import Registries
 from ingestor.home.history import MapHistory
 from ingestor.home.publication import RedisMaps
+from ingestor.home.requests import note_answered
 from ingestor.home.sync import sync_home
 from ingestor.pipeline.enrich import enrich
 from ingestor.queue.state import connect_state
@@ -78,6 +79,7 @@ class World:
             effective_after_s=5,
             clock=lambda: self.now_us,
         )
+        note_answered(self.state, self.name, self.now_us / S)
 
     def happen(self, entity_id: str, kind: str, worker: int) -> None:
         """An event of an entity, which one worker gets."""
@@ -155,6 +157,7 @@ def test_an_event_sent_again_is_placed_as_it_was(
         world.send_again(worker)
 
     world.now_us += 20 * S
+    world.sync()
     world.work_on(2)
     assert world.waiting == []
     assert len(world.places) == len({(event.subject, event.time_us) for event in world.events})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,8 +27,11 @@ from ingestor.home.merge import Diff
 from ingestor.home.model import Snapshot
 from ingestor.home.publication import RedisMaps
 from ingestor.home.sync import read_registries, run_sync, sync_home
+from ingestor.home.traces import store as traces_store
 from ingestor.homeassistant.client import HomeAssistantClient
+from ingestor.quality import attributes_store, book_sql
 from ingestor.queue.state import connect_state
+from ingestor.reports import shelf_sql
 from ingestor.settings import HomeAssistantSettings, HomeSettings, RegistrySettings
 from ingestor.storage import gaps_sql, ledger_sql, observed_sql, quarantine_sql, reconciled_sql
 from ingestor.storage.database import open_database
@@ -146,6 +150,10 @@ def test_the_tables_that_the_code_uses_are_those_that_the_migrations_make(databa
             ledger_sql,
             observed_sql,
             reconciled_sql,
+            traces_store,
+            attributes_store,
+            shelf_sql,
+            book_sql,
         )
         for table in metadata.METADATA.tables.values()
     ):
@@ -410,6 +418,7 @@ def test_only_one_sync_of_a_home_runs_at_a_time_and_the_other_is_asked_for_again
 
 def test_a_refused_token_is_not_shown_to_home_assistant_twice(bench: Bench) -> None:
     shown: list[str] = []
+    began_s = time.time()
 
     def refuse(what: str) -> None:
         shown.append(what)
@@ -421,6 +430,24 @@ def test_a_refused_token_is_not_shown_to_home_assistant_twice(bench: Bench) -> N
             bench.run()
 
     assert shown == ["connect"]
+    assert requests.answered_since(bench.state, bench.name, began_s), "nobody need wait for what it will not say"
+
+
+def test_a_home_that_is_away_has_not_answered_and_one_that_was_read_has(bench: Bench) -> None:
+    def be_away(_: str) -> None:
+        raise errors.HomeAssistantUnavailable
+
+    began_s = time.time()
+    bench.answers.before = be_away
+    with pytest.raises(errors.HomeAssistantUnavailable):
+        bench.run()
+    away = requests.answered_since(bench.state, bench.name, began_s)
+    bench.answers.before = lambda _: None
+    bench.run()
+
+    assert not away
+    assert requests.answered_since(bench.state, bench.name, began_s)
+    assert not requests.answered_since(bench.state, bench.name, time.time())
 
 
 def test_an_entity_renamed_while_the_home_is_read_is_read_again(bench: Bench) -> None:

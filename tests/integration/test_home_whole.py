@@ -18,6 +18,11 @@ from ingestor.home.facts_redis import RedisFacts
 from ingestor.home.objects import KINDS
 from ingestor.home.objects_store import RegistryObjects
 from ingestor.home.sync import run_sync
+from ingestor.home.traces.fetching import Fetched
+from ingestor.home.traces.model import Child
+from ingestor.home.traces.requests import note_started
+from ingestor.home.traces.store import RoutineTraces
+from ingestor.home.traces.sync import item_ids, run_fetch
 from ingestor.homeassistant.client import HomeAssistantClient
 from ingestor.homeassistant.rest import HomeAssistantRest
 from ingestor.queue.state import connect_state
@@ -37,6 +42,9 @@ class Bench:
 
     def sync(self) -> None:
         run_sync(self.home, RegistrySettings(), self.state, self.database)
+
+    def fetch(self, *, whole: bool = False) -> Fetched:
+        return run_fetch(self.home, RegistrySettings(), self.state, self.database, whole=whole)
 
     def facts(self) -> HomeFacts:
         source = RedisFacts(self.state, [self.home.name])
@@ -82,6 +90,7 @@ def test_every_object_of_the_home_is_kept_as_home_assistant_has_it(bench: Bench)
             "area": {row["area_id"] for row in client.areas()},
             "floor": {row["floor_id"] for row in client.floors()},
             "label": {row["label_id"] for row in client.labels()},
+            "category": {f"automation/{one.category_id}" for one in bench.demo.home.registry.categories.values()},
             "device": {row["id"] for row in client.devices()},
             "config_entry": {row["entry_id"] for row in client.config_entries()},
             "manifest": {row["domain"] for row in client.manifests()},
@@ -96,6 +105,9 @@ def test_every_object_of_the_home_is_kept_as_home_assistant_has_it(bench: Bench)
     assert bench.objects("script")["script.welcome"]["config"] == welcome
     evening = bench.objects("scene")["scene.evening"]
     assert evening["config"]["entities"].keys() == set(evening["entities"])
+    named = {row["category_id"]: row["name"] for row in bench.objects("category").values()}
+    entity = next(row for row in bench.objects("entity").values() if row["entity_id"] == "automation.bedtime")
+    assert named[entity["categories"]["automation"]] == "House"
     assert bench.objects("energy")["preferences"]["energy_sources"]
     assert {row["name"]: row["is_admin"] for row in bench.objects("user").values()}["Admin"] is True
     assert not any({"username", "credentials"} & row.keys() for row in bench.objects("user").values())
@@ -120,11 +132,55 @@ def test_a_home_that_is_as_it_was_writes_nothing_and_a_failing_integration_is_on
     assert bench.facts().integrations["mqtt"].state == "setup_retry"
 
 
+def test_what_ran_is_fetched_with_what_it_called_and_what_came_before(bench: Bench) -> None:
+    bench.sync()
+    press = {"entity_id": "input_button.good_night"}
+    bench.demo.control.call(lambda home: home.call_service("input_button.press", target=press))
+    note_started(bench.state, bench.home.name, ["automation.bedtime", "script.good_night"])
+
+    first, again = bench.fetch(), bench.fetch()
+
+    kept = RoutineTraces(bench.database)
+    script, bedtime = kept.runs(bench.home.name)
+    assert (first.new, again) == (2, Fetched())
+    assert (bedtime.trigger, bedtime.result) == ("state of input_button.good_night", "finished")
+    assert (script.domain, script.item_id) == ("script", "good_night")
+    steps = kept.trace(bench.home.name, bedtime.run_id).steps
+    assert [(step.path, step.call) for step in steps] == [("trigger/0", ""), ("action/0", "script.good_night")]
+    assert steps[1].child == Child("script", "good_night", script.run_id)
+    assert kept.around(bench.home.name, script)[0] == [bedtime]
+
+
+def test_what_always_fails_in_the_demo_home_is_found_by_a_look_at_all_runs(bench: Bench) -> None:
+    bench.sync()
+    for state in ("off", "on") * 2:
+        bench.demo.control.set_state("binary_sensor.hallway_motion_occupancy", state, {})
+
+    fetched = bench.fetch(whole=True)
+
+    (failing,) = RoutineTraces(bench.database).failing(bench.home.name)
+    ids = item_ids(RegistryObjects(bench.database), bench.home.name)
+    assert fetched.new >= 2
+    assert failing.item == ids["automation.tell_the_old_phone_of_motion"]
+    assert failing.error == "Action notify.mobile_app_old_phone not found"
+
+
+@pytest.mark.parametrize("bench", ["user"], indirect=True)
+def test_a_mere_user_gets_no_runs(bench: Bench) -> None:
+    assert bench.fetch(whole=True) == Fetched(may_not=True)
+
+
 @pytest.mark.parametrize("bench", ["user"], indirect=True)
 def test_what_a_mere_user_may_not_see_is_left_out_and_said(bench: Bench) -> None:
     bench.sync()
 
-    assert bench.facts().hidden == ["users", "discoveries", "configurations of scenes"]
+    assert bench.facts().hidden == [
+        "users",
+        "discoveries",
+        "runs of automations and scripts",
+        "configurations of scenes",
+        "blueprints",
+    ]
     assert (bench.objects("user"), bench.facts().users) == ({}, {})
     assert "config" not in bench.objects("scene")["scene.evening"]
     assert len(bench.objects("device")) == len(bench.demo.home.registry.devices)
@@ -154,10 +210,8 @@ def test_doctor_names_what_of_the_home_a_mere_user_may_not_see(bench: Bench, tmp
     found = {one.subject: one for one in examine_homes(settings)}
 
     hidden = found[f"{bench.home.name}: map"]
-    assert (hidden.verdict, hidden.says) == (
-        "warning",
-        "left out, for want of rights: users, discoveries, configurations of scenes",
-    )
+    left_out = "users, discoveries, runs of automations and scripts, blueprints, configurations of scenes"
+    assert (hidden.verdict, hidden.says) == ("warning", f"left out, for want of rights: {left_out}")
 
 
 def test_a_scene_is_not_asked_for_twice_where_rest_is_away() -> None:

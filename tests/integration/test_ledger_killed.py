@@ -85,7 +85,7 @@ class Killed:
     def settled(self, received: int) -> dict[str, Any]:
         """Return what the ledger says once everything has ended."""
         ledger = bootstrap.open_ledger(self._settings)
-        post = bootstrap.open_ledger_post(bootstrap.open_state(self._settings))
+        post = bootstrap.open_ledger_post(self._settings, bootstrap.open_state(self._settings))
 
         def has_all() -> bool:
             bring_in(post, ledger)

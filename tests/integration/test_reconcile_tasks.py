@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import sqlite3
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from ingestor import bootstrap
 from ingestor.cli.main import run
@@ -37,19 +35,11 @@ from tests.integration.reconcile_home import HOME, Line, Listener, past_home
 from tests.servers import wait_until
 from tests.servers_brokers import RedisServer
 
+pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Two full hours that are over for long.
 BEGIN_US = (time.time_ns() // 1000 - 4 * HOUR_US) // HOUR_US * HOUR_US
-
-
-@pytest.fixture(autouse=True)
-def logging_stays_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    before = (root.level, list(root.handlers))
-    yield
-    structlog.reset_defaults()
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
 
 
 @dataclass

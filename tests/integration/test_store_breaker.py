@@ -14,7 +14,6 @@ from ingestor.storage.breaker import GuardedStore, StoreBreaker
 from ingestor.storage.memory import MemoryStore
 from ingestor.storage.port import WriteResult
 from tests.servers import wait_until
-from tests.servers_brokers import RedisServer
 
 POINT = Point("m", (("series", "sensor.x"),), {"value": 1.0}, 1, 0)
 AWAY = errors.StoreUnavailable("connection refused")
@@ -33,13 +32,6 @@ class Sick(MemoryStore):
         if self.raises:
             raise self.raises
         return super().write(points)
-
-
-@pytest.fixture
-def state(redis_server: RedisServer) -> redis.Redis[bytes]:
-    client: redis.Redis[bytes] = redis.Redis.from_url(redis_server.url.removesuffix("/0") + "/9")
-    client.flushdb()
-    return client
 
 
 @pytest.fixture

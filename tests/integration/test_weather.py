@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
@@ -17,10 +18,10 @@ import redis
 
 from ingestor import errors
 from ingestor.api.weather import is_ill, sentence
-from ingestor.enrichment.steps import Means, enrichment_steps
+from ingestor.enrichment.opening import Means, enrichment_steps
 from ingestor.events.event import Event, EventBatch, Place
 from ingestor.home.cache import MemoryHomeMap
-from ingestor.home.facts import HomeFacts
+from ingestor.home.facts import HomeFacts, MemoryFacts
 from ingestor.home.model import Snapshot, Timeline
 from ingestor.home.observation import Observation
 from ingestor.home.watched import Reading
@@ -28,16 +29,18 @@ from ingestor.home.watched_redis import publish_readings
 from ingestor.pipeline.enrich import enrich
 from ingestor.queue.state import connect_state
 from ingestor.settings import Settings
+from ingestor.storage.gaps import GapRecord
 from ingestor.storage.memory import MemoryStore
 from ingestor.weather.degree_days import bounds_us
-from ingestor.weather.desk import Phase, Rules, WeatherDesk, read_days, read_status
+from ingestor.weather.desk import Phase, Rules, WeatherDesk, archive_key, read_days, read_status
 from ingestor.weather.home_assistant import HomeAssistantWeather
 from ingestor.weather.open_meteo import OpenMeteo
 from ingestor.weather.open_weather_map import OpenWeatherMap
 from ingestor.weather.opening import open_desk
 from ingestor.weather.port import Coordinates, WeatherLimited, WeatherRefused, WeatherUnavailable
+from tasks.history import _bring_weather
 from tasks.resources import Resources
-from tasks.weather import write_degree_day
+from tasks.weather import write_degree_days
 from tests.fakes.weather_server import Reply, WeatherServer, weather_server
 from tests.servers import free_port
 from tests.servers_brokers import RedisServer
@@ -184,12 +187,59 @@ def test_home_assistants_entity_is_read_with_the_time_it_was_told_last() -> None
         HomeAssistantWeather("weather.home", lambda: [{**told, "state": "unavailable"}]).now()
 
 
+def test_home_assistants_recorder_is_the_past_of_its_weather() -> None:
+    noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    asked: list[tuple[datetime, datetime]] = []
+
+    def row(minutes: float, state: str, **attributes: Any) -> dict[str, Any]:
+        return {"s": state, "a": attributes, "lu": (noon + timedelta(minutes=minutes)).timestamp()}
+
+    def read(start: datetime, end: datetime) -> list[dict[str, Any]]:
+        asked.append((start, end))
+        rows = [
+            row(0, "sunny", temperature=41, temperature_unit="°F"),
+            row(5, "sunny", temperature=1),
+            row(20, "rainy"),
+        ]
+        return [*rows, row(40, "unavailable"), {"s": "sunny"}, row(13 * 60, "sunny")]
+
+    provider = HomeAssistantWeather("weather.home", list, read)
+    found = provider.days(date(2026, 11, 19), date(2026, 11, 20))
+
+    noon_us = int(noon.timestamp()) * 1_000_000
+    assert found == [
+        Observation(noon_us, "homeassistant", "sunny", 5.0),
+        Observation(noon_us + 20 * 60_000_000, "homeassistant", "rainy"),
+    ]
+    assert asked == [(datetime(2026, 11, 19, tzinfo=UTC), datetime(2026, 11, 21, tzinfo=UTC))]
+    assert provider.has_history
+    assert not HomeAssistantWeather("weather.home", list).has_history
+    assert not HomeAssistantWeather("", list, read).has_history
+
+
+def test_of_a_day_that_is_not_over_the_past_is_soon_asked_for_again(
+    server: WeatherServer, state: redis.Redis[bytes]
+) -> None:
+    bench = Bench(server, state)
+    today = datetime.fromtimestamp(bench.now_s, UTC).date()
+
+    bench.desk(today).bring_days(today - timedelta(days=1), today)
+
+    kept_s = [state.ttl(archive_key(bench.home, day)) for day in (today - timedelta(days=1), today)]
+    assert kept_s[0] > 86_400
+    assert 0 < kept_s[1] <= 900
+
+
 def test_home_assistant_that_is_away_is_a_provider_that_is_away() -> None:
     def away() -> list[dict[str, Any]]:
         raise errors.HomeAssistantUnavailable
 
+    provider = HomeAssistantWeather("weather.home", away, lambda _start, _end: away())
+
     with pytest.raises(WeatherUnavailable):
-        HomeAssistantWeather("weather.home", away).now()
+        provider.now()
+    with pytest.raises(WeatherUnavailable):
+        provider.days(date(2026, 11, 20), date(2026, 11, 20))
 
 
 @pytest.mark.parametrize(
@@ -399,22 +449,128 @@ def test_without_the_state_server_nobody_is_asked(server: WeatherServer) -> None
     assert server.asked == []
 
 
+BERLINS = ZoneInfo("Europe/Berlin")
+
+
+def yesterday() -> date:
+    return datetime.now(BERLINS).date() - timedelta(days=1)
+
+
+@dataclass
+class Days:
+    """What the weather task does for the degree days of one home, with a store in memory."""
+
+    state: redis.Redis[bytes]
+    url: str = ""
+    home: str = field(default_factory=lambda: uuid.uuid4().hex)
+    store: MemoryStore = field(default_factory=MemoryStore)
+
+    def __post_init__(self) -> None:
+        weather = {"provider": "open-meteo", **({"url": self.url} if self.url else {"historical": False})}
+        self.held = Resources(Settings.model_validate({"data_dir": "unused", "home": self.home, "weather": weather}))
+        self.held.__dict__.update(state=self.state, store=self.store)
+        self.facts = HomeFacts(self.home, time_zone="Europe/Berlin", latitude=52.52, longitude=13.41)
+
+    def look(self) -> list[str]:
+        """Let the task look once; return the days that are written."""
+        write_degree_days(self.held, self.held.settings.all_homes()[0], self.facts)
+        return sorted(str(fields["day"]) for fields in self.store.points.values())
+
+    def was_there_since(self, day: date) -> None:
+        self.state.set(f"ha_ingestor:weather:{self.home}:degree_days", json.dumps({"since": day.isoformat()}))
+
+    def observe_yesterday(self) -> int:
+        start_us, end_us = bounds_us(yesterday(), BERLINS)
+        told = [Observation(at, "open-meteo", temperature_c=6.0) for at in range(start_us, end_us, 3_600_000_000)]
+        publish_readings(self.state, self.home, [Reading("weather:open-meteo", one.observed_us, one) for one in told])
+        return start_us
+
+
 def test_the_weather_task_writes_the_day_before_once(state: redis.Redis[bytes]) -> None:
-    home, store = uuid.uuid4().hex, MemoryStore()
-    facts = HomeFacts(home, time_zone="Europe/Berlin")
-    settings = Settings.model_validate({"data_dir": "unused", "weather": {"provider": "open-meteo"}})
-    held = Resources(settings)
-    held.__dict__.update(state=state, store=store)
-    zone = ZoneInfo("Europe/Berlin")
-    start_us, end_us = bounds_us(datetime.now(zone).date() - timedelta(days=1), zone)
-    hours = range(start_us, end_us, 3_600_000_000)
-    told = [Observation(at_us, "open-meteo", temperature_c=6.0) for at_us in hours]
-    publish_readings(state, home, [Reading("weather:open-meteo", one.observed_us, one) for one in told])
+    days = Days(state)
+    start_us = days.observe_yesterday()
 
     for _ in range(2):
-        write_degree_day(held, home, facts)
+        days.look()
 
-    ((measurement, tags, time_ns),) = store.points
-    assert (measurement, tags, time_ns) == ("home_degree_days", (("home", home),), start_us * 1000)
-    assert store.points[measurement, tags, time_ns]["heating_degree_days"] == 12.0
-    assert store.writes == 1
+    ((measurement, tags, time_ns),) = days.store.points
+    assert (measurement, tags, time_ns) == ("home_degree_days", (("home", days.home),), start_us * 1000)
+    assert days.store.points[measurement, tags, time_ns]["heating_degree_days"] == 12.0
+    assert days.store.writes == 1
+
+
+def test_after_an_outage_the_days_before_are_brought_from_the_past_each_once(
+    server: WeatherServer, state: redis.Redis[bytes]
+) -> None:
+    days = Days(state, server.url)
+    days.was_there_since(yesterday() - timedelta(days=3))
+    days.observe_yesterday()
+
+    first, second = days.look(), days.look()
+
+    assert first == second == [(yesterday() - timedelta(days=before)).isoformat() for before in (3, 2, 1, 0)]
+    assert days.store.writes == 4
+    providers = {str(fields["day"]): fields["weather_provider"] for fields in days.store.points.values()}
+    assert providers.pop(yesterday().isoformat()) == "open-meteo"
+    assert set(providers.values()) == {"open-meteo-archive"}
+
+
+def test_a_past_that_cannot_be_had_now_keeps_no_later_day_and_is_had_later(
+    server: WeatherServer, state: redis.Redis[bytes]
+) -> None:
+    days = Days(state, server.url)
+    days.was_there_since(yesterday() - timedelta(days=1))
+    days.observe_yesterday()
+    server.always(LIMITED)
+
+    during = days.look()
+    server.fixed()
+    state.delete(*state.keys(f"*{days.home}:open-meteo*"))  # the provider's rest is over
+
+    assert during == [yesterday().isoformat()]
+    assert days.look() == [(yesterday() - timedelta(days=1)).isoformat(), yesterday().isoformat()]
+
+
+def test_where_nobody_knows_the_past_it_is_not_asked_for_again(state: redis.Redis[bytes]) -> None:
+    days = Days(state)
+    days.was_there_since(yesterday() - timedelta(days=30))
+
+    assert days.look() == []
+    days.observe_yesterday()
+
+    assert days.look() == []
+
+
+def test_the_weather_of_a_gap_is_brought_before_its_events_and_costs_none_of_them_where_it_cannot_be(
+    server: WeatherServer, state: redis.Redis[bytes]
+) -> None:
+    days = Days(state, server.url)
+    facts = MemoryFacts(days.facts)
+    days.held.__dict__.update(facts=facts)
+    home = days.held.settings.all_homes()[0]
+    start_us = int(datetime(2026, 3, 10, 22, tzinfo=UTC).timestamp()) * 1_000_000
+    gap = GapRecord("g", home.name, "l", "why", start_us, start_us + 4 * 3_600_000_000)
+    march = [date(2026, 3, 10), date(2026, 3, 11)]
+
+    _bring_weather(days.held, home, gap)
+    _bring_weather(days.held, home, gap)
+
+    assert {day: len(hours) for day, hours in read_days(state, home.name, march).items()} == dict.fromkeys(march, 24)
+    assert len(server.asked) == 1
+    server.always(DOWN)
+    days.held.__dict__.update(state=connect_state(f"redis://127.0.0.1:{free_port()}/0"))
+    _bring_weather(days.held, home, gap)
+
+
+@pytest.mark.parametrize("unwanted", [{"weather": {"historical": False}}, {"enrichment": {"steps": ["time"]}}])
+def test_the_weather_of_a_gap_is_not_asked_for_where_nobody_wants_it(
+    server: WeatherServer, state: redis.Redis[bytes], unwanted: dict[str, Any]
+) -> None:
+    weather = {"provider": "open-meteo", "url": server.url, **unwanted.get("weather", {})}
+    settings = Settings.model_validate({"data_dir": "unused", "home": "h", **unwanted, "weather": weather})
+    held = Resources(settings)
+    held.__dict__.update(state=state, facts=MemoryFacts(HomeFacts("h", latitude=1.0, longitude=2.0)))
+
+    _bring_weather(held, settings.all_homes()[0], GapRecord("g", "h", "l", "why", 0, 3_600_000_000))
+
+    assert server.asked == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from typing import Any
 import psutil
 import pytest
 import requests
+
+from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 60
@@ -31,12 +32,6 @@ def wait_until(met: Callable[[], Any], within_s: float, what: str) -> Any:
         if time.monotonic() > deadline:
             pytest.fail(f"not within {within_s:g} s: {what}")
         time.sleep(0.1)  # the pace of asking; what is waited for is the condition
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Stack:

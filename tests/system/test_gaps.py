@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ import psutil
 import pytest
 
 from tests.homeassistant.talk import Conversation
+from tests.servers import free_port
 from tests.system.line import Line
-from tests.system.stack import ROOT, Stack, free_port, wait_until
+from tests.system.stack import ROOT, Stack, wait_until
 from tests.system.witness import Witness
 
-StackFactory = Callable[..., Stack]
 Change = tuple[str, int, str | None]
 
 
@@ -46,20 +46,20 @@ class Demo:
         self._log.close()
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
-    home = Demo(tmp_path, "--entities", "60", "--rate", "40")
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    home = Demo(tmp_path_factory.mktemp("demo"), "--entities", "60", "--rate", "40")
     yield home
     home.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def line(demo: Demo) -> Iterator[Line]:
     with Line(demo.port) as line:
         yield line
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def witness(demo: Demo) -> Iterator[Witness]:
     wait_until(lambda: _answers(demo), 30, "the demo home")
     witness = Witness(demo)
@@ -67,14 +67,21 @@ def witness(demo: Demo) -> Iterator[Witness]:
     witness.close()
 
 
-@pytest.fixture
-def stack(stack_factory: StackFactory, line: Line, witness: Witness) -> Stack:
-    stack = stack_factory(
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, line: Line, witness: Witness) -> Iterator[Stack]:
+    """One stack for all tests here; each has its own stretch of time."""
+    stack = Stack(
+        tmp_path_factory.mktemp("gaps") / "data",
         HA_INGESTOR_HOMEASSISTANT__URL=f"http://127.0.0.1:{line.port}",
         HA_INGESTOR_HOMEASSISTANT__TOKEN="demo-home-token",
     )
-    wait_until(lambda: stack.events("--limit", "1"), 90, "a first event")
-    return stack
+    try:
+        stack.start()
+        wait_until(lambda: stack.events("--limit", "1"), 90, "a first event")
+        yield stack
+    finally:
+        if not stack.ended():
+            stack.stop()
 
 
 def _answers(demo: Demo) -> bool:
@@ -90,13 +97,16 @@ def gaps(stack: Stack) -> dict[str, Any]:
     return found
 
 
-def ended(stack: Stack, count: int) -> list[dict[str, Any]]:
-    """Return the gaps once there are so many and all have ended."""
-    found = wait_until(
-        lambda: (now := gaps(stack))["all_ended"] and len(now["gaps"]) >= count and now, 60, f"{count} gaps ended"
-    )
-    assert isinstance(found["gaps"], list)
-    return found["gaps"]
+def ended(stack: Stack, since_us: int) -> list[dict[str, Any]]:
+    """Return the gaps that ended after a time, once there is one and all have been filled or given up."""
+
+    def found() -> list[dict[str, Any]]:
+        now = gaps(stack)
+        return [gap for gap in now["gaps"] if gap["end_us"] > since_us] if now["all_ended"] else []
+
+    told = wait_until(found, 60, "gaps that ended")
+    assert isinstance(told, list)
+    return told
 
 
 def truth(witness: Witness, start_us: int, end_us: int) -> Counter[Change]:
@@ -130,7 +140,7 @@ def test_a_line_that_was_cut_leaves_a_gap_that_is_filled_with_what_happened(
     wait_until(lambda: len(truth(witness, cut_us, 2**62)) > 150, 30, "enough happens")
     line.mend()
 
-    (gap,) = ended(stack, 1)
+    (gap,) = ended(stack, start_us)
     assert (gap["state"], gap["why"]) == ("filled", "")
     assert gap["reason"] in {"cut", "unreachable"}
     assert gap["start_us"] <= cut_us + 1_000_000
@@ -157,7 +167,7 @@ def test_neither_a_killed_listener_nor_a_worker_killed_while_it_fills_costs_anyt
         with suppress(psutil.NoSuchProcess):  # on a slow machine it was taken for hung and replaced
             writer.resume()
 
-    (gap,) = ended(stack, 1)
+    (gap,) = ended(stack, start_us)
     assert (gap["reason"], gap["state"]) == ("not_running", "filled")
     compared(stack, witness, start_us)
 

@@ -13,9 +13,9 @@ import pytest
 import redis
 
 from tests.conftest import make
-from tests.servers import Server
+from tests.servers import Server, free_port
 from tests.servers_brokers import RedisServer
-from tests.system.stack import Stack, free_port, numbered_events, wait_until
+from tests.system.stack import Stack, numbered_events, wait_until
 
 RATE: Final = 100
 TOKEN: Final = "a token of this test"

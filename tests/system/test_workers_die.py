@@ -7,10 +7,11 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
+import pytest
 import redis
 
 from tests.system.stack import Stack, wait_until
@@ -53,12 +54,26 @@ def all_written(stack: Stack, until: float, within_s: float) -> None:
 
 def node_of(stack: Stack, queue: str) -> psutil.Process:
     """Return the main process of a node."""
+    return nodes_of(stack, queue)[0]
+
+
+def nodes_of(stack: Stack, queue: str) -> list[psutil.Process]:
     found = [psutil.Process(pid) for pid in stack.pids(f"-Q {queue}")]
-    return next(one for one in found if one.parent().pid == stack.process.pid)  # type: ignore[union-attr] # it runs
+    return [one for one in found if one.parent().pid == stack.process.pid]  # type: ignore[union-attr] # it runs
 
 
-def test_the_batch_of_a_worker_killed_at_work_is_written_within_thirty_seconds(stack_factory: StackFactory) -> None:
-    stack = stack_factory(**_BUSY)
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for all tests here but the one that fills its broker: each leaves it whole and written."""
+    stack = Stack(tmp_path_factory.mktemp("workers") / "data", **_BUSY)
+    try:
+        yield stack.start()
+    finally:
+        if not stack.ended():
+            stack.stop()
+
+
+def test_the_batch_of_a_worker_killed_at_work_is_written_within_thirty_seconds(stack: Stack) -> None:
     first_event(stack)
 
     # Killed in the middle: what it has in hand is stopped first, so that it cannot end before the kill.
@@ -74,32 +89,30 @@ def test_the_batch_of_a_worker_killed_at_work_is_written_within_thirty_seconds(s
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_stopped_node_is_noticed_within_sixty_seconds_and_replaced(stack_factory: StackFactory) -> None:
-    stack = stack_factory(**_BUSY)
+def test_a_stopped_node_and_a_stopped_child_are_noticed_within_sixty_seconds_though_the_broker_restarts(
+    stack: Stack,
+) -> None:
     first_event(stack)
     node = node_of(stack, "enrich")
+    (child, *_) = node_of(stack, "validate").children()
+    stopped_at = time.monotonic()
 
     node.suspend()
-
-    wait_until(lambda: "worker-enrich showed no sign of life" in stack.printed(), 60, "it is noticed")
-    wait_until(lambda: "worker-enrich started again" in stack.printed(), 15, "it is replaced")
-    all_written(stack, time.time(), 60)
-
-
-def test_a_stopped_child_is_noticed_within_sixty_seconds_and_its_node_replaced(stack_factory: StackFactory) -> None:
-    stack = stack_factory(**_BUSY)
-    first_event(stack)
-    (child, *_) = node_of(stack, "validate").children()
-
     child.suspend()
+    (valkey,) = stack.pids("valkey-server")
+    os.kill(valkey, signal.SIGKILL)
 
-    wait_until(lambda: "worker_hangs" in stack.log("worker-validate"), 62, "it is noticed")
-    wait_until(lambda: "worker-validate started again" in stack.printed(), 15, "it is replaced")
+    def left_s() -> float:
+        return stopped_at + 62 - time.monotonic()
+
+    wait_until(lambda: "worker-enrich showed no sign of life" in stack.printed(), left_s(), "the node is noticed")
+    wait_until(lambda: "worker_hangs" in stack.log("worker-validate"), left_s(), "the child is noticed")
+    wait_until(lambda: "worker-enrich started again" in stack.printed(), 15, "the node is replaced")
+    wait_until(lambda: "worker-validate started again" in stack.printed(), 15, "the child's node is replaced")
     all_written(stack, time.time(), 60)
 
 
-def test_workers_are_replaced_one_by_one_under_load_and_nothing_waits_for_it(stack_factory: StackFactory) -> None:
-    stack = stack_factory(**_BUSY)
+def test_workers_are_replaced_one_by_one_under_load_and_nothing_waits_for_it(stack: Stack) -> None:
     first_event(stack)
     before = {queue: node_of(stack, queue).pid for queue in ("validate", "enrich", "write")}
 
@@ -108,6 +121,40 @@ def test_workers_are_replaced_one_by_one_under_load_and_nothing_waits_for_it(sta
     wait_until(lambda: "all workers were replaced" in stack.printed(), 120, "the round")
     assert all(node_of(stack, queue).pid != pid for queue, pid in before.items())
     all_written(stack, time.time(), 30)
+
+
+def test_a_scaled_pool_stays_so_when_a_node_of_it_is_killed_and_gives_back_what_is_not_wanted(stack: Stack) -> None:
+    first_event(stack)
+    stack.run("scale", "enrich=2")
+    nodes_of(stack, "enrich")[-1].kill()
+
+    wait_until(lambda: "worker-enrich-2 started again" in stack.printed(), 60, "the restart")
+    (enrich,) = [pool for pool in json.loads(stack.run("workers", "--json"))["pools"] if pool["type"] == "enrich"]
+    assert enrich["wanted"] == len(nodes_of(stack, "enrich")) == 2
+
+    stack.run("scale", "enrich=default")
+    wait_until(lambda: "worker-enrich-2 stopped" in stack.printed(), 60, "one node less")
+    all_written(stack, time.time(), 60)
+
+
+def test_every_kind_of_process_ends_by_itself_within_ten_seconds_of_sigterm_and_is_started_again(stack: Stack) -> None:
+    first_event(stack)
+    before = stack.printed().count("started again")
+    supervisor = psutil.Process(stack.process.pid)  # type: ignore[union-attr] # it runs
+    children = [child for child in supervisor.children() if "valkey" not in child.name()]
+    assert len(children) >= 8
+
+    took: dict[str, float] = {}
+    for child in children:
+        words = " ".join(child.cmdline()[-12:])
+        started = time.monotonic()
+        os.kill(child.pid, signal.SIGTERM)
+        child.wait(12)
+        took[words] = time.monotonic() - started
+
+    assert max(took.values()) < 10, took
+    wait_until(lambda: stack.printed().count("started again") >= before + len(children), 30, "all are started again")
+    all_written(stack, time.time(), 60)
 
 
 def test_a_broker_filled_to_its_ceiling_goes_on_by_its_reserve_and_closes_it_afterwards(
@@ -131,25 +178,3 @@ def test_a_broker_filled_to_its_ceiling_goes_on_by_its_reserve_and_closes_it_aft
     wait_until(lambda: "the broker has room again" in stack.printed(), 10, "the reserve is closed")
     all_written(stack, time.time(), 60)
     assert [event for event in stack.events("--limit", "5") if event["time_ns"] > held_at * 1e9]
-
-
-def test_every_kind_of_process_ends_by_itself_within_ten_seconds_of_sigterm_and_is_started_again(
-    stack_factory: StackFactory,
-) -> None:
-    stack = stack_factory(**_BUSY)
-    first_event(stack)
-    supervisor = psutil.Process(stack.process.pid)  # type: ignore[union-attr] # it runs
-    children = [child for child in supervisor.children() if "valkey" not in child.name()]
-    assert len(children) >= 8
-
-    took: dict[str, float] = {}
-    for child in children:
-        words = " ".join(child.cmdline()[-12:])
-        started = time.monotonic()
-        os.kill(child.pid, signal.SIGTERM)
-        child.wait(12)
-        took[words] = time.monotonic() - started
-
-    assert max(took.values()) < 10, took
-    wait_until(lambda: stack.printed().count("started again") >= len(children), 30, "all are started again")
-    all_written(stack, time.time(), 60)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ingestor.enrichment.cause import CauseStep
-from ingestor.enrichment.steps import PlaceStep, Step
+from ingestor.enrichment.place import PlaceStep
+from ingestor.enrichment.steps import Step
 from ingestor.events.event import Event, EventBatch, Place
 from ingestor.events.frame import Frame
 from ingestor.events.websocket import decode_websocket

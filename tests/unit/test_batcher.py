@@ -31,9 +31,9 @@ class Stage:
         self.disk = SlowDisk()
         self.journal = Journal(folder, LIMITS, disk=self.disk)
         self.groups = 0
-        self.busy = False
+        self.backlog = 0.0
         self.batcher = Batcher(
-            "home", "websocket", self.journal, batch, on_group=self._group, is_busy=lambda: self.busy
+            "home", "websocket", self.journal, batch, on_group=self._group, backlog=lambda: self.backlog
         )
 
     def _group(self) -> None:
@@ -318,10 +318,46 @@ def test_a_batch_stays_open_longer_while_others_wait_to_be_written(tmp_path: Pat
 
     stage.batcher.add(frame(1))
     wait_for(lambda: stage.batcher.status().journaled == 1)
-    stage.busy = True
+    stage.backlog = 1.0
     stage.batcher.add(frame(2))
     stage.batcher.add(frame(3))
     stage.close()
 
     assert stage.batcher.status().batches == 2
     assert stage.batcher.status().journaled == 3
+
+
+def test_the_window_grows_with_what_waits(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "home-half", BatchSettings(flush_after_s=0.001, busy_flush_after_s=0.4))
+    stage.batcher.start()
+    stage.backlog = 0.5
+
+    began = time.monotonic()
+    stage.batcher.add(frame(1))
+    wait_for(lambda: stage.batcher.status().journaled == 1)
+
+    assert time.monotonic() - began >= 0.2
+    stage.close()
+
+
+def test_frames_that_were_joined_take_the_longest_window(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "home-joined", BatchSettings(flush_after_s=0.001, busy_flush_after_s=NEVER))
+    stage.batcher.start()
+
+    stage.batcher.add(Frame("statestream", 1, b"{}"))
+    stage.batcher.add(Frame("statestream", 2, b"{}"))
+    stage.close()
+
+    assert stage.batcher.status().batches == 1
+
+
+def test_a_frame_that_is_in_time_does_not_wait_behind_joined_ones(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "home-mixed", BatchSettings(flush_after_s=0.001, busy_flush_after_s=NEVER))
+    stage.batcher.start()
+
+    stage.batcher.add(Frame("statestream", 1, b"{}"))
+    stage.batcher.add(frame(2))
+
+    wait_for(lambda: stage.batcher.status().journaled == 2)
+    assert stage.batcher.status().batches == 1
+    stage.close()

@@ -10,7 +10,8 @@ from ingestor.enrichment import cause as cause_module
 from ingestor.enrichment.cause import CauseStep
 from ingestor.enrichment.cause_shared import MemoryContexts
 from ingestor.enrichment.cause_triggers import origin_of_entity, origin_of_trigger
-from ingestor.enrichment.steps import PlaceStep, Surroundings
+from ingestor.enrichment.place import PlaceStep
+from ingestor.enrichment.steps import Surroundings
 from ingestor.events.event import Event
 from ingestor.home.cache import MemoryHomeMap
 from ingestor.home.model import Snapshot

@@ -56,7 +56,6 @@ def row(**other: str) -> Row:
         "area": "Hall",
         "device": "-",
         "device_class": "-",
-        "integration": "demo",
         "event_id": f"home~sensor.a~{time_ns}",
     }
     return found | other

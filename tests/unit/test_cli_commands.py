@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 import typer
 import typer.main
 from hypothesis import given
@@ -31,17 +28,9 @@ from ingestor.events.point import StoredEvent
 from ingestor.queue.names import RARE, TaskType
 from ingestor.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def logging_stays_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    before = (root.level, list(root.handlers))
-    yield
-    structlog.reset_defaults()
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
 
 
 def settings(tmp_path: Path, **groups: Any) -> Settings:
@@ -114,11 +103,11 @@ def test_the_version_is_data_and_help_names_the_exit_codes(capsys: pytest.Captur
 
 
 def test_a_worker_node_is_a_celery_worker_of_one_queue(tmp_path: Path) -> None:
-    arguments = worker_arguments(settings(tmp_path, workers={"write": 3}), WorkerType.WRITE, None)
+    arguments = worker_arguments(settings(tmp_path, workers={"write": 3, "host": "pi"}), WorkerType.WRITE, None)
 
     assert arguments[:5] == ["-m", "celery", "-A", "workers", "worker"]
     assert arguments[arguments.index("-Q") + 1] == "write"
-    assert arguments[arguments.index("-n") + 1] == "write@%h"
+    assert arguments[arguments.index("-n") + 1] == "write@pi"
     assert arguments[arguments.index("-c") + 1] == "3"
     assert {"--without-gossip", "--without-mingle"} <= set(arguments)
 
@@ -129,6 +118,13 @@ def test_concurrency_may_be_given_and_rare_types_share_a_node(tmp_path: Path) ->
     assert arguments[arguments.index("-Q") + 1] == ",".join(kind.value for kind in RARE)
     assert arguments[arguments.index("-c") + 1] == "5"
     assert {kind.value for kind in TaskType} < {kind.value for kind in WorkerType}
+
+
+def test_a_worker_for_all_types_takes_every_queue(tmp_path: Path) -> None:
+    arguments = worker_arguments(settings(tmp_path, workers={"together": 2}), WorkerType.ALL, None)
+
+    assert set(arguments[arguments.index("-Q") + 1].split(",")) == {kind.value for kind in TaskType}
+    assert arguments[arguments.index("-c") + 1] == "2"
 
 
 def test_the_demo_home_is_as_set_and_takes_its_own_options_too(tmp_path: Path) -> None:

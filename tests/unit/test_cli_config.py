@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from ingestor.cli.main import run
 from ingestor.cli.shown_settings import mask
 from ingestor.settings_keys import all_keys
 from ingestor.settings_sources import load_settings
+
+pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
 
 _SECRETS = {
     "HA_INGESTOR_HOMEASSISTANT__TOKEN": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.wxyz",
@@ -26,16 +25,6 @@ _SECRETS = {
     "HA_INGESTOR_STORAGE__URL": "influxdb2://host:8086/bucket?org=x&token=geheimes-wort",
     "HA_INGESTOR_HOMES": '[{"name": "cabin", "homeassistant": {"token": "geheimes-wort-der-huette"}}]',
 }
-
-
-@pytest.fixture(autouse=True)
-def logging_stays_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    before = (root.level, list(root.handlers))
-    yield
-    structlog.reset_defaults()
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
 
 
 @pytest.fixture(autouse=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from ingestor import errors
-from ingestor.enrichment.steps import PlaceStep, Surroundings
+from ingestor.enrichment.place import PlaceStep
+from ingestor.enrichment.steps import Surroundings
 from ingestor.events.event import Event, EventBatch, Place, Settled
 from ingestor.home.cache import MemoryHomeMap
 from ingestor.home.model import NEVER_US, Snapshot, Timeline
@@ -119,6 +121,45 @@ def test_an_unknown_entity_becomes_a_series_of_its_own_name_after_the_wait(after
         assert outcome.held.first_tried_ns == NOW_NS
 
 
+class Busy(MemoryHomeMap):
+    """A map whose syncs take longer than an event waits for them."""
+
+    began_ns = 0
+
+    def answered_since(self, home: str, since_ns: int) -> bool:
+        return self.began_ns >= since_ns
+
+
+@pytest.mark.parametrize(("after_s", "goes_on"), [(5.0, False), (59.9, False), (60.0, True)])
+def test_while_no_sync_has_answered_an_unknown_entity_waits_on_to_twelve_times_as_long(
+    after_s: float, *, goes_on: bool
+) -> None:
+    places = Busy()
+    places.publish(Snapshot("home", 1, 0, {}), [])
+    held = run(batch(state("sensor.new")), places).held
+    assert held is not None
+
+    outcome = run(held, places, after_s=after_s)
+
+    assert (outcome.held is None) is goes_on
+    assert goes_on or outcome.retry_in_s == 1.0
+
+
+@pytest.mark.parametrize(("began_s", "goes_on"), [(-0.1, False), (0.1, True)])
+def test_only_a_sync_that_began_after_the_event_came_says_that_its_entity_is_unknown(
+    began_s: float, *, goes_on: bool
+) -> None:
+    places = Busy()
+    places.publish(Snapshot("home", 1, 0, {}), [])
+    held = run(batch(state("sensor.new")), places).held
+    assert held is not None
+    places.began_ns = NOW_NS + int(began_s * 1e9)
+
+    outcome = run(held, places, after_s=6)
+
+    assert (outcome.held is None) is goes_on
+
+
 def test_the_wait_is_not_longer_than_what_is_left_of_it() -> None:
     held = run(batch(state("sensor.new")), home_map()).held
     assert held is not None
@@ -192,7 +233,8 @@ def test_equal_places_are_kept_once_in_a_batch() -> None:
 
     assert outcome.ready is not None
     assert len(outcome.ready.places) == 3
-    assert [found.place for found in outcome.ready.events] == [0] * 50 + [1] * 20 + [2] * 2
+    series = [outcome.ready.places[found.place].series for found in outcome.ready.events]
+    assert series == ["call_service:light.turn_on"] * 50 + ["automation_triggered:light.lamp"] * 20 + ["light.lamp"] * 2
 
 
 def test_a_batch_of_which_all_is_settled_goes_on() -> None:
@@ -268,3 +310,50 @@ def test_where_nothing_can_be_decided_the_unknown_waits_and_the_known_goes_on() 
     assert [found.slot for found in outcome.ready.events] == [2]
     assert [found.slot for found in outcome.held.events] == [0, 1]
     assert (places.tries, outcome.retry_in_s) == (1, 1.0)
+
+
+class InBulk:
+    """A step that does even slots in one go and odd ones singly; it holds slot 3, and may fail as a whole."""
+
+    name = "bulk"
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.fails = fails
+        self.singly: list[int] = []
+
+    def apply_all(self, events: Sequence[Event], around: Surroundings) -> Sequence[Event]:
+        if self.fails:
+            raise ZeroDivisionError("not at once")
+        return [one for one in events if one.slot % 2]
+
+    def apply(self, event: Event, around: Surroundings) -> bool:
+        self.singly.append(event.slot)
+        return event.slot != 3
+
+
+def five_states(step: InBulk, places: MemoryHomeMap) -> EnrichOutcome:
+    events = [state("sensor.unknown" if slot == 0 else "light.lamp", slot=slot) for slot in range(5)]
+    return enrich(batch(*events), places, now_ns=NOW_NS, wait_s=5, steps=(step, PlaceStep()))
+
+
+def test_what_a_step_does_in_bulk_is_not_asked_for_singly_and_what_waits_keeps_its_order() -> None:
+    step = InBulk()
+
+    outcome = five_states(step, home_map(light__lamp=Timeline(0, KITCHEN)))
+
+    assert step.singly == [1, 3]
+    assert outcome.ready is not None
+    assert outcome.held is not None
+    assert [one.slot for one in outcome.ready.events] == [1, 2, 4]
+    assert [one.slot for one in outcome.held.events] == [0, 3]
+
+
+def test_a_bulk_that_fails_is_done_event_by_event() -> None:
+    step = InBulk(fails=True)
+
+    outcome = five_states(step, home_map(light__lamp=Timeline(0, KITCHEN)))
+
+    assert step.singly == [0, 1, 2, 3, 4]
+    assert outcome.ready is not None
+    assert [one.slot for one in outcome.ready.events] == [1, 2, 4]
+    assert [len(one.notes) for one in outcome.ready.events] == [0, 0, 0]

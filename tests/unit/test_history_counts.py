@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ingestor.events.counts import Counts, Page, hour_of
 from ingestor.events.event import Settled
 from ingestor.pipeline.history_batches import Shipment, frames_of
+from ingestor.pipeline.history_sent import MemorySentBatches
 from ingestor.queue import message
 from ingestor.queue.done import DoneMark, MemoryDoneMarks, StoredIn
 from ingestor.queue.ledger_post import MemoryLedgerPost
@@ -22,11 +23,18 @@ class Shipped:
 
     def __init__(self, rows: int = 4) -> None:
         tasks, self.done, self.post = MemoryTaskSender(), MemoryDoneMarks(), MemoryLedgerPost()
-        self.shipment = Shipment("home", "history-home", tasks, self.done, self.post.put)
+        self.sent = MemorySentBatches()
+        self.shipment = Shipment("home", "history-home", tasks, self.done, hand_in=self.post.put, sent=self.sent)
         found = [{"s": str(number), "lu": float(number)} for number in range(rows)]
         for name in ("sensor.one", "sensor.two"):
             self.shipment.send(frames_of({name: found}))
         self.batches = [message.decode_raw(sent.body).batch_id for sent in tasks.sent]
+
+    def is_killed(self) -> None:
+        """All that is left is what was kept, and a new step begins."""
+        self.shipment = Shipment(
+            "home", "history-home", MemoryTaskSender(), self.done, hand_in=self.post.put, sent=self.sent
+        )
 
     def hears(self, mark: DoneMark) -> None:
         self.done.put("history-home", mark)
@@ -78,3 +86,35 @@ def test_what_is_done_is_handed_in_at_once_so_that_a_killed_step_is_counted_and_
     assert [page.number for page in first] == [1]
     assert [page.number for page in it.pages()] == [1, 2]
     assert [row.counts.written for row in ledger.rows()] == [8]
+
+
+def test_what_a_killed_step_had_under_way_is_counted_by_the_next_one() -> None:
+    it = Shipped()
+    first, second = it.batches
+    it.hears(mark(first, [0, 1], [0]))
+
+    it.is_killed()
+    it.hears(mark(first, [2, 3], [2]))
+    it.is_killed()
+    it.hears(mark(second, [0, 1, 2, 3], [3]))
+
+    ledger = MemoryLedger()
+    for pages in it.post.waiting():
+        ledger.add(pages)
+    assert sum(row.counts.written for row in ledger.rows()) == 8
+    assert ledger.stored("home") == {("history", HOUR_S): 3}
+    assert it.sent.load() == {}
+
+
+def test_what_a_killed_step_had_under_way_is_not_waited_for_and_counted_once() -> None:
+    it = Shipped()
+    it.is_killed()
+    assert len(it.shipment) == 0
+
+    for _ in range(2):
+        it.hears(mark(it.batches[0], [0, 1, 2, 3], []))
+        it.is_killed()
+
+    assert [counts for page in it.pages() for counts in page.hours.values()] == [
+        Counts(frames=4, settled=4, received=4, written=4)
+    ]

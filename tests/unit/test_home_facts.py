@@ -163,6 +163,9 @@ class Refusing:
     def commands(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
         return [errors.CommandRefused(self.reason, name) for name, _ in asked]
 
+    def first_events(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        return [None for _ in asked]
+
 
 def test_what_a_token_may_not_see_is_left_out_and_named() -> None:
     reading = read_home(
@@ -174,7 +177,10 @@ def test_what_a_token_may_not_see_is_left_out_and_named() -> None:
     assert (reading.users, facts.users, facts.hidden) == (
         None,
         {},
-        ["config entries", "users", "categories", "discoveries", "repairs", "services", "energy preferences"],
+        [
+            *("config entries", "users", "categories", "discoveries", "repairs", "services", "energy preferences"),
+            *("runs of automations and scripts", "blueprints"),
+        ],
     )
     assert facts.time_zone == "Europe/Amsterdam"
 

@@ -10,6 +10,7 @@ import networkx as nx
 import pytest
 
 from ingestor import errors
+from ingestor.cli.home_told import evidence_text, impact_text
 from ingestor.events.observed import EdgeKind, ObservedEdge
 from ingestor.home.graph import automations, export, questions
 from ingestor.home.graph.build import build_graph
@@ -170,8 +171,24 @@ def graph_of(**configs: dict[str, Any]) -> HomeGraph:
                 ("uses", "entity", "light.hall", None),
             },
         ),
-        ({"action": [{"service": "light.turn_on", "target": {"entity_id": "{{ which }}"}}]}, set()),
-        ({"action": [{"service": "light.turn_off", "target": {"entity_id": "all"}}]}, set()),
+        (
+            {"action": [{"service": "light.turn_on", "target": {"entity_id": "{{ which }}"}}]},
+            {("controls", "template", "{{ which }}", "on")},
+        ),
+        (
+            {"condition": "{{ expand(area_entities('hall')) | length > 1 and is_state('light.hall', 'on') }}"},
+            {
+                ("reads", "entity", "light.hall", None),
+                (
+                    *("reads", "template"),
+                    *("{{ expand(area_entities('hall')) | length > 1 and is_state('light.hall', 'on') }}", None),
+                ),
+            },
+        ),
+        (
+            {"action": [{"service": "light.turn_off", "target": {"entity_id": "all"}}]},
+            {("controls", "domain", "light", "off")},
+        ),
         ({"action": "nonsense", "trigger": 5, "condition": None}, set()),
     ],
 )
@@ -223,6 +240,39 @@ def test_a_scene_sets_off_who_waits_for_what_it_puts_in_place() -> None:
     assert pairs == [("automation.one", "automation.two", "light.hall")]
 
 
+def test_what_was_seen_to_start_an_automation_does_not_say_by_which_state() -> None:
+    configs = {
+        "automation.a": {"trigger": [on("light.hall", "on")], "action": [turn("off", "switch.fan")]},
+        "automation.b": {"trigger": [on("switch.fan", "on")], "action": [turn("on", "light.kitchen")]},
+    }
+
+    graph = build_graph("home", home(configs), [seen("triggers", "switch.fan", "automation.b", 9)])
+
+    assert automations.links(graph) == []
+
+
+def test_what_a_called_script_was_seen_to_do_sets_nothing_off_that_the_script_does_not() -> None:
+    configs = {
+        "automation.a": {"trigger": [on("switch.fan")], "action": [{"action": "script.inner"}]},
+        "automation.b": {"trigger": [on("light.hall", "on")], "action": [turn("on", "switch.fan")]},
+        "automation.c": {"trigger": [on("light.hall", "off")], "action": [turn("on", "light.kitchen")]},
+    }
+    inner = {"name": "inner", "config": {"sequence": [turn("off", "light.hall")]}}
+
+    # Home Assistant's contexts put it down to the automation, without saying what the light was turned to.
+    graph = build_graph(
+        "home", home(configs, script={"script.inner": inner}), [seen("controls", "automation.a", "light.hall", 3)]
+    )
+
+    pairs = {(link.source, link.target) for link in automations.links(graph)}
+    assert pairs == {
+        ("automation.a", "script.inner"),
+        ("script.inner", "automation.c"),
+        ("automation.b", "automation.a"),
+    }
+    assert automations.cycles(graph) == []
+
+
 def test_what_was_seen_to_happen_comes_before_what_is_only_configured() -> None:
     configs = {
         "automation.a": {"trigger": [on("light.hall", "on")], "action": [turn("on", "switch.fan")]},
@@ -246,6 +296,26 @@ def test_what_was_seen_to_happen_comes_before_what_is_only_configured() -> None:
     assert found[0].last_us == 1_700_000_100_000_000
     assert [link.target for link in automations.links(graph) if link.by == "?"] == ["automation.x"]
     assert automations.never_seen(graph) == ["automation.c"]
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "seen 1 time since 2023-11-14"), (2, "seen 2 times since 2023-11-14")])
+def test_how_often_something_was_seen_is_told_in_words(count: int, told: str) -> None:
+    observed = [seen("lost_with", "light.kitchen", "light.hall", count)]
+
+    (edge,) = build_graph("home", home(), observed).out("light.kitchen", "lost_with")
+
+    assert evidence_text(edge) == told
+
+
+def test_what_never_ran_is_told_apart_from_what_was_not_seen_to_run() -> None:
+    objects = home({f"automation.{name}": {} for name in ("ran", "never", "seen", "unknown")})
+    objects["automation"]["automation.ran"]["has_run"] = True
+    objects["automation"]["automation.never"]["has_run"] = False
+    objects["automation"]["automation.seen"]["has_run"] = False
+    graph = build_graph("home", objects, [seen("triggers", "light.hall", "automation.seen", 1)])
+
+    assert automations.never_seen(graph) == ["automation.never", "automation.ran", "automation.unknown"]
+    assert automations.never_ran(graph) == ["automation.never"]
 
 
 def test_what_was_seen_to_be_lost_with_something_is_told_beside_what_must_be() -> None:
@@ -286,12 +356,58 @@ def test_an_integration_takes_its_devices_and_entities_with_it() -> None:
     assert {"config_entry:hub_entry", "device:hub", "device:lamp", "light.kitchen", "switch.fan"} <= set(found.dark)
 
 
+def test_what_lacks_something_is_counted_by_what_it_is() -> None:
+    graph = graph_of(one={"trigger": [on("binary_sensor.motion")]})
+    graph.link("group.lamps", "light.kitchen", "contains")
+
+    told = [impact_text(graph, questions.impact(graph, key)) for key in ("device:lamp", "sensor.lux", "light.kitchen")]
+
+    assert told == [
+        "2 things dark, 1 routine, 1 helper affected",
+        "nothing goes dark, nothing else is affected",
+        "nothing goes dark, 1 helper affected",
+    ]
+
+
 def test_what_nothing_uses_can_be_deleted_and_what_a_template_reads_cannot() -> None:
     graph = graph_of(one={"condition": "{{ states('sensor.lux') | int > 3 }}"})
 
     assert questions.uses(graph, "switch.fan") == []
     (use,) = questions.uses(graph, "sensor.lux")
     assert (use.user, use.how, use.configured, use.observed) == ("automation.one", "reads", True, 0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_fight"),
+    [
+        (on("binary_sensor.motion", "on"), on("binary_sensor.motion", "off"), False),
+        (on("binary_sensor.motion", "on"), on("binary_sensor.motion", "on"), True),
+        (on("binary_sensor.motion", "on"), on("binary_sensor.motion"), True),
+        (on("binary_sensor.motion", "on"), on("switch.fan", "on"), False),
+    ],
+)
+def test_two_that_want_different_states_fight_only_where_one_change_starts_both(
+    one: dict[str, Any], other: dict[str, Any], is_fight: bool
+) -> None:
+    configs = {
+        "automation.one": {"trigger": [one], "action": [turn("on", "light.hall")]},
+        "automation.two": {"trigger": [other], "action": [turn("off", "light.hall")]},
+    }
+    graph = build_graph("home", home(configs), [seen("controls", "automation.one", "light.hall", 3)])
+
+    (conflict,) = automations.conflicts(graph)
+
+    assert (conflict.entity_id, conflict.is_fight) == ("light.hall", is_fight)
+    assert conflict.writers == {"automation.one": ["on"], "automation.two": ["off"]}
+
+
+def test_two_that_set_each_other_off_fight_over_what_both_write() -> None:
+    first = {"trigger": [on("switch.fan", "on")], "action": [turn("on", "light.hall"), turn("off", "light.kitchen")]}
+    second = {"trigger": [on("light.hall", "on")], "action": [turn("on", "switch.fan"), turn("on", "light.kitchen")]}
+
+    found = {conflict.entity_id: conflict.is_fight for conflict in automations.conflicts(graph_of(a=first, b=second))}
+
+    assert found == {"light.kitchen": True}
 
 
 def test_an_entity_that_is_named_but_not_there_is_marked_as_missing() -> None:
@@ -329,7 +445,7 @@ def test_a_thing_that_is_not_there_gets_proposals() -> None:
 
 
 def test_the_exports_hold_every_node_and_edge_and_names_of_any_signs() -> None:
-    objects = home(area={"odd": {"name": 'a "b"\n<c> \x01 \\ ü'}})
+    objects = home(area={"odd": {"name": '`a` "b"\n<c> \x01 \\ ü'}})
     graph = build_graph("home", objects, [seen("controls", "automation.x", "light.hall", 3)])
 
     as_json = json.loads(export.as_json(graph))
@@ -339,8 +455,11 @@ def test_the_exports_hold_every_node_and_edge_and_names_of_any_signs() -> None:
     nodes, edges = len(graph), len(graph.edges())
     assert (len(as_json["nodes"]), len(as_json["edges"])) == (nodes, edges)
     assert (as_graphml.number_of_nodes(), as_graphml.number_of_edges()) == (nodes, edges)
+    assert len({about["id"] for _, _, about in as_graphml.edges(data=True)}) == edges
     assert dot.count("->") == mermaid.count("-->") == edges
     assert "controls 3x" in dot
+    # A name that begins so is Markdown to Mermaid, and ends where Mermaid does not expect it.
+    assert "`" not in mermaid
 
 
 def test_a_part_of_the_graph_has_only_what_is_asked_for() -> None:
@@ -350,3 +469,76 @@ def test_a_part_of_the_graph_has_only_what_is_asked_for() -> None:
 
     assert len(found) == 3
     assert [(edge.source, edge.target) for edge in found.edges()] == [("device:lamp", "light.kitchen")]
+
+
+def test_a_page_of_mermaid_draws_a_part_of_a_home_and_not_a_large_one() -> None:
+    small, large = build_graph("home", home()), HomeGraph("home")
+    for number in range(501):
+        large.link("area:hall", f"light.l{number}", "contains")
+
+    assert not export.is_too_large_for_pages(small, export.as_mermaid(small))
+    assert export.is_too_large_for_pages(large, export.as_mermaid(large))
+
+
+def set_off(routines: dict[str, dict[str, Any]], **more: Any) -> set[tuple[str, str]]:
+    graph = build_graph("home", home(routines, **more))
+    return {(link.source, link.target) for link in automations.links(graph)}
+
+
+def call(action: str, entity_id: str) -> dict[str, Any]:
+    return {"triggers": [], "actions": [{"action": action, "target": {"entity_id": entity_id}}]}
+
+
+def waiting_for(entity_id: str, **more: Any) -> dict[str, Any]:
+    return {"triggers": [{"trigger": "state", "entity_id": entity_id, **more}], "actions": []}
+
+
+@pytest.mark.parametrize(("action", "starts"), [("automation.trigger", True), ("automation.turn_off", False)])
+def test_an_automation_that_triggers_another_one_sets_it_off(action: str, starts: bool) -> None:
+    routines = {"automation.a": call(action, "automation.b"), "automation.b": waiting_for("light.hall")}
+
+    assert (("automation.a", "automation.b") in set_off(routines)) is starts
+    assert not automations.conflicts(build_graph("home", home(routines)))
+
+
+@pytest.mark.parametrize(("action", "starts"), [("script.turn_on", True), ("script.turn_off", False)])
+def test_who_stops_a_script_does_not_set_it_off(action: str, starts: bool) -> None:
+    script = {"script.s": {"name": "S", "config": {"sequence": []}}}
+
+    assert (
+        ("automation.a", "script.s") in set_off({"automation.a": call(action, "script.s")}, script=script)
+    ) is starts
+
+
+def test_a_script_that_runs_sets_off_who_waits_for_its_own_state() -> None:
+    script = {"script.s": {"name": "S", "config": {"sequence": []}}}
+
+    assert set_off({"automation.a": waiting_for("script.s", to="on")}, script=script) == {("script.s", "automation.a")}
+
+
+def test_a_call_on_all_of_a_domain_is_a_use_of_each_and_sets_off_who_waits_for_one() -> None:
+    routines = {"automation.off": call("light.turn_off", "all"), "automation.a": waiting_for("light.hall", to="off")}
+    graph = build_graph("home", home(routines))
+
+    assert "automation.off" in {use.user for use in questions.uses(graph, "light.kitchen")}
+    assert "automation.off" not in {use.user for use in questions.uses(graph, "switch.fan")}
+    assert set_off(routines) == {("automation.off", "automation.a")}
+
+
+def test_a_call_of_home_assistant_itself_on_an_area_reaches_what_can_be_switched() -> None:
+    config = {
+        "triggers": [],
+        "actions": [{"action": "homeassistant.turn_off", "target": {"area_id": ["kitchen", "hall"]}}],
+    }
+    graph = build_graph("home", home({"automation.off": config}))
+
+    assert {edge.target for edge in graph.out("automation.off", "controls") if ":" not in edge.target} == {
+        "light.kitchen",
+        "light.hall",
+    }
+
+
+def test_a_time_that_an_entity_says_with_an_offset_is_waited_for() -> None:
+    at = {"entity_id": "sensor.lux", "offset": "-00:05:00"}
+
+    assert ("triggers", "entity", "sensor.lux", None) in references({"triggers": [{"trigger": "time", "at": at}]})

@@ -83,6 +83,21 @@ def test_history_is_asked_for_with_every_change_and_no_invented_row() -> None:
     }
 
 
+def test_what_a_subscription_tells_first_is_returned_and_the_subscription_ended() -> None:
+    told = orjson.dumps({"id": 4, "type": "event", "event": {"rtt": 30}})
+    again = orjson.dumps({"id": 4, "type": "event", "event": {"rtt": 31}})
+    silence = websocket.WebSocketTimeoutException()
+    heard = (accepted(2), refused(3, "not_found"), accepted(4), told, again, silence)
+    wire = ScriptedSocket(*HANDSHAKE, *heard, accepted(5))
+    asked = [("zwave_js/subscribe_node_statistics", {"device_id": name}) for name in ("silent", "gone", "near")]
+
+    with client_on(wire) as client:
+        found = client.first_events(asked)
+
+    assert found == [None, None, {"rtt": 30}]
+    assert wire.sent[-1] == {"id": 5, "type": "unsubscribe_events", "subscription": 4}
+
+
 def test_a_pong_answers_a_ping() -> None:
     with client_on(ScriptedSocket(*HANDSHAKE, b'{"id":2,"type":"pong"}')) as client:
         assert client.ping() >= 0
@@ -110,3 +125,40 @@ def test_a_connection_that_ends_while_an_answer_is_due_is_unavailable() -> None:
 def test_a_client_that_was_not_entered_asks_nothing() -> None:
     with pytest.raises(errors.HomeAssistantUnavailable, match="context manager"):
         client_on(ScriptedSocket(*HANDSHAKE)).get_states()
+
+
+def rendered(number: int, **told: Any) -> bytes:
+    return orjson.dumps({"id": number, "type": "event", "event": told})
+
+
+def test_a_template_is_rendered_once_and_not_followed_also_where_all_comes_in_one_frame() -> None:
+    told = {"result": 2, "listeners": {"entities": ["light.a"], "domains": [], "all": False, "time": False}}
+    together = b"[" + answer(2, None) + b"," + rendered(2, **told) + b"]"
+    apart = (answer(4, None), rendered(4, error="'x' is undefined", level="WARNING"), rendered(4, **told))
+    wire = ScriptedSocket(*HANDSHAKE, together, answer(3, None), *apart, answer(5, None))
+
+    with client_on(wire) as client:
+        found = [client.render_template("{{ expand('group.a') }}") for _ in range(2)]
+
+    assert found == [told, told]
+    assert wire.sent[2] == {
+        "id": 2,
+        "type": "render_template",
+        "template": "{{ expand('group.a') }}",
+        "timeout": 1.0,
+        "report_errors": True,
+    }
+    assert [one for one in wire.sent if one["type"] == "unsubscribe_events"] == [
+        {"id": 3, "type": "unsubscribe_events", "subscription": 2},
+        {"id": 5, "type": "unsubscribe_events", "subscription": 4},
+    ]
+
+
+def test_a_template_that_fails_gives_nothing_and_one_that_is_refused_says_so() -> None:
+    failing = (answer(2, None), rendered(2, error="division by zero", level="ERROR"), answer(3, None))
+    wire = ScriptedSocket(*HANDSHAKE, *failing, refused(4, "template_error"), refused(5, "not_found"))
+
+    with client_on(wire) as client:
+        assert client.render_template("{{ 1 / 0 }}") is None
+        with pytest.raises(errors.CommandRefused):
+            client.render_template("{{")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
 import pytest
 import websocket
 
@@ -161,3 +164,19 @@ def test_pauses_stay_short_for_a_minute_after_a_good_connection(
     lost_for_s: float | None, longest_s: float, expected: float
 ) -> None:
     assert longest_pause_s(lost_for_s, longest_s) == expected
+
+
+def test_how_far_its_clock_is_ahead_at_most_is_known_from_its_greeting() -> None:
+    hour_ahead = datetime.now(UTC) + timedelta(hours=1)
+
+    connection = Connection.open(
+        settings(), open_socket=lambda *_: ScriptedSocket(*HANDSHAKE, date=format_datetime(hour_ahead, usegmt=True))
+    )
+
+    assert connection.clock_ahead_us is not None
+    assert 3600 <= connection.clock_ahead_us / 1_000_000 + 0.1 < 3602
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Sat, 99 Nov 2026 18:00:00 GMT"])
+def test_a_greeting_without_a_time_says_nothing_of_its_clock(date: str) -> None:
+    assert connect(ScriptedSocket(*HANDSHAKE, date=date)).clock_ahead_us is None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ingestor.enrichment.integration import IntegrationStep
-from ingestor.enrichment.steps import PlaceStep, Surroundings
+from ingestor.enrichment.place import PlaceStep
+from ingestor.enrichment.steps import Surroundings
 from ingestor.enrichment.watching import Watching
 from ingestor.events.event import Event, Place
 from ingestor.home.cache import MemoryHomeMap

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,15 +14,7 @@ from ingestor import logs
 from ingestor.logs_sparing import MOST, WITHIN_S, Sparing
 from ingestor.settings import LogSettings
 
-
-@pytest.fixture(autouse=True)
-def logging_stays_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    before = (root.level, list(root.handlers))
-    yield
-    structlog.reset_defaults()
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
+pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
 
 
 class Terminal(io.StringIO):
@@ -100,8 +91,8 @@ def test_a_flood_of_one_warning_is_a_few_lines_and_a_count_and_hides_no_other() 
     logs.set_up(LogSettings(), stream=stream)
     now_s = [100.0]
     (handler,) = logging.getLogger().handlers
-    (sparing,) = handler.filters
-    sparing._clock = lambda: now_s[0]  # type: ignore[union-attr] # the filter that `set_up` has put there
+    sparing = next(one for one in handler.filters if isinstance(one, Sparing))
+    sparing._clock = lambda: now_s[0]
 
     def flood() -> None:
         for number in range(1_000):
@@ -140,3 +131,13 @@ def test_names_without_end_do_not_fill_the_memory() -> None:
         assert sparing.filter(record)
 
     assert len(sparing._seen) <= 1_000
+
+
+def test_what_celery_says_of_every_task_for_later_is_left_out() -> None:
+    out = io.StringIO()
+    logs.set_up(LogSettings(format="json"), stream=out)
+
+    logging.getLogger("celery.app.base").warning("Direct exchanges are not supported with native delayed delivery.")
+    logging.getLogger("celery.app.base").warning("something else")
+
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["something else"]

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from ingestor import metrics, metrics_files
+from ingestor.metrics_declared import DECLARED, EVENT_COUNTERS
+from ingestor.metrics_gauges import GAUGES
 
 _COUNTS = """
 import sys
@@ -188,11 +190,22 @@ def test_an_undeclared_metric_a_wrong_kind_and_wrong_labels_raise() -> None:
 
 
 def test_every_declared_metric_follows_the_naming_of_prometheus() -> None:
-    for declared in metrics.DECLARED:
+    for declared in DECLARED:
         assert declared.name.startswith(metrics.PREFIX)
         assert declared.name.endswith("_total") == (declared.kind == "counter")
         assert declared.kind == "counter" or declared.name.endswith("_seconds")
         assert declared.help.endswith(".")
+
+
+def test_every_declared_metric_is_counted_somewhere_and_told_once() -> None:
+    root = Path(__file__).resolve().parents[2]
+    parts = [*root.glob("ingestor/**/*.py"), *root.glob("tasks/*.py"), *root.glob("workers/*.py")]
+    code = "".join(path.read_text("utf-8") for path in parts if not path.name.startswith("metrics_"))
+    names = [one.name for one in (*DECLARED, *GAUGES)]
+
+    assert len(set(names)) == len(names)
+    assert [name for name in names if f'"{name}"' not in code and name not in EVENT_COUNTERS.values()] == []
+    assert all(one.unit and one.help.endswith(".") for one in (*DECLARED, *GAUGES))
 
 
 def test_a_folder_that_is_not_there_has_no_metrics(tmp_path: Path) -> None:

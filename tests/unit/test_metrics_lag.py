@@ -10,6 +10,7 @@ from ingestor import metrics
 from ingestor.api.lag import Lag
 from ingestor.cli.tally import Tally
 from ingestor.intake.flights import DoneBatch
+from ingestor.metrics_declared import EVENT_COUNTERS
 
 
 def test_a_percentile_lies_within_its_bucket() -> None:
@@ -38,7 +39,7 @@ def test_the_difference_of_two_readings_is_what_came_between() -> None:
 
 def test_a_done_batch_is_counted_once_by_outcome_and_received_is_their_sum() -> None:
     labels = {"home": "tally", "source": "websocket"}
-    counters = {name: metrics.counter(metric, **labels) for name, metric in metrics.EVENT_COUNTERS.items()}
+    counters = {name: metrics.counter(metric, **labels) for name, metric in EVENT_COUNTERS.items()}
     tally = Tally()
 
     tally.add(

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from ingestor.enrichment.daytime import TimePart
 from ingestor.enrichment.moments import MINUTE_US, MomentStep, Stretch
-from ingestor.enrichment.steps import PARTS, STEPS, Surroundings, enrichment_steps
+from ingestor.enrichment.opening import PARTS, STEPS, enrichment_steps
+from ingestor.enrichment.steps import Surroundings
 from ingestor.events.context import CONTEXT_FIELDS, TYPES
 from ingestor.events.event import Event, Extra
 from ingestor.home.cache import MemoryHomeMap

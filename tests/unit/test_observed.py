@@ -45,6 +45,7 @@ class Watch:
         self.cause.begin(events, around)
         assert all(self.cause.apply(event, around) and self.step.apply(event, around) for event in events)
         self.step.finish(events, around)
+        self.often = around.ran_often
 
     def pages(self, after_s: float = 10) -> list[ObservedPage]:
         self.now += after_s
@@ -108,6 +109,16 @@ def test_an_automation_that_sets_another_one_off_starts_it() -> None:
         ("triggers", SWITCH, NIGHT): 1,
         ("starts", HALL, NIGHT): 1,
     }
+
+
+def test_what_has_run_is_named_once_whoever_set_it_off() -> None:
+    watch = Watch()
+
+    watch.see(triggered(HALL, 2, "time pattern"), triggered(HALL, 3, "time pattern"), triggered(NIGHT, 4, "x"))
+    first, second = watch.pages(), watch.pages()
+
+    assert [sorted(page.started) for page in first] == [sorted((HALL, NIGHT))]
+    assert second == []
 
 
 def test_first_and_last_time_are_those_of_the_events() -> None:
@@ -258,3 +269,27 @@ def test_the_recorded_homes_give_the_same_edges_in_any_order(year: str) -> None:
     assert found[0]["starts", "automation.circular_ping", "automation.circular_pong"] > 10
     assert found[0]["starts", "automation.circular_pong", "automation.circular_ping"] > 10
     assert ("triggers", "binary_sensor.motion", "automation.motion_light") in found[0]
+
+
+def test_what_runs_often_is_told_at_once_but_not_every_time() -> None:
+    watch = Watch()
+
+    def runs(automation: str, times: int, after_s: float = 0.0) -> list[str]:
+        watch.now += after_s
+        watch.see(*(at(triggered(automation, watch.batches * 100 + number), watch.now) for number in range(times)))
+        return watch.often
+
+    assert [runs(HALL, 2), runs(NIGHT, 1), runs(HALL, 1)] == [[], [], [HALL]]
+    assert [runs(HALL, 3, after_s=0.5), runs(NIGHT, 2), runs(NIGHT, 0, after_s=2)] == [[], [], [HALL, NIGHT]]
+    assert [runs(HALL, 2, after_s=9), runs(HALL, 2, after_s=16), runs(HALL, 1, after_s=1)] == [[], [], [HALL]]
+
+
+def test_what_ran_twice_in_every_quarter_of_a_minute_is_fetched_with_the_others() -> None:
+    watch = Watch()
+    told = []
+    for number in range(20):
+        watch.now += 8
+        watch.see(at(triggered(HALL, number), watch.now))
+        told += watch.often
+
+    assert told == []

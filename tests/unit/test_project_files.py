@@ -43,7 +43,7 @@ def check_docs() -> ModuleType:
 
 
 def test_bare_make_lists_the_commands() -> None:
-    listed = re.findall(r"^  (\w+) ", make().stdout, re.MULTILINE)
+    listed = re.findall(r"^  ([\w-]+) ", make().stdout, re.MULTILINE)
 
     assert {"run", "test", "check", "bench", "chaos", "docs", "clean"} <= set(listed)
 
@@ -52,27 +52,48 @@ def test_every_command_of_the_makefile_is_listed() -> None:
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert phony is not None
 
-    listed = re.findall(r"^  (\w+) ", make().stdout, re.MULTILINE)
+    listed = re.findall(r"^  ([\w-]+) ", make().stdout, re.MULTILINE)
 
     assert set(listed) == set(phony.group(1).split())
 
 
-def test_no_python_that_is_new_enough_is_said_in_one_line(tmp_path: Path) -> None:
-    old = tmp_path / "python3"
-    old.write_text("#!/bin/sh\nexit 1\n")
-    old.chmod(0o755)
-
-    found = subprocess.run(
+def find_python(*folders: Path | str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         ["/bin/sh", ROOT / "scripts" / "find_python"],
-        env={"PATH": str(tmp_path)},
+        env={"PATH": ":".join(map(str, folders)), **environment},
         capture_output=True,
         text=True,
         check=False,
     )
 
+
+def stand_in(place: Path, script: str) -> Path:
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(f"#!/bin/sh\n{script}\n")
+    place.chmod(0o755)
+    return place
+
+
+def test_no_python_that_is_new_enough_is_said_in_one_line(tmp_path: Path) -> None:
+    stand_in(tmp_path / "python3", "exit 1")
+
+    found = find_python(tmp_path)
+
     assert found.returncode == 1
     assert found.stdout == ""
-    assert found.stderr.startswith("No Python 3.11 or newer found.")
+    assert found.stderr.startswith("No Python 3.11 or newer found")
+    assert found.stderr.count("\n") == 1
+
+
+def test_of_several_pythons_of_a_version_the_quickest_is_taken_unless_one_is_named(tmp_path: Path) -> None:
+    stand_in(tmp_path / "a" / "python3.11", "exit 1")
+    stand_in(tmp_path / "b" / "python3.11", "echo 500 /slow")
+    stand_in(tmp_path / "c" / "python3.11", "echo 40 /quick one")
+    named = stand_in(tmp_path / "named", "echo 900 /named")
+    folders = [*(str(tmp_path / name) for name in "abc"), "/usr/bin", "/bin"]
+
+    assert find_python(*folders).stdout == "/quick one\n"
+    assert find_python(*folders, PYTHON=str(named)).stdout == "/named\n"
 
 
 def test_every_dependency_is_pinned_to_one_version_that_it_allows() -> None:

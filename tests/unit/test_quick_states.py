@@ -89,6 +89,9 @@ def both_ways(payload: bytes, carries: frozenset[str]) -> tuple[list[Any], list[
 @example(("event", "data", "new_state", "attributes", "unit_of_measurement"), 2**70, False, CARRIES[1])
 @example(("event", "data", "new_state", "state"), "x" * 16_385, False, CARRIES[0])
 @example(("event", "context", "parent_id"), None, True, CARRIES[0])
+@example(("event", "data", "new_state", "last_updated"), "2026-11-21T02:47:24.5", False, CARRIES[0])
+@example(("event", "data", "new_state", "last_changed"), "2026-11-21T02:47:24.5", False, CARRIES[0])
+@example(("event", "time_fired"), "2026-11-21T02:47:24.5", False, CARRIES[0])
 def test_whatever_one_part_of_a_message_is_both_ways_come_to_the_same(
     path: tuple[str, ...], value: Any, drop: bool, carries: frozenset[str]
 ) -> None:

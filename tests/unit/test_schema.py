@@ -92,7 +92,7 @@ def test_what_is_not_known_is_a_dash_in_a_tag() -> None:
     }
 
 
-def test_by_default_a_state_has_ten_fields_of_one_type_each() -> None:
+def test_by_default_a_state_has_nine_fields_of_one_type_each() -> None:
     point = build(state())
 
     assert point.measurement == STATES
@@ -106,7 +106,6 @@ def test_by_default_a_state_has_ten_fields_of_one_type_each() -> None:
         "event_id": str,
         "context_id": str,
         "source": str,
-        "integration": str,
     }
 
 
@@ -232,6 +231,57 @@ def test_more_tags_are_there_for_every_point_and_no_field_has_their_name() -> No
     assert dict(known.tags)["floor"] == "Ground"
     assert dict(unknown.tags)["integration"] == UNKNOWN
     assert "integration" not in known.fields
+
+
+def test_a_tag_is_not_also_a_field() -> None:
+    with pytest.raises(errors.InvalidSettings, match="'integration' is a tag already"):
+        PointBuilder(StorageSettings(extra_tags=("integration",), extra_fields=("integration",)))
+
+
+def test_the_integration_is_a_field_where_asked_for() -> None:
+    assert build(state(), extra_fields=("integration",)).fields["integration"] == "mqtt"
+    assert "integration" not in build(state(), NOWHERE, extra_fields=("integration",)).fields
+
+
+def test_an_entity_is_described_once_a_day_and_when_its_place_changes() -> None:
+    builder = PointBuilder(StorageSettings())
+    place = Place("sensor.kitchen", "sensor", area="Kitchen", floor="Ground", integration="mqtt", labels=("a", "b"))
+    hour_ns = 3_600_000_000_000
+    begins_ns = 500_000 * hour_ns
+
+    builder.points(state(), place, "home", begins_ns + 1)
+    (first,) = builder.descriptions.waiting()
+    builder.descriptions.stored([first])
+    builder.points(state(), place, "home", begins_ns + 24 * hour_ns - 1)
+    quiet = builder.descriptions.waiting()
+    builder.points(state(), place, "home", begins_ns + 24 * hour_ns)
+    (next_day,) = builder.descriptions.waiting()
+    builder.points(state(), Place("sensor.kitchen", "sensor", area="Attic"), "home", begins_ns + 25 * hour_ns + 5)
+    (moved,) = builder.descriptions.waiting()
+
+    assert quiet == []
+    assert (first.measurement, first.tags, first.time_ns) == (
+        "home_assistant_entities",
+        (("home", "home"), ("series", "sensor.kitchen")),
+        begins_ns,
+    )
+    assert first.fields == {
+        "entity_id": "sensor.kitchen",
+        "area": "Kitchen",
+        "floor": "Ground",
+        "integration": "mqtt",
+        "labels": "a,b",
+        "unit": "°C",
+    }
+    assert (next_day.fields, next_day.time_ns) == (first.fields, begins_ns + 24 * hour_ns)
+    assert (moved.fields["area"], moved.time_ns) == ("Attic", begins_ns + 25 * hour_ns)
+
+
+def test_a_description_waits_until_the_store_has_it() -> None:
+    builder = PointBuilder(StorageSettings())
+    builder.points(state(), NOWHERE, "home", 1)
+
+    assert len(builder.descriptions.waiting()) == len(builder.descriptions.waiting()) == 1
 
 
 def test_more_fields_are_text_whatever_they_hold() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ingestor import errors
 from ingestor.events.event import Outcome, Settled
+from ingestor.intake.bucket import HomeBucket
 from ingestor.intake.flights import DoneBatch, Flights
 from ingestor.intake.gate import Gate
 from ingestor.intake.journal.journal import Journal
@@ -26,7 +27,9 @@ BUSY = Load({"validate": 5, "enrich": 0, "write": 0})
 class Bench:
     """A journal and its sender; time stands still but for `later`."""
 
-    def __init__(self, folder: Path, *, per_s: float = 20.0, high: int = 10, low: int = 5) -> None:
+    def __init__(
+        self, folder: Path, *, per_s: float = 20.0, high: int = 10, low: int = 5, bucket_per_s: float = 0.0
+    ) -> None:
         self.now_s = 1000.0
         limits = JournalSettings(resend_after_s=15.0, resend_per_s=per_s)
         self.journal = Journal(folder, limits)
@@ -46,6 +49,7 @@ class Bench:
             settings=limits,
             shown="mqtt of home",
             on_done=self._finish,
+            bucket=HomeBucket(bucket_per_s, self.clock) if bucket_per_s else None,
             clock=self.clock,
         )
 
@@ -138,7 +142,9 @@ def test_a_batch_is_forgotten_when_all_its_slots_are_done(bench: Bench) -> None:
     assert half == 1
     assert bench.journal.status().pending_batches == 0
     assert bench.finished == [
-        DoneBatch(batch_id(1), "home", "mqtt", {"written": 2, "duplicate": 1, "rejected": 0, "filtered": 0}, 1, 3)
+        DoneBatch(
+            batch_id(1), "home", "mqtt", {"written": 2, "duplicate": 1, "rejected": 0, "filtered": 0}, 1, 3, {}, 1
+        )
     ]
 
 
@@ -494,4 +500,21 @@ def test_what_the_broker_said_last_is_shown(bench: Bench) -> None:
     bench.sender.step()
 
     assert bench.sender.status().last_error == str(errors.BrokerUnavailable())
+    assert bench.sender.waiting == 1
+
+
+def test_a_home_that_has_used_its_share_waits_in_its_journal_until_it_may_go_on(
+    bench_with: Callable[..., Bench],
+) -> None:
+    bench = bench_with(bucket_per_s=6.0)  # three events saved up, and as many in each half second
+    bench.append(1, 2, 3, 4)
+
+    bench.later(0)
+    assert bench.sent() == [(1, 1)]
+    bench.later(0.5)
+    assert bench.sent() == [(1, 1), (2, 1)]
+    bench.later(1.0)
+
+    assert bench.sent() == [(1, 1), (2, 1), (3, 1)]
+    assert bench.sender.status().may_per_s == 6.0
     assert bench.sender.waiting == 1

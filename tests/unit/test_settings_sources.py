@@ -15,6 +15,7 @@ from ingestor.cli.config_file import as_toml, commented_file
 from ingestor.settings import Settings
 from ingestor.settings_faults import Fault
 from ingestor.settings_keys import Key, all_keys, key_named
+from ingestor.settings_profiles import PROFILES
 from ingestor.settings_sources import Loaded, load_settings, try_settings
 from ingestor.settings_variables import as_text
 
@@ -335,3 +336,37 @@ def _has_the_values(settings: Settings, tree: dict[str, Any]) -> None:
         assert [home.name for home in settings.homes] == [home["name"] for home in tree["homes"]]
     if "mqtt.statestream_domains" in tree:
         assert list(settings.mqtt.statestream_domains) == tree["mqtt.statestream_domains"]
+
+
+def test_what_is_set_holds_over_the_profile_and_the_profile_over_the_default(tmp_path: Path) -> None:
+    (tmp_path / "ha-ingestor.toml").write_text('profile = "small"\n[batch]\nflush_after_s = 0.5\n')
+
+    loaded = load_settings(environ={}, cwd=tmp_path)
+
+    assert loaded.settings.batch.flush_after_s == 0.5
+    assert loaded.origins["batch.flush_after_s"] == str(tmp_path / "ha-ingestor.toml")
+    assert loaded.settings.flower.enabled is False
+    assert loaded.origins["flower.enabled"] == "profile small"
+    assert loaded.settings.batch.max_frames == Settings(data_dir=tmp_path).batch.max_frames
+    assert loaded.origins["batch.max_frames"] == "default"
+
+
+def test_the_profile_of_the_highest_source_holds(tmp_path: Path) -> None:
+    (tmp_path / "ha-ingestor.toml").write_text('profile = "small"\n')
+
+    loaded = load_settings({"profile": "standard"}, environ={}, cwd=tmp_path)
+
+    assert loaded.settings.flower.enabled is True
+
+
+def test_a_profile_that_there_is_not_is_a_fault(tmp_path: Path) -> None:
+    found = faults({"HA_INGESTOR_PROFILE": "tiny"}, tmp_path)
+
+    assert [fault.key for fault in found] == ["profile"]
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_key_of_a_profile_is_a_setting_whose_value_may_stand(name: str, tmp_path: Path) -> None:
+    settings = load_settings({"profile": name}, environ={}, cwd=tmp_path).settings
+
+    assert settings.profile == name

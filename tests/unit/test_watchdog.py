@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ingestor.queue.alive import AliveFile
 from workers.pulse import SILENT_S, Pulse
-from workers.watchdog import LOOP_LIMIT_S, TAKE_LIMIT_S, TASK_LIMIT_S, Sight, Vigil
+from workers.watchdog import LOOP_LIMIT_S, TAKE_LIMIT_S, TASK_LIMIT_S, Sight, Vigil, hands_of, last_words
 
 
 class Clock:
@@ -94,6 +96,14 @@ def test_tasks_that_end_one_after_another_are_no_fault(node: Node) -> None:
         assert node.pass_s(20, taking=True) is None
 
 
+def test_a_node_whose_log_takes_nothing_ends_without_its_last_words() -> None:
+    log_takes_it = threading.Event()
+
+    last_words(log_takes_it.wait, within_s=0.01)
+
+    assert not log_takes_it.is_set()
+
+
 def test_a_node_that_was_stopped_itself_blames_nobody_when_it_goes_on(node: Node) -> None:
     node.held = {"in-hand"}
     node.pass_s(20)
@@ -172,3 +182,19 @@ def test_a_disk_that_takes_no_file_keeps_nobody_from_working(tmp_path: Path) -> 
     AliveFile(tmp_path).beat()
 
     assert AliveFile(tmp_path).read() is None
+
+
+def test_last_words_say_what_a_node_has_in_hand() -> None:
+    qos = SimpleNamespace(prefetch_count=2, _delivered={"a": 1, "b": 2}, _dirty={"a"}, can_consume=lambda: True)
+    channel = SimpleNamespace(
+        qos=qos, _in_poll=None, connection=SimpleNamespace(cycle=SimpleNamespace(_paused_brpop={}))
+    )
+    consumer = SimpleNamespace(task_consumer=SimpleNamespace(channel=channel))
+
+    said = hands_of(consumer)
+
+    assert said == {"prefetch": 2, "in_hand": 1, "may_take": True, "asks_broker": False, "paused": 0}
+
+
+def test_last_words_do_without_what_a_closing_node_cannot_tell() -> None:
+    assert hands_of(SimpleNamespace(task_consumer=None)) == {}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from ingestor.enrichment.opening import Means, enrichment_steps
 from ingestor.enrichment.since import SinceStep
-from ingestor.enrichment.steps import Means, enrichment_steps
 from ingestor.enrichment.zones import distance_m, geohash, nearest
 from ingestor.events.context import CONTEXT_FIELDS, TYPES
 from ingestor.events.event import Event, EventBatch, Extra, Place

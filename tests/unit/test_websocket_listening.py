@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import partial
 from typing import Any
 
@@ -35,7 +36,7 @@ from tests.unit.websocket_wire import (
 CUT = websocket.WebSocketConnectionClosedException("Connection to remote host was lost.")
 
 
-START = datetime(2026, 11, 21, 2, 47, tzinfo=UTC)
+START = datetime(2025, 11, 21, 2, 47, tzinfo=UTC)
 
 
 def at(second: int) -> str:
@@ -87,8 +88,8 @@ class Stage:
         return [frame.payload for frame in self.sink.frames]
 
 
-def heard(*frames: Any) -> ScriptedSocket:
-    return ScriptedSocket(*HANDSHAKE, accepted(2), *frames)
+def heard(*frames: Any, date: str = "") -> ScriptedSocket:
+    return ScriptedSocket(*HANDSHAKE, accepted(2), *frames, date=date)
 
 
 def test_events_go_through_as_they_came_and_answers_do_not() -> None:
@@ -239,6 +240,29 @@ def test_a_gap_is_told_by_the_time_of_events_however_late_they_are_read() -> Non
     stage = Stage(heard(orjson.dumps(late), CUT), heard(orjson.dumps(event("3", fired=at(100))))).run()
 
     assert [gap.start_us for gap in stage.over()] == [at_us(2)]
+
+
+def test_events_from_the_future_and_from_long_ago_move_neither_end_of_a_gap() -> None:
+    now = datetime.now(UTC)
+    kept, future, past = (
+        orjson.dumps(event("1", fired=(now + timedelta(hours=hours)).isoformat())) for hours in (0, 300, -300)
+    )
+    first = heard(kept, future, past, CUT, date=format_datetime(now, usegmt=True))
+    second = heard(past, future, date=format_datetime(now, usegmt=True))
+
+    stage = Stage(first, second).run()
+
+    ((start_us, end_us),) = [(gap.start_us, gap.end_us) for gap in stage.over()]
+    assert start_us == int(now.timestamp() * 1_000_000)
+    assert 0 < end_us - start_us < 60 * 1_000_000
+
+
+def test_a_gap_that_an_earlier_run_began_in_the_future_begins_now() -> None:
+    future_us = time.time_ns() // 1000 + 3600 * 1_000_000
+
+    stage = Stage(heard(), before=Gap("not_running", future_us)).run()
+
+    assert [gap.start_us <= time.time_ns() // 1000 for gap in stage.gaps] == [True]
 
 
 def test_in_a_home_that_says_nothing_a_gap_ends_by_our_own_clock(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from ingestor.events.identity import state_identity
 from ingestor.events.point import Point
 from ingestor.pipeline.write import Writer, Written
 from ingestor.settings import StorageSettings
+from ingestor.storage.descriptions import ENTITIES
 from ingestor.storage.memory import MemoryStore
 from ingestor.storage.port import Rejection, WriteResult
 from ingestor.storage.schema import STATES, PointBuilder
@@ -61,7 +62,8 @@ class Bench:
         return {slot: settled.outcome for settled in written.mark.settled for slot in settled.slots}
 
     def fields(self) -> list[dict[str, Any]]:
-        return list(self.store.points.values())
+        """The points of events: beside them stands what is known of their entity."""
+        return [fields for (measurement, _, _), fields in self.store.points.items() if measurement != ENTITIES]
 
 
 def test_every_slot_ends_with_an_outcome_and_what_was_settled_before_goes_along() -> None:
@@ -71,7 +73,7 @@ def test_every_slot_ends_with_an_outcome_and_what_was_settled_before_goes_along(
 
     assert bench.outcomes(written) == {0: "written", 1: "rejected", 2: "written"}
     assert (written.mark.batch_id, written.mark.target, written.mark.lag_ns) == ("A", "store", 5_000_000)
-    assert len(bench.store.points) == 2
+    assert len(bench.fields()) == 2
 
 
 def test_the_same_event_by_another_batch_is_a_duplicate_and_one_point() -> None:
@@ -81,7 +83,7 @@ def test_the_same_event_by_another_batch_is_a_duplicate_and_one_point() -> None:
     written = bench.write(event(), batch_id="B")
 
     assert bench.outcomes(written) == {0: "duplicate"}
-    assert len(bench.store.points) == 1
+    assert len(bench.fields()) == 1
 
 
 def test_a_batch_sent_again_counts_its_own_points_as_written() -> None:
@@ -91,7 +93,7 @@ def test_a_batch_sent_again_counts_its_own_points_as_written() -> None:
     written = bench.write(event())
 
     assert bench.outcomes(written) == {0: "written"}
-    assert len(bench.store.points) == 1
+    assert len(bench.fields()) == 1
 
 
 def test_the_same_event_twice_in_one_batch_is_one_point_and_one_duplicate() -> None:
@@ -100,7 +102,7 @@ def test_the_same_event_twice_in_one_batch_is_one_point_and_one_duplicate() -> N
     written = bench.write(event(0), event(1))
 
     assert bench.outcomes(written) == {0: "written", 1: "duplicate"}
-    assert len(bench.store.points) == 1
+    assert len(bench.fields()) == 1
 
 
 @pytest.mark.parametrize("order", [("websocket", "statestream"), ("statestream", "websocket")])
@@ -108,12 +110,47 @@ def test_the_richer_source_wins_whichever_comes_first(order: tuple[str, str]) ->
     bench = Bench()
     knows: dict[str, dict[str, Any]] = {"websocket": {"context_id": "C", "previous_state": "21.0"}, "statestream": {}}
 
-    for number, source in enumerate(order):
-        bench.write(event(source=source, **knows[source]), batch_id=str(number))
+    told = [
+        bench.write(event(source=source, **knows[source]), batch_id=str(number)) for number, source in enumerate(order)
+    ]
 
     (fields,) = bench.fields()
     assert fields["source"] == "websocket"
     assert (fields["context_id"], fields["previous_state"]) == ("C", "21.0")
+    assert [bench.outcomes(written) for written in told] == [{0: "written"}, {0: "duplicate"}]
+
+
+@pytest.mark.parametrize("order", [("websocket", "history"), ("history", "websocket")])
+def test_of_twins_that_are_sent_again_the_first_is_still_the_one_that_counts(order: tuple[str, str]) -> None:
+    bench = Bench()
+    for number, source in enumerate(order):
+        bench.write(event(source=source), batch_id=str(number))
+
+    again = [bench.write(event(source=source), batch_id=str(number)) for number, source in enumerate(order)]
+
+    assert [bench.outcomes(written) for written in again] == [{0: "written"}, {0: "duplicate"}]
+
+
+@pytest.mark.parametrize("sources", [("websocket", "history"), ("history", "websocket"), ("history", "history")])
+def test_a_batch_with_twins_that_is_sent_again_has_one_written_as_before(sources: tuple[str, str]) -> None:
+    bench = Bench()
+    twins = [event(slot, source=source) for slot, source in enumerate(sources)]
+    bench.write(*twins)
+
+    again = bench.write(*twins)
+
+    assert sorted(bench.outcomes(again).values()) == ["duplicate", "written"]
+
+
+def test_twins_that_another_batch_wrote_before_are_both_duplicates() -> None:
+    bench = Bench()
+    bench.write(event(source="eventstream"))
+    twins = event(0, source="websocket"), event(1, source="history")
+
+    written = bench.write(*twins, batch_id="B")
+
+    assert bench.outcomes(written) == {0: "duplicate", 1: "duplicate"}
+    assert [fields["source"] for fields in bench.fields()] == ["websocket"]
 
 
 def test_two_events_of_one_series_in_one_microsecond_are_two_points() -> None:
@@ -147,7 +184,7 @@ def test_a_collision_takes_the_next_free_digit_and_keeps_it_when_sent_again(toge
         moved = [bench.write(*events, batch_id=str(number)).moved for number, events in enumerate(sendings)]
 
     assert sorted(fields["state"] for fields in bench.fields()) == sorted((one, two))
-    assert len(bench.store.points) == 2
+    assert len(bench.fields()) == 2
     assert sum(moved) == 1
 
 
@@ -173,7 +210,7 @@ def test_an_event_that_the_chosen_schema_has_no_point_for_is_filtered() -> None:
     written = writer.write(batch(event(0, state="unavailable"), event(1, time_us=T0_US + 1)))
 
     assert bench.outcomes(written) == {0: "filtered", 1: "written"}
-    assert len(bench.store.points) == 1
+    assert len(bench.fields()) == 1
 
 
 def test_a_field_that_no_store_can_keep_is_quarantined() -> None:
@@ -195,7 +232,7 @@ def test_a_store_that_is_away_leaves_nothing_called_written() -> None:
     written = bench.write(event(), batch_id="B")
 
     assert bench.outcomes(written) == {0: "written"}
-    assert len(bench.store.points) == 1
+    assert len(bench.fields()) == 1
 
 
 class Interrupted(MemoryStore):
@@ -222,12 +259,14 @@ def test_two_workers_with_twins_at_the_same_moment_end_with_the_richer_source(sl
     faster = "statestream" if slower == "websocket" else "websocket"
     store = Interrupted(before=before)
     bench = Bench(store=store)
-    store.meanwhile = lambda: bench.write(event(source=faster), batch_id="fast")
+    told: list[Written] = []
+    store.meanwhile = lambda: told.append(bench.write(event(source=faster), batch_id="fast"))
 
-    bench.write(event(source=slower), batch_id="slow")
+    told.append(bench.write(event(source=slower), batch_id="slow"))
 
     (fields,) = bench.fields()
     assert fields["source"] == "websocket"
+    assert [bench.outcomes(written) for written in told] == [{0: "written"}, {0: "duplicate"}]
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -279,7 +318,7 @@ def test_points_are_claimed_before_the_store_has_them_and_recorded_after() -> No
 
     bench.write(event())
 
-    assert told == [("claimed", 0), ("recorded", 1)]
+    assert told == [("claimed", 0), ("recorded", 2)]
 
 
 def test_of_two_points_the_piece_says_which_was_refused_and_that_the_other_is_stored() -> None:

@@ -46,7 +46,8 @@ def event(state: str, event_type: str = "state_changed", fired: str = "now") -> 
 class ScriptedSocket:
     """Plays its script: a frame, an error to raise, or something to do; after it, `idle` runs and nothing comes."""
 
-    def __init__(self, *script: Step, idle: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, *script: Step, idle: Callable[[], None] = lambda: None, date: str = "") -> None:
+        self.headers = {"date": date} if date else {}
         self.script: deque[Step] = deque(script)
         self.idle = idle
         self.sent: list[dict[str, Any]] = []
@@ -55,6 +56,9 @@ class ScriptedSocket:
     @property
     def closed(self) -> bool:
         return self.gone.is_set()
+
+    def getheaders(self) -> dict[str, str]:
+        return self.headers
 
     def send(self, payload: bytes) -> int:
         self.sent.append(orjson.loads(payload))

@@ -9,6 +9,7 @@ from typing import Final
 import networkx as nx
 
 from ingestor.home.graph.model import Edge, HomeGraph
+from ingestor.home.graph.references import STARTED
 
 #: Circles that are listed, and automations in one: the number of circles may grow without bound.
 MAX_CYCLES: Final = 100
@@ -44,16 +45,15 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """An entity that several automations write. `results`: which states each leads to (None: not known)."""
+    """An entity that several automations write: which states each leads to (None: not known).
+
+    `is_fight`: two of them want different states at the same time. A light that one turns on with the motion and
+    another one off without it is none.
+    """
 
     entity_id: str
     writers: dict[str, list[str | None]] = field(default_factory=dict)
-
-    @property
-    def is_fight(self) -> bool:
-        """Tell whether two of them want different states."""
-        wanted = [{state for state in states if state} for states in self.writers.values()]
-        return any(one and other and one != other for n, one in enumerate(wanted) for other in wanted[n + 1 :])
+    is_fight: bool = False
 
 
 def links(graph: HomeGraph) -> list[Link]:
@@ -84,16 +84,44 @@ def _seen(graph: HomeGraph, source: str, target: str) -> tuple[int, int]:
 
 def _links_of(graph: HomeGraph, source: str) -> Iterator[Link]:
     for edge in graph.out(source, "controls", "fires"):
+        if not _is_configured(edge) and _is_done_by_called(graph, source, edge.target):
+            continue
         for effect, states, detail in _effects(graph, edge):
-            if graph.node(effect).kind == "script":
+            if _starts(graph.node(effect).kind, states):
                 yield Link(source, effect, effect, None, detail, *_seen(graph, source, effect))
             for trigger in graph.out(effect, "triggers"):
                 yield from _started(graph, source, (effect, states, detail), trigger)
+    if graph.node(source).kind == "script":
+        # Its own state says that it runs, and others may wait for that.
+        for trigger in graph.out(source, "triggers"):
+            yield from _started(graph, source, (source, ["on", "off"], "it runs"), trigger)
+
+
+def _starts(kind: str, states: list[str | None]) -> bool:
+    """Tell whether a call runs what it is aimed at: a script unless it is stopped, an automation by its trigger."""
+    if kind == "script":
+        return any(state != "off" for state in states)
+    return kind == "automation" and STARTED in states
+
+
+def _is_configured(edge: Edge) -> bool:
+    return any(one.source != "observed" for one in edge.evidence)
+
+
+def _is_done_by_called(graph: HomeGraph, source: str, target: str, depth: int = 0) -> bool:
+    """Tell whether a script or scene that a routine calls acts on a thing: what was seen of it is that one's doing."""
+    called = [edge.target for edge in graph.out(source, "controls") if graph.node(edge.target).kind in _RUNS]
+    for one in called:
+        if any(edge.target == target and _is_configured(edge) for edge in graph.out(one, "controls")):
+            return True
+        if depth < _MAX_LENGTH and one != source and _is_done_by_called(graph, one, target, depth + 1):
+            return True
+    return False
 
 
 def _effects(graph: HomeGraph, edge: Edge, depth: int = 0) -> Iterator[tuple[str, list[str | None], str]]:
     """Yield what a call reaches: its target, and the members of a group or what a scene puts in place."""
-    states = [one.state for one in edge.evidence if one.source == "configured"] or [None]
+    states = [one.state for one in edge.evidence if one.source != "observed"] or [None]
     detail = edge.evidence[0].detail if edge.evidence else ""
     yield edge.target, states, detail
     if depth >= _MAX_LENGTH:
@@ -103,17 +131,29 @@ def _effects(graph: HomeGraph, edge: Edge, depth: int = 0) -> Iterator[tuple[str
         for inner in graph.out(edge.target, "controls"):
             for effect, wanted, _ in _effects(graph, inner, depth + 1):
                 yield effect, wanted, f"{detail} → {edge.target}"
+    elif kind == "domain":
+        for key in graph.derived(_awaited).get(edge.target, ()):
+            yield key, states, f"{detail} → {edge.target}"
     elif kind not in _RUNS and edge.kind == "controls":
         for inner in graph.out(edge.target, "contains"):
             if "." in inner.target and ":" not in edge.target:
                 yield inner.target, states, f"{detail} → {edge.target}"
 
 
+def _awaited(graph: HomeGraph) -> dict[str, list[str]]:
+    """Return by domain the entities that something is set off by."""
+    found: dict[str, dict[str, None]] = {}
+    for edge in graph.edges():
+        if edge.kind == "triggers" and ":" not in edge.source:
+            found.setdefault(f"domain:{edge.source.partition('.')[0]}", {})[edge.source] = None
+    return {domain: list(keys) for domain, keys in found.items()}
+
+
 def _started(graph: HomeGraph, source: str, effect: tuple[str, list[str | None], str], trigger: Edge) -> Iterator[Link]:
     by, states, detail = effect
     for waits in trigger.evidence:
         fitting = [one for one in states if one is None or waits.state is None or one == waits.state]
-        if waits.source == "configured" and fitting:
+        if waits.source != "observed" and fitting:
             both = f"{detail}; {waits.detail}"
             seen = _seen(graph, source, trigger.target)
             yield Link(source, trigger.target, by, fitting[0] or waits.state, both, *seen)
@@ -199,18 +239,59 @@ def _find_conflicts(graph: HomeGraph) -> list[Conflict]:
         if ":" in node.key or node.kind == "script":
             continue
         writers = {
-            edge.source: sorted({one.state for one in edge.evidence}, key=str)
+            edge.source: _written(edge)
             for edge in graph.into(node.key, "controls")
-            if graph.node(edge.source).kind in ("automation", "script")
+            if graph.node(edge.source).kind in ("automation", "script") and _written(edge) != [STARTED]
         }
         if len(writers) > 1:
-            found.append(Conflict(node.key, writers))
+            found.append(Conflict(node.key, writers, _is_fight(graph, writers)))
     return sorted(found, key=lambda conflict: (not conflict.is_fight, -len(conflict.writers), conflict.entity_id))
+
+
+def _written(edge: Edge) -> list[str | None]:
+    """Return the states that a call leads to; what was merely seen does not say which."""
+    return sorted({one.state for one in edge.evidence if one.source != "observed"} or {None}, key=str)
+
+
+def _is_fight(graph: HomeGraph, writers: dict[str, list[str | None]]) -> bool:
+    """Tell whether two want different states, and may want them at once.
+
+    That is so where one change may start both - of the same entity, to the same or to any state - and where they
+    set each other off.
+    """
+    # By what may start them, and the state that it must come to: what those want. Two that want the same are one.
+    started: dict[tuple[str | int, str | None], set[frozenset[str]]] = {}
+    circles = graph.derived(_circles)
+    for writer, states in writers.items():
+        wanted = frozenset(state for state in states if state)
+        ways: list[tuple[str | int, str | None]] = [
+            (edge.source, state) for edge in graph.into(writer, "triggers") for state in _waited_for(edge)
+        ]
+        if writer in circles:
+            ways.append((circles[writer], None))
+        for way in ways if wanted else ():
+            started.setdefault(way, set()).add(wanted)
+    return any(len(wants | started.get((by, None), set())) > 1 for (by, _), wants in started.items())
+
+
+def _waited_for(trigger: Edge) -> set[str | None]:
+    return {one.state for one in trigger.evidence if one.source != "observed"} or {None}
+
+
+def _circles(graph: HomeGraph) -> dict[str, int]:
+    """Return for each routine that can set itself off again a number of the knot of circles that it is in."""
+    knots = nx.strongly_connected_components(graph.derived(_dependencies))
+    return {key: number for number, knot in enumerate(knots) if len(knot) > 1 for key in knot}
 
 
 def prepare(graph: HomeGraph) -> None:
     """Find what every question about automations needs, so that each is answered at once."""
     cycles(graph), conflicts(graph), order(graph)
+
+
+def never_ran(graph: HomeGraph) -> list[str]:
+    """Return automations that have not run since they are there, as Home Assistant and what was observed say."""
+    return [key for key in never_seen(graph) if graph.node(key).data.get("has_run") is False]
 
 
 def never_seen(graph: HomeGraph) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ingestor.events.observed import ObservedEdge
-from ingestor.home.graph.model import EdgeKind, Evidence, HomeGraph, Node, kind_of
+from ingestor.home.graph.model import ALL_DOMAINS, EdgeKind, Evidence, HomeGraph, Node, kind_of
 from ingestor.home.graph.references import Reference, references_of
 
 Row = Mapping[str, Any]
@@ -15,6 +15,11 @@ Objects = Mapping[str, Mapping[str, Row]]
 
 #: What a service may be called on that stands for entities.
 _GROUPS: Final = frozenset(("device", "area", "floor", "label"))
+#: What `homeassistant.turn_on` and its like reach in an area: the domains that can be turned on and off.
+_SWITCHED: Final = (
+    *("automation", "camera", "climate", "fan", "group", "humidifier", "input_boolean", "light", "media_player"),
+    *("remote", "scene", "script", "siren", "switch", "vacuum", "water_heater"),
+)
 
 
 def build_graph(home: str, objects: Objects, observed: Iterable[ObservedEdge] = ()) -> HomeGraph:
@@ -54,6 +59,7 @@ class _Builder:
         self._devices()
         self._entities()
         self._routines()
+        self._blueprints()
         self._people()
         self._energy()
         self._users()
@@ -161,21 +167,45 @@ class _Builder:
         for kind in ("automation", "script", "scene"):
             for entity_id, row in self._rows(kind):
                 known = self._graph.node(entity_id).data if entity_id in self._graph else {}
-                self._graph.add(Node(entity_id, kind, _text(row, "name"), data={**known, "mode": row.get("mode")}))
+                self._graph.add(Node(entity_id, kind, _text(row, "name"), data=known | _routine_data(row)))
         for kind in ("automation", "script"):
             for entity_id, row in self._rows(kind):
                 config = row.get("config")
                 if isinstance(config, Mapping):
-                    self._routine(entity_id, config)
+                    self._routine(entity_id, config, row.get("rendered") or {})
                 else:
                     self._graph.hidden.append(f"configuration of {entity_id}")
         for entity_id, row in self._rows("scene"):
             self._scene(entity_id, row)
 
-    def _routine(self, entity_id: str, config: Row) -> None:
+    def _blueprints(self) -> None:
+        for _, row in self._rows("blueprint"):
+            path = _text(row, "path")
+            self._graph.add(Node(f"blueprint:{path}", "blueprint", _text(row, "name")))
+            for routine in row.get("used_by") or ():
+                self._link(str(routine), f"blueprint:{path}", "uses", "made from the blueprint")
+
+    def _routine(self, entity_id: str, config: Row, rendered: Row) -> None:
         for reference in references_of(config, self._is_entity):
+            if reference.kind == "template":
+                self._template(entity_id, reference, rendered.get(reference.target))
+                continue
             for key, detail in self._targets(reference):
                 self._reference(entity_id, key, reference, detail)
+
+    def _template(self, routine: str, reference: Reference, rendered: Row | None) -> None:
+        """Link what a template depends on; of the target of a call, what it gave."""
+        if rendered is None:
+            self._graph.undecided.append(f"{routine} {reference.path}")
+            return
+        names = rendered["result"] if reference.role == "controls" else rendered["entities"]
+        if reference.role != "controls":
+            names = [*names, *(f"domain:{domain}" for domain in rendered["domains"])]
+            names += [ALL_DOMAINS] if rendered["all"] else []
+        evidence = Evidence("render_template", reference.path, state=reference.state)
+        for name in names:
+            source, target = (name, routine) if reference.role == "triggers" else (routine, name)
+            self._graph.link(source, target, reference.role, evidence)
 
     def _reference(self, routine: str, key: str, reference: Reference, detail: str) -> None:
         kind: EdgeKind = reference.role
@@ -195,8 +225,9 @@ class _Builder:
         yield key, path
         if reference.role != "controls" or reference.kind not in _GROUPS:
             return
+        reached = _SWITCHED if reference.domain == "homeassistant" else (reference.domain, "group")
         for entity_id in self._members(reference.kind, target):
-            if not reference.domain or entity_id.partition(".")[0] in (reference.domain, "group"):
+            if not reference.domain or entity_id.partition(".")[0] in reached:
                 yield (
                     entity_id,
                     f"{path} (by {reference.kind} {self._graph.label(key) if key in self._graph else target})",
@@ -241,6 +272,10 @@ class _Builder:
 
     def _is_entity(self, name: str) -> bool:
         return name in self._known
+
+
+def _routine_data(row: Row) -> dict[str, Any]:
+    return {key: row.get(key) for key in ("mode", "has_run")}
 
 
 def _area_of(row: Row, devices: Mapping[str, Row]) -> str:

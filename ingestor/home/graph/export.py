@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -12,8 +11,11 @@ import networkx as nx
 
 from ingestor.home.graph.model import Edge, HomeGraph
 
+#: What a Mermaid page draws unless it is told otherwise; a diagram itself may not ask for more.
+MERMAID_EDGES: Final = 500
+MERMAID_SIGNS: Final = 50_000
 #: Signs that a line of DOT or Mermaid cannot hold in a name.
-_QUOTES: Final = str.maketrans({'"': "'", "\n": " ", "\r": " ", "\\": "/"})
+_QUOTES: Final = str.maketrans({'"': "'", "`": "'", "\n": " ", "\r": " ", "\\": "/"})
 
 
 def as_json(graph: HomeGraph) -> str:
@@ -32,7 +34,8 @@ def as_json(graph: HomeGraph) -> str:
         for edge in graph.edges()
     ]
     about = {"home": graph.home, "hidden": graph.hidden}
-    return json.dumps({"directed": True, "multigraph": True, "graph": about, "nodes": nodes, "edges": edges}, indent=1)
+    whole = {"directed": True, "multigraph": True, "graph": about, "nodes": nodes, "edges": edges}
+    return msgspec.json.format(msgspec.json.encode(whole), indent=1).decode()
 
 
 def as_graphml(graph: HomeGraph) -> str:
@@ -40,11 +43,12 @@ def as_graphml(graph: HomeGraph) -> str:
     plain: nx.MultiDiGraph[str] = nx.MultiDiGraph()
     for node in graph.nodes():
         plain.add_node(_xml(node.key), kind=node.kind, name=_xml(node.name), missing=node.missing)
-    for edge in graph.edges():
+    for number, edge in enumerate(graph.edges()):
         plain.add_edge(
             _xml(edge.source),
             _xml(edge.target),
-            key=edge.kind,
+            # GraphML takes it as the edge's id, of which there may be no two.
+            key=f"e{number}",
             kind=edge.kind,
             evidence=_xml(_told(edge)),
             count=_count(edge),
@@ -73,6 +77,11 @@ def as_mermaid(graph: HomeGraph) -> str:
     lines += [f'  {names[node.key]}["{_quoted(node.name or node.key)}<br/>{node.kind}"]' for node in graph.nodes()]
     lines += [f'  {names[edge.source]} -->|"{_short(edge)}"| {names[edge.target]}' for edge in graph.edges()]
     return "\n".join([*lines, ""])
+
+
+def is_too_large_for_pages(graph: HomeGraph, mermaid: str) -> bool:
+    """Tell whether a page with Mermaid's usual limits refuses to draw this."""
+    return len(graph.edges()) > MERMAID_EDGES or len(mermaid) > MERMAID_SIGNS
 
 
 FORMATS: Final[Mapping[str, Callable[[HomeGraph], str]]] = {

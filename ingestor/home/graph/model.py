@@ -21,14 +21,20 @@ HELPERS: Final = frozenset(
     )
 )
 
+#: Whoever goes by all entities of the home.
+ALL_DOMAINS: Final = "domain:*"
 #: Kinds that exist by being named: Home Assistant has no list of them.
-_NAMED_ONLY: Final = frozenset(("event", "topic", "blueprint", "user"))
+_NAMED_ONLY: Final = frozenset(("event", "topic", "blueprint", "user", "domain"))
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
-    """Why an edge is there: "configured" (`detail` says where), or "observed" (so often, from when to when)."""
+    """Why an edge is there.
 
-    source: Literal["configured", "observed"]
+    "configured" (`detail` says where), "render_template" (where a template stands of which Home Assistant said what it
+    depends on), or "observed" (so often, from when to when).
+    """
+
+    source: Literal["configured", "render_template", "observed"]
     detail: str
     count: int = 0
     first_us: int = 0
@@ -64,6 +70,8 @@ class HomeGraph:
         self.home = home
         #: What could not be read, in words: an analyst must know what the graph leaves out.
         self.hidden: list[str] = []
+        #: Where a configuration says only when it runs what it means.
+        self.undecided: list[str] = []
         self._nodes: dict[str, Node] = {}
         self._edges: dict[tuple[str, str, str], Edge] = {}
         self._out: dict[str, list[Edge]] = {}

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from ingestor import errors
-from ingestor.home.graph.model import Edge, EdgeKind, HomeGraph, Node
+from ingestor.home.graph.model import ALL_DOMAINS, Edge, EdgeKind, HomeGraph, Node
 
 #: What is gone when its source is gone.
 _CARRIES: Final[tuple[EdgeKind, ...]] = ("contains", "parent", "via")
@@ -50,7 +50,7 @@ class Use(msgspec.Struct, frozen=True, gc=False):
     @property
     def configured(self) -> bool:
         """Tell whether a configuration says so."""
-        return any(one.source == "configured" for one in self.edge.evidence)
+        return any(one.source != "observed" for one in self.edge.evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,10 @@ def _uses(graph: HomeGraph, key: str) -> Iterator[Use]:
             yield Use(edge.source, edge.kind, edge)
     for edge in graph.out(key, *_USED_OUT):
         yield Use(edge.target, edge.kind, edge)
+    if ":" not in key:
+        # Who goes by all entities, or by all of a domain, goes by this one too.
+        for group in (f"domain:{key.partition('.')[0]}", ALL_DOMAINS):
+            yield from _uses(graph, group) if group in graph else ()
 
 
 def impact(graph: HomeGraph, key: str) -> Impact:

@@ -5,16 +5,20 @@ Takes both shapes of Home Assistant: `trigger`/`platform`/`service` (until 2024.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
+
+from ingestor.home.graph.templates import IsEntity, is_open, is_template, template_entities
 
 #: `triggers`: its change starts the run. `reads`: asked in a condition or template. `controls`: a service is called on
 #: it. `fires`: an event or a message that others may be started by. `uses`: named, in a role that is not known.
 Role = Literal["triggers", "reads", "controls", "fires", "uses"]
 #: What is named: an entity_id, a registry id (device, area, floor, label), an event type, an MQTT topic, a blueprint.
-Kind = Literal["entity", "device", "area", "floor", "label", "event", "topic", "blueprint"]
+#: A template whose text does not name all that it depends on is itself the target: who can, renders it.
+Kind = Literal["entity", "device", "area", "floor", "label", "event", "topic", "blueprint", "template", "domain"]
+#: What `automation.trigger` leads to: the automation runs, its state stays as it is.
+STARTED: Final = "started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,6 @@ class Reference:
     domain: str = ""
 
 
-ENTITY_ID: Final = re.compile(r"\b([a-z][a-z0-9_]*)\.([a-z0-9_]+)\b")
-#: What a template asks by a function or `states.domain.object_id`: an entity even if the home has none of that name.
-_ASKED: Final = re.compile(
-    r"(?:states|is_state|state_attr|is_state_attr|has_value|expand|device_id|area_id|area_name)\s*\(\s*['\"]"
-    r"([a-z][a-z0-9_]*\.[a-z0-9_]+)['\"]|\bstates\.([a-z][a-z0-9_]*\.[a-z0-9_]+)"
-)
-_TEMPLATE: Final = ("{{", "{%")
 _TARGETS: Final[Mapping[str, Kind]] = {
     "entity_id": "entity",
     "device_id": "device",
@@ -60,7 +57,6 @@ _RESULTS: Final[Mapping[str, str]] = {
 #: Triggers by what is neither entity nor device: what they name, and under which key.
 _STARTERS: Final[Mapping[str, tuple[Kind, str]]] = {"event": ("event", "event_type"), "mqtt": ("topic", "topic")}
 _MAX_DEPTH: Final = 60
-IsEntity = Callable[[str], bool]
 
 
 def references_of(config: Mapping[str, Any], is_entity: IsEntity) -> list[Reference]:
@@ -112,7 +108,7 @@ class _Reader:
         for zone in _texts(trigger.get("zone")):
             yield from _named(Reference("reads", "entity", zone, path))
         for key in ("above", "below", "at"):
-            for name in _texts(trigger.get(key)):
+            for name in _texts(_times(trigger.get(key))):
                 if self._is_entity(name):
                     yield Reference("triggers" if key == "at" else "reads", "entity", name, f"{path}.{key}")
         role: Role = "triggers" if platform == "template" else "reads"
@@ -201,7 +197,7 @@ class _Reader:
         domain, _, name = service.partition(".")
         yield from self._templates(service, path, depth)
         data = {**_object(step.get("data_template")), **_object(step.get("data"))}
-        state = _result(name, data)
+        state = STARTED if service == "automation.trigger" else _result(name, data)
         if domain == "script" and name not in ("turn_on", "turn_off", "toggle", "reload"):
             yield Reference("controls", "entity", service, path, "on")
         if domain == "mqtt" and name == "publish":
@@ -210,10 +206,19 @@ class _Reader:
         for given in (_object(step.get("target")), data, step):
             for key, kind in _TARGETS.items():
                 for target in _texts(given.get(key)):
-                    yield from _named(Reference("controls", kind, target, path, state, domain))
+                    yield from self._target(Reference("controls", kind, target, path, state, domain))
         yield from self._snapshots(service, data, path)
         yield from self._templates(step.get("target"), f"{path}.target", depth)
         yield from self._templates(data, f"{path}.data", depth)
+
+    def _target(self, reference: Reference) -> Iterator[Reference]:
+        """Yield what a call is aimed at: `all` is its domain; a template that names no entity is the target itself."""
+        if reference.target == "all" and reference.domain != "homeassistant":
+            yield replace(reference, kind="domain", target=reference.domain)
+        elif not is_template(reference.target):
+            yield from _named(reference)
+        elif not template_entities(reference.target, self._is_entity):
+            yield replace(reference, kind="template")
 
     def _snapshots(self, service: str, data: Mapping[str, Any], path: str) -> Iterator[Reference]:
         """Yield what a scene that is made on the way holds: `scene.create`, `scene.apply`."""
@@ -269,9 +274,11 @@ class _Reader:
         if depth > _MAX_DEPTH:
             return
         if isinstance(given, str):
-            if any(sign in given for sign in _TEMPLATE):
+            if is_template(given):
                 for name in template_entities(given, self._is_entity):
                     yield Reference(role, "entity", name, path)
+                if is_open(given):
+                    yield Reference(role, "template", given, path)
         elif isinstance(given, Mapping):
             for key, value in given.items():
                 yield from self._templates(value, f"{path}.{key}", depth + 1, role)
@@ -282,26 +289,24 @@ class _Reader:
 
 def _named(reference: Reference, states: Sequence[str] = ()) -> Iterator[Reference]:
     """Yield the reference for each of its states; nothing where a template or a word for many stands in its place."""
-    if any(sign in reference.target for sign in _TEMPLATE) or reference.target in ("all", "none", ""):
+    if is_template(reference.target) or reference.target in ("all", "none", ""):
         return
     if not states:
         yield reference
     yield from (replace(reference, state=state) for state in states)
 
 
-def template_entities(template: str, is_entity: IsEntity) -> list[str]:
-    """Return the entities that a template names: asked by a function, or any name that the home has."""
-    asked = [one or other for one, other in _ASKED.findall(template)]
-    named = [match.group(0) for match in ENTITY_ID.finditer(template) if is_entity(match.group(0))]
-    return list(dict.fromkeys([*asked, *named]))
-
-
 def _result(name: str, data: Mapping[str, Any]) -> str | None:
     """Return the state that a call leads to; None where it is not known."""
     if name in ("select_option", "set_option"):
         option = data.get("option")
-        return option if isinstance(option, str) and not any(sign in option for sign in _TEMPLATE) else None
+        return option if isinstance(option, str) and not is_template(option) else None
     return _RESULTS.get(name)
+
+
+def _times(given: Any) -> list[Any]:
+    """Return times of day; where one is an entity with an offset, the entity."""
+    return [one.get("entity_id") if isinstance(one, Mapping) else one for one in _items(given)]
 
 
 def _items(given: Any) -> list[Any]:

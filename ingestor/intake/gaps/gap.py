@@ -123,26 +123,3 @@ def last_fired_us(payload: bytes) -> int:
         return time_us(payload[start:end].decode("ascii"))
     except (errors.Rejected, UnicodeDecodeError):
         return 0
-
-
-class HomeClock:
-    """What time it is by Home Assistant's clock, as far as its events tell; and how late we hear them."""
-
-    def __init__(self) -> None:
-        self._ahead_us: int | None = None
-        self.late_us = 0
-
-    def heard(self, fired_us: int, received_us: int) -> None:
-        """Take in an event's time and when we read it."""
-        ahead_us = fired_us - received_us
-        # What was read at once tells the clocks' difference; what comes later than that was waiting somewhere.
-        self._ahead_us = ahead_us if self._ahead_us is None else max(ahead_us, self._ahead_us)
-        self.late_us = self._ahead_us - ahead_us
-
-    def forget(self) -> None:
-        """Begin anew: clocks may have been set since."""
-        self._ahead_us, self.late_us = None, 0
-
-    def at(self, our_us: int) -> int:
-        """Return Home Assistant's time at one of ours."""
-        return our_us + (self._ahead_us or 0)

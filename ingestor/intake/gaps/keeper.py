@@ -29,7 +29,8 @@ _EXPIRE_S: Final = 30 * 86_400
 class GapKeeper:
     """Keeps gaps on the disk until the database has them. `beat` is called by one thread, the rest by any.
 
-    `event_types` returns what the listener hears at present.
+    `event_types` returns what the listener hears at present. `heard_by`: whose word on how far was heard counts, where
+    several listeners of a home take turns; default: this listener's.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class GapKeeper:
         tasks: Callable[[], TaskSender],
         state: redis.Redis[bytes],
         event_types: Callable[[], list[str]] = list,
+        heard_by: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._home = home
@@ -50,6 +52,7 @@ class GapKeeper:
         self._tasks: TaskSender | None = None
         self._state = state
         self._event_types = event_types
+        self._heard_by = heard_by
         self._clock = clock
         self._damage = 0
         self._written_us = 0
@@ -67,6 +70,8 @@ class GapKeeper:
             last = None
         self._written_us = int(last) if last and last.isdigit() else 0
         found = self._memory.before()
+        if self._heard_by is not None and self._written_us:
+            return Gap("not_running", self._written_us)
         if found is not None or not self._written_us:
             return found
         # The journal's disk is another one than it was: whatever it held that was not written is gone with it.
@@ -144,4 +149,4 @@ class GapKeeper:
         )
 
     def _heard_key(self) -> str:
-        return f"ha_ingestor:heard:{self._home}:{self._listener}"
+        return f"ha_ingestor:heard:{self._home}:{self._heard_by or self._listener}"

@@ -18,7 +18,8 @@ from ingestor.events.frame import Frame
 from ingestor.events.redact import redact
 from ingestor.homeassistant.backoff import longest_pause_s, pause_s
 from ingestor.homeassistant.connection import Connection
-from ingestor.intake.gaps.gap import Gap, GapLog, HomeClock, last_fired_us
+from ingestor.intake.gaps.clock import HomeClock
+from ingestor.intake.gaps.gap import Gap, GapLog, last_fired_us
 from ingestor.intake.websocket.opening import open_unless_stopped
 from ingestor.intake.websocket.session import Session
 from ingestor.intake.websocket.subscriptions import Subscriptions
@@ -106,6 +107,7 @@ class WebSocketListener:
         self._has_stopped = False
         self._quiet_until: float | None = None
         self._fired_us = 0
+        self._ready_us = 0
         self._counts = _Counts()
         of = {"home": home.name, "source": "websocket"}
         self._frames_total = metrics.counter("ingestor_frames_total", **of)
@@ -126,7 +128,9 @@ class WebSocketListener:
         """
         attempt = 0
         if self._begin_gap is not None:
-            self._tell_gap(self._gaps.lose_connection(self._begin_gap.reason, self._begin_gap.start_us))
+            # Not in the future: an earlier run may have believed an event that says so.
+            start_us = min(self._begin_gap.start_us, time.time_ns() // 1000)
+            self._tell_gap(self._gaps.lose_connection(self._begin_gap.reason, start_us))
         while not stop.is_set():
             self._ready_at = None
             try:
@@ -198,7 +202,9 @@ class WebSocketListener:
     def ready(self) -> None:
         """Note that from now on nothing is missed."""
         self._up_since_ns = time.time_ns()
-        self._clock.forget()
+        ahead_us = self._connection.clock_ahead_us if self._connection else None
+        self._clock.begin(ahead_us)
+        self._ready_us = 0 if ahead_us is None else self._clock.at(self._up_since_ns // 1000)
         self._has_stopped = False
         self._ready_at = time.monotonic()
         self._set_up(up=True)
@@ -245,13 +251,12 @@ class WebSocketListener:
     def _look_at(self, payload: bytes, received_us: int) -> int:
         """Return the time of a frame's last event, by Home Assistant's clock as well as it is known."""
         fired_us = last_fired_us(payload)
-        if not fired_us:
+        if not fired_us or not self._clock.heard(fired_us, received_us):
             # It may have waited for long, and what was fired meanwhile is not here yet: the last event counts.
             return self._fired_us or self._clock.at(received_us)
         self._fired_us = fired_us
-        self._clock.heard(fired_us, received_us)
         if self._quiet_until is not None:
-            self._end_gap(fired_us)
+            self._end_gap(max(fired_us, self._ready_us))  # an integration may say that it was long ago
         if _STOPPING in payload:
             self._has_stopped = True
         return fired_us

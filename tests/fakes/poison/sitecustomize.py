@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 _PATCHED = "ingestor.pipeline.validate"
+#: More than `worker_max_memory_per_child`.
+_SWELLS_BYTES = 420_000 * 1024
 
 
 def _harmful(decode: Any) -> Any:
@@ -19,6 +21,8 @@ def _harmful(decode: Any) -> Any:
             os.kill(os.getpid(), signal.SIGKILL)
         if frame.topic == "poison/exits":
             raise SystemExit(3)
+        if frame.topic == "poison/swells":
+            _ = b"x" * _SWELLS_BYTES
         return decode(frame, *rest)
 
     return decode_or_die

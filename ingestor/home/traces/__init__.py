@@ -1,0 +1,1 @@
+"""What automations and scripts did when they ran, kept beyond the five runs that Home Assistant remembers."""

@@ -36,9 +36,13 @@ def test_changes_that_were_not_stored_are_found_in_real_history_and_read_back(ho
 
     of.run()
     found = [of.hour(hour) for hour in hours]
-    of.fill()
-    of.run()
-    after = [of.hour(hour) for hour in hours]
+    # The hour is not over: what the home does of itself while it is read (its sun moves) is missing the next time.
+    for _ in range(5):
+        of.fill()
+        of.run()
+        after = [of.hour(hour) for hour in hours]
+        if not any(hour.missing for hour in after):
+            break
 
     assert HourState.REPAIRING in {hour.state for hour in found}
     assert sum(hour.missing for hour in found) >= 12

@@ -13,6 +13,8 @@ from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ingestor.events.point import StoredEvent
 
 _NS: Final = 1_000_000_000
@@ -57,17 +59,19 @@ def why(
     if not found:
         say(f"no change of {entity!r} is stored; `ha-ingestor events --entity '{entity}'` looks in all homes")
         return
-    print_table(("when", "became", "was", "caused by", "at the root"), [_row(event) for event in found])
+    users = bootstrap.open_objects(settings).load(name, "user").get("user", {})
+    names = {user_id: str(data.get("name") or user_id) for user_id, data in users.items()}
+    print_table(("when", "became", "was", "caused by", "at the root"), [_row(event, names) for event in found])
 
 
-def _row(event: StoredEvent) -> list[str]:
+def _row(event: StoredEvent, users: Mapping[str, str]) -> list[str]:
     fields = event.fields
     when = datetime.fromtimestamp(event.time_ns / _NS, UTC).isoformat(timespec="milliseconds")
     before, after = (str(fields.get(name, "")) for name in ("previous_state", "state"))
-    return [when, after, before, _cause(fields, ""), _cause(fields, "root_")]
+    return [when, after, before, _cause(fields, "", users), _cause(fields, "root_", users)]
 
 
-def _cause(fields: dict[str, Any], prefix: str) -> str:
+def _cause(fields: dict[str, Any], prefix: str, users: Mapping[str, str]) -> str:
     kind = fields.get(f"{prefix}cause_kind")
     if kind is None:
         if prefix:
@@ -76,6 +80,8 @@ def _cause(fields: dict[str, Any], prefix: str) -> str:
     named = str(fields.get(f"{prefix}cause_id") or "")
     if kind == "device" and not named:
         return _ITSELF
+    if kind == "user" and named in users:
+        return f"the user {users[named]}"
     return f"{_WORDS.get(str(kind), str(kind))} {named}".strip()
 
 

@@ -198,15 +198,20 @@ def test_why_an_entity_changed_is_told_in_words(ask: Any, folder: Path) -> None:
     store.write([Point(STATES, tags, {**fields, **sensed}, 1_794_000_000_000_000_000)])
     store.write([Point(STATES, tags, {**fields, **cause}, 1_795_000_000_000_000_000)])
     store.write([Point(STATES, tags, fields, 1_795_000_001_000_000_000)])
+    by_user: dict[str, FieldValue] = {"cause_kind": "user", "cause_id": "0815"}
+    store.write([Point(STATES, tags, {**fields, **by_user}, 1_795_000_002_000_000_000)])
     store.close()
+    bootstrap.open_objects(settings).take("home", Observed({"user": {"0815": {"name": "Ada"}}}))
 
     table, listed = ask("why", "light.bed_light").stdout, json.loads(ask("why", "light.bed_light", "--json").stdout)
 
     assert "the automation automation.chain_a" in table
     assert "a time that came" in table
+    assert "the user Ada" in table
+    assert "0815" not in table
     assert "the device binary_sensor.movement_backyard" in table
     assert table.count("itself (no other cause is known)") == 1
-    assert [one["cause_id"] for one in listed] == [None, "automation.chain_a", "automation.chain_a"]
+    assert [one["cause_id"] for one in listed] == ["0815", None, "automation.chain_a", "automation.chain_a"]
 
 
 def test_a_home_that_was_never_read_is_said(tmp_path: Path) -> None:

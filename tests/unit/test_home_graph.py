@@ -542,3 +542,53 @@ def test_a_time_that_an_entity_says_with_an_offset_is_waited_for() -> None:
     at = {"entity_id": "sensor.lux", "offset": "-00:05:00"}
 
     assert ("triggers", "entity", "sensor.lux", None) in references({"triggers": [{"trigger": "time", "at": at}]})
+
+
+@pytest.mark.parametrize("part", ["triggers", "conditions", "actions"])
+def test_a_part_that_is_switched_off_does_nothing_but_names_what_it_names(part: str) -> None:
+    parts: dict[str, dict[str, Any]] = {
+        "triggers": {"trigger": "state", "entity_id": "light.hall", "to": "on"},
+        "conditions": {"condition": "state", "entity_id": "light.hall", "state": "on"},
+        "actions": {"action": "light.turn_on", "target": {"entity_id": "light.hall"}},
+    }
+
+    found = references({part: [{**parts[part], "enabled": False}]})
+
+    assert found == {("uses", "entity", "light.hall", None)}
+
+
+def test_the_export_says_what_is_left_open() -> None:
+    graph = HomeGraph("home")
+    graph.hidden, graph.undecided = ["users"], ["automation.a actions[0]"]
+
+    about = json.loads(export.as_json(export.part(graph, set())))["graph"]
+
+    assert about == {"home": "home", "hidden": ["users"], "undecided": ["automation.a actions[0]"]}
+
+
+@pytest.mark.parametrize(
+    ("named", "links"),
+    [
+        ({}, {("automation.b", "automation.a")}),
+        ({"attribute": "last_triggered"}, {("automation.b", "automation.a")}),
+        ({"to": "off"}, set()),
+        ({"to": None}, set()),
+        ({"from": "on"}, set()),
+    ],
+)
+def test_an_automation_that_waits_for_any_change_of_another_one_is_set_off_by_its_runs(
+    named: dict[str, Any], links: set[tuple[str, str]]
+) -> None:
+    waits = {"triggers": [{"trigger": "state", "entity_id": "automation.b", **named}], "actions": []}
+
+    assert set_off({"automation.a": waits, "automation.b": {"triggers": [], "actions": []}}) == links
+
+
+def test_a_template_that_asks_whether_an_automation_is_on_is_not_set_off_by_its_runs() -> None:
+    template = {"trigger": "template", "value_template": "{{ is_state('automation.b', 'on') }}"}
+    routines: dict[str, dict[str, Any]] = {
+        "automation.a": {"triggers": [template]},
+        "automation.b": {"triggers": [], "actions": []},
+    }
+
+    assert set_off(routines) == set()

@@ -91,10 +91,16 @@ def _links_of(graph: HomeGraph, source: str) -> Iterator[Link]:
                 yield Link(source, effect, effect, None, detail, *_seen(graph, source, effect))
             for trigger in graph.out(effect, "triggers"):
                 yield from _started(graph, source, (effect, states, detail), trigger)
-    if graph.node(source).kind == "script":
-        # Its own state says that it runs, and others may wait for that.
-        for trigger in graph.out(source, "triggers"):
-            yield from _started(graph, source, (source, ["on", "off"], "it runs"), trigger)
+    yield from _links_of_runs(graph, source)
+
+
+def _links_of_runs(graph: HomeGraph, source: str) -> Iterator[Link]:
+    """Yield who waits for a routine to run: a script's state says so, an automation's attributes."""
+    is_script = graph.node(source).kind == "script"
+    states: list[str | None] = ["on", "off"] if is_script else [STARTED]
+    for trigger in graph.out(source, "triggers"):
+        if is_script or any(waits.state == STARTED for waits in trigger.evidence):
+            yield from _started(graph, source, (source, states, "it runs"), trigger)
 
 
 def _starts(kind: str, states: list[str | None]) -> bool:

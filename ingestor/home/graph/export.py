@@ -33,7 +33,7 @@ def as_json(graph: HomeGraph) -> str:
         }
         for edge in graph.edges()
     ]
-    about = {"home": graph.home, "hidden": graph.hidden}
+    about = {"home": graph.home, "hidden": graph.hidden, "undecided": graph.undecided}
     whole = {"directed": True, "multigraph": True, "graph": about, "nodes": nodes, "edges": edges}
     return msgspec.json.format(msgspec.json.encode(whole), indent=1).decode()
 
@@ -95,7 +95,7 @@ FORMATS: Final[Mapping[str, Callable[[HomeGraph], str]]] = {
 def part(graph: HomeGraph, keys: set[str]) -> HomeGraph:
     """Return the graph of these nodes alone."""
     smaller = HomeGraph(graph.home)
-    smaller.hidden = graph.hidden
+    smaller.hidden, smaller.undecided = graph.hidden, graph.undecided
     for key in keys:
         smaller.add(graph.node(key))
     for edge in graph.edges():

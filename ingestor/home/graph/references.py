@@ -17,7 +17,7 @@ Role = Literal["triggers", "reads", "controls", "fires", "uses"]
 #: What is named: an entity_id, a registry id (device, area, floor, label), an event type, an MQTT topic, a blueprint.
 #: A template whose text does not name all that it depends on is itself the target: who can, renders it.
 Kind = Literal["entity", "device", "area", "floor", "label", "event", "topic", "blueprint", "template", "domain"]
-#: What `automation.trigger` leads to: the automation runs, its state stays as it is.
+#: What `automation.trigger` leads to, and what its own runs are: the automation runs, its state stays as it is.
 STARTED: Final = "started"
 
 
@@ -57,6 +57,7 @@ _RESULTS: Final[Mapping[str, str]] = {
 #: Triggers by what is neither entity nor device: what they name, and under which key.
 _STARTERS: Final[Mapping[str, tuple[Kind, str]]] = {"event": ("event", "event_type"), "mqtt": ("topic", "topic")}
 _MAX_DEPTH: Final = 60
+_OFF: Final = " (switched off)"
 
 
 def references_of(config: Mapping[str, Any], is_entity: IsEntity) -> list[Reference]:
@@ -87,7 +88,7 @@ class _Reader:
     def _triggers(self, given: Any, path: str) -> Iterator[Reference]:
         for number, trigger in enumerate(_items(given)):
             if isinstance(trigger, Mapping):
-                yield from self._trigger(trigger, f"{path}[{number}]")
+                yield from _as_enabled(trigger, self._trigger(trigger, f"{path}[{number}]"))
 
     def _trigger(self, trigger: Mapping[str, Any], path: str) -> Iterator[Reference]:
         platform = str(trigger.get("trigger") or trigger.get("platform") or "")
@@ -97,9 +98,9 @@ class _Reader:
             yield from (Reference("triggers", kind, name, path) for name in _texts(trigger.get(key)))
         if platform == "sun":
             yield Reference("triggers", "entity", "sun.sun", path)
-        states = _texts(trigger.get("to")) if platform == "state" else []
         for key in ("entity_id", "device_id"):
             for name in _texts(trigger.get(key)):
+                states = _awaited_states(name, trigger) if platform == "state" else []
                 yield from _named(Reference("triggers", _TARGETS[key], name, path), states)
         yield from self._limits(trigger, platform, path)
 
@@ -125,7 +126,7 @@ class _Reader:
             yield from self._templates(given, path, depth)
             return
         if isinstance(given, Mapping):
-            yield from self._condition(given, path, depth)
+            yield from _as_enabled(given, self._condition(given, path, depth))
             return
         for number, condition in enumerate(_items(given)):
             yield from self._reads(condition, f"{path}[{number}]", depth + 1)
@@ -151,7 +152,7 @@ class _Reader:
         for number, step in enumerate(_items(given)):
             where = f"{path}[{number}]"
             if isinstance(step, Mapping):
-                yield from self._step(step, where, depth)
+                yield from _as_enabled(step, self._step(step, where, depth))
             else:
                 yield from self._templates(step, where, depth)
 
@@ -287,6 +288,18 @@ class _Reader:
                 yield from self._templates(value, f"{path}[{number}]", depth + 1, role)
 
 
+def _awaited_states(name: str, trigger: Mapping[str, Any]) -> list[str]:
+    """Return the states that a state trigger waits for; none: any change.
+
+    An automation is on while it may run: its runs change attributes alone, and are no change where states are named.
+    """
+    wanted = _texts(trigger.get("to"))
+    if wanted or not name.startswith("automation."):
+        return wanted
+    changes_alone = any(key in trigger for key in ("to", "from", "not_to", "not_from"))
+    return ["on", "off"] if changes_alone else [STARTED, "on", "off"]
+
+
 def _named(reference: Reference, states: Sequence[str] = ()) -> Iterator[Reference]:
     """Yield the reference for each of its states; nothing where a template or a word for many stands in its place."""
     if is_template(reference.target) or reference.target in ("all", "none", ""):
@@ -294,6 +307,16 @@ def _named(reference: Reference, states: Sequence[str] = ()) -> Iterator[Referen
     if not states:
         yield reference
     yield from (replace(reference, state=state) for state in states)
+
+
+def _as_enabled(part: Mapping[str, Any], found: Iterator[Reference]) -> Iterator[Reference]:
+    """Yield what a part names; where it is switched off it does nothing, but it is named there all the same."""
+    if part.get("enabled") is not False:
+        yield from found
+        return
+    for one in found:
+        path = one.path if one.path.endswith(_OFF) else f"{one.path}{_OFF}"
+        yield replace(one, role="uses", state=None, domain="", path=path)
 
 
 def _result(name: str, data: Mapping[str, Any]) -> str | None:

@@ -33,7 +33,7 @@ class Listener:
         self._client.connect("127.0.0.1", port)
         self._client.subscribe(topic, qos=1)
         self._client.loop_start()
-        wait_until(lambda: bool(granted), timeout_s=10, what="subscribed")
+        wait_until(lambda: bool(granted), timeout_s=60, what="subscribed")
 
     def about(self, entity_id: str) -> list[mqtt.MQTTMessage]:
         return [message for message in self.messages if f"/{entity_id.replace('.', '/')}/" in message.topic]
@@ -77,11 +77,11 @@ def test_a_change_is_published_as_state_times_and_attributes_in_this_order(publi
     attributes = {"unit_of_measurement": "°C", "step": 3, "list": [1, "b"], "nothing": None}
     listener = Listener(port, "homeassistant/#")
     change(f"first {time.time()}", {})
-    wait_until(lambda: "last_changed" in names_of(listener), timeout_s=10, what="the state before")
+    wait_until(lambda: "last_changed" in names_of(listener), timeout_s=60, what="the state before")
     listener.messages.clear()
 
     change(f"{time.time()}", attributes)
-    wait_until(lambda: "nothing" in names_of(listener), timeout_s=10, what="the last attribute")
+    wait_until(lambda: "nothing" in names_of(listener), timeout_s=60, what="the last attribute")
     listener.close()
 
     live = listener.about(PROBE)
@@ -103,12 +103,12 @@ def test_what_was_published_is_retained_for_who_comes_later(publisher: tuple[int
 
     def kept() -> str:
         listener = Listener(port, "homeassistant/sensor/contract_mqtt_probe/state")
-        wait_until(lambda: bool(listener.messages), timeout_s=10, what="a retained state")
+        wait_until(lambda: bool(listener.messages), timeout_s=60, what="a retained state")
         listener.close()
         assert listener.messages[0].retain
         return listener.messages[0].payload.decode()
 
-    wait_until(lambda: kept() == state, timeout_s=10, what="the new state is retained")
+    wait_until(lambda: kept() == state, timeout_s=60, what="the new state is retained")
 
 
 def test_eventstream_has_type_and_data_and_no_time_or_context_of_its_own(publisher: tuple[int, Change]) -> None:
@@ -117,7 +117,7 @@ def test_eventstream_has_type_and_data_and_no_time_or_context_of_its_own(publish
 
     state = f"{time.time()}"
     change(state, {"step": 5})
-    wait_until(lambda: any(state in str(one.payload) for one in listener.messages), timeout_s=10, what="the event")
+    wait_until(lambda: any(state in str(one.payload) for one in listener.messages), timeout_s=60, what="the event")
     listener.close()
 
     message = next(one for one in listener.messages if state in str(one.payload))
@@ -133,7 +133,7 @@ def test_load_by_statestream_arrives_in_full_and_in_order_for_each_entity(mosqui
     listener = Listener(mosquitto.port, "load/#")
 
     result = publish(mosquitto.url, home, form="statestream", rate=0, count=200, base_topic="load", window=50)
-    wait_until(lambda: len(listener.messages) == result.messages, timeout_s=15, what="all messages")
+    wait_until(lambda: len(listener.messages) == result.messages, timeout_s=60, what="all messages")
     listener.close()
 
     states = [int(message.payload) for message in listener.messages if message.topic.endswith("/state")]
@@ -150,7 +150,7 @@ def test_events_that_happen_together_mix_their_messages(mosquitto: Mosquitto) ->
 
     home = DemoHome(entities=20, sensors_only=True)
     result = publish(mosquitto.url, home, form="statestream", rate=0, count=4, base_topic="mixed", together=2)
-    wait_until(lambda: len(listener.messages) == result.messages, timeout_s=15, what="all messages")
+    wait_until(lambda: len(listener.messages) == result.messages, timeout_s=60, what="all messages")
     listener.close()
 
     names = [message.topic.rpartition("/")[2] for message in listener.messages]
@@ -162,7 +162,7 @@ def test_load_by_eventstream_arrives_in_full_with_times_that_grow(mosquitto: Mos
 
     home = DemoHome(entities=20, sensors_only=True)
     result = publish(mosquitto.url, home, rate=2000, count=300, event_topic="load-events", window=100)
-    wait_until(lambda: len(listener.messages) == result.messages, timeout_s=15, what="all messages")
+    wait_until(lambda: len(listener.messages) == result.messages, timeout_s=60, what="all messages")
     listener.close()
 
     new = [json.loads(message.payload)["event_data"]["new_state"] for message in listener.messages]

@@ -124,4 +124,4 @@ def test_a_living_home_publishes_its_states_to_a_broker_too(start: Start, mosqui
         message = once.simple("homeassistant/zone/home/state", port=mosquitto.port, qos=1)  # type: ignore[no-untyped-call]  # paho leaves it untyped
         return bool(message.payload == b"2" and message.retain)
 
-    wait_until(published, timeout_s=10, what="the state of the zone")
+    wait_until(published, timeout_s=60, what="the state of the zone")

@@ -236,7 +236,7 @@ def test_metrics_tell_every_process_with_version_memory_and_restarts(
     put_all(board)
     told = {"ready": False, "restarts": {"worker-enrich": 2}}
     with heartbeat_of(board, "supervisor", settings.data_dir, lambda: told):
-        wait_until(lambda: len(board.read()) >= 6, timeout_s=30, what="heartbeats of the API and the supervisor")
+        wait_until(lambda: len(board.read()) >= 6, timeout_s=60, what="heartbeats of the API and the supervisor")
 
         text = client.get("/metrics").text
 
@@ -285,8 +285,8 @@ def test_a_level_of_the_log_reaches_a_running_process_by_its_heartbeat_and_ends(
     with heartbeat_of(board, "beat", settings.data_dir):
         board.want_level("listener", "error", 60)
         board.want_level("beat", "debug", 4)
-        wait_until(lambda: root.level == logging.DEBUG, timeout_s=30, what="the level of the log")
-        wait_until(lambda: root.level == logging.INFO, timeout_s=30, what="its own level again")
+        wait_until(lambda: root.level == logging.DEBUG, timeout_s=60, what="the level of the log")
+        wait_until(lambda: root.level == logging.INFO, timeout_s=60, what="its own level again")
 
 
 @pytest.mark.parametrize("path", ["/", "/api/version", "/livez", "/openapi.json"])

@@ -150,7 +150,7 @@ def test_of_two_nodes_with_beat_inside_one_acts_and_neither_leaves_a_file_where_
     failed = threading.Event()
     first, second = beat(), beat()
     first.start()
-    wait_until(lambda: first.acts, timeout_s=30, what="the lock")
+    wait_until(lambda: first.acts, timeout_s=60, what="the lock")
     second.start()
 
     sends_more()

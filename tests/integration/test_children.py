@@ -91,7 +91,7 @@ def test_a_process_that_says_more_than_its_log_holds_goes_on_and_the_newest_is_k
 ) -> None:
     child = child_of(program=_MUCH)
 
-    wait_until(lambda: child.last_line == "all said", timeout_s=30, what="the last line")
+    wait_until(lambda: child.last_line == "all said", timeout_s=60, what="the last line")
     log = tmp_path / "logs" / "worker-x.log"
     wait_until(lambda: log.read_text().endswith("all said\n"), timeout_s=60, what="it is in the log")
     assert log.with_suffix(".log.1").read_text().splitlines()[0].strip() == "0"
@@ -122,7 +122,7 @@ def test_what_a_killed_process_leaves_behind_is_ended(child_of: Callable[..., Ch
     os.kill(old, signal.SIGKILL)
 
     news_of(child, "was killed by SIGKILL")
-    wait_until(lambda: group_of(old) == [], timeout_s=5, what="its child is gone")
+    wait_until(lambda: group_of(old) == [], timeout_s=60, what="its child is gone")
 
 
 def test_a_replaced_process_starts_at_once_and_is_no_failure(child_of: Callable[..., Child]) -> None:
@@ -167,7 +167,7 @@ def test_a_node_that_does_not_stop_is_killed_and_the_round_goes_on(child_of: Cal
     assert "did not stop in time" in str(rolling.step())
 
     news_of(child, "was replaced")
-    wait_until(lambda: (child.watch(), child.ready)[1], timeout_s=10, what="ready again")
+    wait_until(lambda: (child.watch(), child.ready)[1], timeout_s=60, what="ready again")
     assert rolling.step() == "all workers were replaced"
     assert rolling.over
     assert child.pid != old

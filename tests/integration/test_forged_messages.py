@@ -122,7 +122,7 @@ def test_a_message_of_a_newer_program_is_neither_written_nor_ended_nor_kept_by_a
 
     with redis.Redis.from_url(road.settings.state_url) as client:
         client.lpush("validate", kombu_message(packed, "application/x-msgpack"))
-    wait_until(lambda: "message_of_newer_version" in road.log(), timeout_s=20, what="it is said")
+    wait_until(lambda: "message_of_newer_version" in road.log(), timeout_s=60, what="it is said")
 
     assert road.quarantined() == []
     with redis.Redis.from_url(road.settings.state_url) as client:
@@ -145,7 +145,7 @@ def test_forged_done_marks_are_bounded_and_end_no_other_batch(road: Road) -> Non
         ):
             client.rpush(mailbox, forged)
         road.add("an-event")
-        wait_until(lambda: not client.exists(mailbox), timeout_s=10, what="they are taken")
+        wait_until(lambda: not client.exists(mailbox), timeout_s=60, what="they are taken")
 
     assert road.pending() == 1
     road.start_workers()

@@ -100,7 +100,7 @@ def listened(home: HomeAssistant) -> list[Event]:
 def test_each_point_equals_what_home_assistant_wrote_itself(home: HomeAssistant) -> None:
     events = listened(home)
     points = [point for event in events if (point := ha_point(event)) is not None]
-    wait_until(lambda: bool(written(home, points[-1])), timeout_s=15, what="Home Assistant's own points")
+    wait_until(lambda: bool(written(home, points[-1])), timeout_s=60, what="Home Assistant's own points")
 
     differing = [
         (".".join(value for _, value in point.tags), name, ours.get(name), theirs.get(name))

@@ -45,7 +45,7 @@ def published(home: HomeAssistant) -> Iterator[dict[str, list[bytes]]]:
     client.connect("127.0.0.1", home.mqtt_port)
     client.subscribe([("homeassistant/#", 1), ("events", 1)])
     client.loop_start()
-    wait_until(lambda: bool(ready), timeout_s=10, what="subscribed")
+    wait_until(lambda: bool(ready), timeout_s=60, what="subscribed")
     yield messages
     client.disconnect()
     client.loop_stop()
@@ -102,16 +102,16 @@ def test_a_change_is_heard_on_both_roads(home: HomeAssistant, published: dict[st
 
         event = next_change(listener, "sensor.both_roads")
     assert event["data"]["new_state"]["state"] == "21.5"
-    wait_until(lambda: f"{topic}/unit_of_measurement" in published, timeout_s=15, what="statestream")
+    wait_until(lambda: f"{topic}/unit_of_measurement" in published, timeout_s=60, what="statestream")
     assert published[f"{topic}/state"] == [b"21.5"]
     assert published[f"{topic}/last_updated"] == [event["data"]["new_state"]["last_updated"].encode()]
-    wait_until(lambda: heard_by_eventstream(published, "sensor.both_roads"), timeout_s=15, what="eventstream")
+    wait_until(lambda: heard_by_eventstream(published, "sensor.both_roads"), timeout_s=60, what="eventstream")
 
 
 def test_its_own_integration_writes_to_influxdb(home: HomeAssistant) -> None:
     home.set_state("sensor.to_influx", 3.25, unit_of_measurement="kWh")
 
-    wait_until(lambda: points_of(home, "kWh", "to_influx") == [3.25], timeout_s=20, what="the point is stored")
+    wait_until(lambda: points_of(home, "kWh", "to_influx") == [3.25], timeout_s=60, what="the point is stored")
 
 
 @pytest.mark.timeout(240)

@@ -413,7 +413,7 @@ def test_numbers_written_through_influxdb_client_are_in_victoria_metrics(
     store.close()
 
     assert result.written == 3
-    wait_until(lambda: bool(exported(victoria_metrics, f"{measurement}_value")), timeout_s=10, what="numbers there")
+    wait_until(lambda: bool(exported(victoria_metrics, f"{measurement}_value")), timeout_s=60, what="numbers there")
     (series,) = exported(victoria_metrics, f"{measurement}_value")
     assert {"area": "Living room, south=warm", "series": 'sensor."x"'}.items() <= series["metric"].items()
     assert series["values"] == [20.5, 21.5, 22.5]

@@ -47,10 +47,10 @@ def test_a_full_disk_stops_nothing_for_ever_and_loses_nothing_that_was_journaled
             taken += 1
     except errors.JournalFull:
         pass  # memory is full too: the policy of whoever calls
-    wait_until(lambda: batcher.status().last_error is not None, timeout_s=10, what="the full disk is noticed")
+    wait_until(lambda: batcher.status().last_error is not None, timeout_s=60, what="the full disk is noticed")
     before = len(told)
     ballast.unlink()
-    wait_until(lambda: len(told) > before, timeout_s=10, what="journaling goes on")
+    wait_until(lambda: len(told) > before, timeout_s=60, what="journaling goes on")
     batcher.close()
     journal.close()
 

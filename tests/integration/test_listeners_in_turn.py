@@ -121,7 +121,7 @@ def test_one_leads_and_who_was_held_up_learns_that_another_one_does(state: redis
     two.step()
     assert (one.leading.is_set(), two.leading.is_set()) == (True, False)
 
-    wait_until(lambda: not two.step() or two.leading.is_set(), timeout_s=10, what="the lease runs out")
+    wait_until(lambda: not two.step() or two.leading.is_set(), timeout_s=60, what="the lease runs out")
     one.step()
     assert (one.leading.is_set(), one.over.is_set()) == (False, True)
 

@@ -91,14 +91,14 @@ def test_mosquitto_keeps_an_unacknowledged_message_over_a_kill(start_server: Sta
     first = session()
     first.loop_start()
     first.subscribe("kept/#", qos=1)
-    wait_until(lambda: b"keeper" in _database_of(broker), timeout_s=10, what="the session is saved")
+    wait_until(lambda: b"keeper" in _database_of(broker), timeout_s=60, what="the session is saved")
     first.disconnect()
     first.loop_stop()
     sender = Client(CallbackAPIVersion.VERSION2)
     sender.connect("127.0.0.1", broker.port)
     sender.loop_start()
     sender.publish("kept/one", b"payload-to-keep", qos=1).wait_for_publish(10)
-    wait_until(lambda: b"payload-to-keep" in _database_of(broker), timeout_s=10, what="the message is saved")
+    wait_until(lambda: b"payload-to-keep" in _database_of(broker), timeout_s=60, what="the message is saved")
     broker.kill()
     sender.loop_stop()
     broker.start()
@@ -106,7 +106,7 @@ def test_mosquitto_keeps_an_unacknowledged_message_over_a_kill(start_server: Sta
     second = session()
     second.loop_start()
 
-    wait_until(lambda: received == [b"payload-to-keep"], timeout_s=10, what="the message comes after all")
+    wait_until(lambda: received == [b"payload-to-keep"], timeout_s=60, what="the message comes after all")
     second.disconnect()
     second.loop_stop()
 
@@ -156,7 +156,7 @@ def test_victoria_metrics_takes_the_request_of_influxdb_2(victoria_metrics: Vict
     status = get(f"{victoria_metrics.url}/api/v2/write?bucket=b&org=o", data=f"m,tag=a value=1 {now_ns}".encode())
 
     assert status == 204
-    wait_until(lambda: '"tag":"a"' in _exported(victoria_metrics), timeout_s=10, what="the point is visible")
+    wait_until(lambda: '"tag":"a"' in _exported(victoria_metrics), timeout_s=60, what="the point is visible")
 
 
 def _exported(victoria_metrics: VictoriaMetrics) -> str:

@@ -119,7 +119,7 @@ def _live(story: Story, witness: Witness, name: str, happenings: Callable[[HomeA
     happenings(story.home)
     last = f"{name} end"
     story.home.set_state(MARK, last)
-    wait_until(lambda: _marks(witness)[-1:] == [last], 30, "the witness heard the last")
+    wait_until(lambda: _marks(witness)[-1:] == [last], 60, "the witness heard the last")
     wait_until(lambda: last in _stored_marks(story), 90, "the last is in our store")
     wait_until(lambda: _is_written_by_home_assistant(story, last), 60, "the last is in Home Assistant's own database")
     story.windows.append(Window(start.time_us, witness.changes_of(MARK)[-1].time_us))

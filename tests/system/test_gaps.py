@@ -61,7 +61,7 @@ def line(demo: Demo) -> Iterator[Line]:
 
 @pytest.fixture(scope="module")
 def witness(demo: Demo) -> Iterator[Witness]:
-    wait_until(lambda: _answers(demo), 30, "the demo home")
+    wait_until(lambda: _answers(demo), 60, "the demo home")
     witness = Witness(demo)
     yield witness
     witness.close()
@@ -123,9 +123,9 @@ def stored(stack: Stack, start_us: int, end_us: int) -> Counter[Change]:
 def compared(stack: Stack, witness: Witness, start_us: int) -> None:
     """See that from the start until now what is stored is what happened, once each."""
     end_us = time.time_ns() // 1000
-    wait_until(lambda: witness.said[-1].time_us > end_us, 10, "more happens")
+    wait_until(lambda: witness.said[-1].time_us > end_us, 60, "more happens")
     expected = truth(witness, start_us, end_us)
-    wait_until(lambda: not expected - stored(stack, start_us, end_us), 40, "everything stored")
+    wait_until(lambda: not expected - stored(stack, start_us, end_us), 60, "everything stored")
     assert stored(stack, start_us, end_us) == expected
     assert len(expected) > 100
 
@@ -137,7 +137,7 @@ def test_a_line_that_was_cut_leaves_a_gap_that_is_filled_with_what_happened(
 
     line.cut()
     cut_us = time.time_ns() // 1000
-    wait_until(lambda: len(truth(witness, cut_us, 2**62)) > 150, 30, "enough happens")
+    wait_until(lambda: len(truth(witness, cut_us, 2**62)) > 150, 60, "enough happens")
     line.mend()
 
     (gap,) = ended(stack, start_us)

@@ -95,7 +95,7 @@ def test_a_redis_emptied_and_then_killed_loses_nothing(stack_on: OnBroker, state
         writer = worker(stack, "-Q write")
         writer.suspend()
         with redis.Redis.from_url(state.url) as client:
-            wait_until(lambda: client.llen("write"), 30, "a queue that fills")
+            wait_until(lambda: client.llen("write"), 60, "a queue that fills")
             client.flushall()
         writer.resume()
         state.kill()

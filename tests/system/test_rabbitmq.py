@@ -97,7 +97,7 @@ def _tell(story: Story) -> None:
     story.held = wait_until(lambda: (now := _status(stack))["queues"]["write"] > 0 and now, 60, "a queue that fills")
     assert story.held["counts"]["written"] < story.count, "too late: all was written before the worker was held still"
     writer.kill()
-    wait_until(lambda: "worker-write started again" in stack.printed(), 30, "the worker is started again")
+    wait_until(lambda: "worker-write started again" in stack.printed(), 60, "the worker is started again")
     if isinstance(story.broker, RabbitMQ):
         story.broker.kill()
         story.broker.start()

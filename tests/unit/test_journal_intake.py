@@ -53,7 +53,7 @@ def frame(number: int) -> Frame:
 
 
 def eventually(condition: Callable[[], Any]) -> None:
-    wait_until(lambda: bool(condition()), timeout_s=10, what="the condition of the test")
+    wait_until(lambda: bool(condition()), timeout_s=60, what="the condition of the test")
 
 
 def test_a_frame_goes_from_add_to_done(world: World) -> None:

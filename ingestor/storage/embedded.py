@@ -71,7 +71,7 @@ class EmbeddedStore:
         return WriteResult(len(accepted), rejected)
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
-        """Yield stored events of our own schema, newest first."""
+        """Yield stored events of our own schema, in the query's order."""
         statement, values = tables.selection(query)
         yield from (_event(row) for row in self._rows(statement, values))
 

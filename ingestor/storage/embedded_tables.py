@@ -191,15 +191,16 @@ def selection(query: EventQuery) -> tuple[str, list[Any]]:
     kinds = [("state", "states")] if query.kind == "state" else [("event", "events")] if query.kind == "event" else None
     parts: list[str] = []
     values: list[Any] = []
+    order = "ASC" if query.oldest_first else "DESC"
     for kind, table in kinds or [("state", "states"), ("event", "events")]:
         where, found = _where(query, table)
         columns = ", ".join(f"t.{name}" if name in _COLUMNS[table] else f"NULL AS {name}" for name in READ_COLUMNS)
         parts.append(
             f"SELECT * FROM (SELECT '{kind}', t.time_ns AS time_ns, s.tags, t.extra, {columns}"  # noqa: S608 -- our own names
-            f" FROM {table} t JOIN series s ON s.id = t.series_id{where} ORDER BY t.time_ns DESC LIMIT ?)"
+            f" FROM {table} t JOIN series s ON s.id = t.series_id{where} ORDER BY t.time_ns {order} LIMIT ?)"
         )
         values += [*found, query.limit]
-    return " UNION ALL ".join(parts) + " ORDER BY time_ns DESC LIMIT ?", [*values, query.limit]
+    return " UNION ALL ".join(parts) + f" ORDER BY time_ns {order} LIMIT ?", [*values, query.limit]
 
 
 def hour_counts(home: str, since_ns: int, until_ns: int) -> tuple[str, list[Any]]:

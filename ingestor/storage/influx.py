@@ -100,12 +100,12 @@ class InfluxStore(abc.ABC):
         return WriteResult(len(points) - len(rejected), rejected, repaired)
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
-        """Yield stored events of our own schema, newest first."""
+        """Yield stored events of our own schema, in the query's order."""
         found: list[StoredEvent] = []
         for kind, measurement in (("state", STATES), ("event", OTHERS)):
             if query.kind in (None, kind) and (statement := _select(query, kind, measurement)):
                 found += [_event(kind, row, {*_TAGS, *self._address.extra_tags}) for row in self.query(statement)]
-        yield from sorted(found, key=lambda event: -event.time_ns)[: query.limit]
+        yield from sorted(found, key=lambda event: event.time_ns, reverse=not query.oldest_first)[: query.limit]
 
     def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
         """Return how many points the server holds, by hour, kind and source."""
@@ -259,7 +259,8 @@ def _select(query: EventQuery, kind: str, measurement: str) -> str | None:
         any_of = " OR ".join(f'"context_id" = {counts.quoted(one)}' for one in query.context_ids)
         terms.append(f"({any_of})")
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
-    return f'SELECT * FROM "{measurement}"{where} ORDER BY time DESC LIMIT {int(query.limit)}'  # noqa: S608 -- escaped
+    order = "ASC" if query.oldest_first else "DESC"
+    return f'SELECT * FROM "{measurement}"{where} ORDER BY time {order} LIMIT {int(query.limit)}'  # noqa: S608 -- escaped
 
 
 def _regex(glob: str) -> str:

@@ -53,10 +53,10 @@ class MemoryStore:
         return WriteResult(len(points) - len(rejected), rejected)
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
-        """Yield stored events of our own schema, newest first."""
+        """Yield stored events of our own schema, in the query's order."""
         self._require_here()
         found = [event for event in self._events() if _matches(event, query)]
-        yield from sorted(found, key=lambda event: -event.time_ns)[: query.limit]
+        yield from sorted(found, key=lambda event: event.time_ns, reverse=not query.oldest_first)[: query.limit]
 
     def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
         """Return how many points are there by hour, kind and source."""

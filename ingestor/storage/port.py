@@ -37,8 +37,9 @@ class WriteResult:
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Which stored events to read, newest first. Times are Unix nanoseconds, `since` inclusive, `until` exclusive.
+    """Which stored events to read, newest first unless `oldest_first`.
 
+    Times are Unix nanoseconds, `since` inclusive, `until` exclusive.
     `entity` and `event_type` are globs (`*`, `?`); None asks for all. `kind` is "state", "event" or None for both.
     `context_ids` asks for what happened in one of these contexts; no store has an index of them: say the time too.
     """
@@ -51,6 +52,7 @@ class EventQuery:
     until_ns: int | None = None
     limit: int = 100
     context_ids: tuple[str, ...] | None = None
+    oldest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Store(PointSink, Protocol):
     """Where points rest. Writing the same point twice leaves one (same measurement, tags and time)."""
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
-        """Yield stored events of our own schema, newest first."""
+        """Yield stored events of our own schema, newest or oldest first, as the query says. Raises as `write` does."""
         ...
 
     def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:

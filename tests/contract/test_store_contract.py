@@ -304,7 +304,7 @@ def test_half_a_surrogate_pair_costs_one_sign_not_the_batch(bench: Bench) -> Non
     assert len(bench.read()) == 2
 
 
-def test_events_are_read_newest_first_up_to_the_limit(bench: Bench) -> None:
+def test_events_are_read_newest_or_oldest_first_up_to_the_limit(bench: Bench) -> None:
     shuffled = [3, 0, 4, 1, 2]
     bench.write_events(
         *[(state(number, value=str(number)), place()) for number in shuffled],
@@ -315,6 +315,7 @@ def test_events_are_read_newest_first_up_to_the_limit(bench: Bench) -> None:
 
     assert [event.time_ns // 1000 - T0_US for event in everything] == [14, 13, 12, 11, 10, 4, 3, 2, 1, 0]
     assert bench.read(limit=7) == everything[:7]
+    assert bench.read(oldest_first=True, limit=7) == everything[::-1][:7]
     assert bench.read(limit=0) == []
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ingestor.reports.deliver import PostOffice
     from ingestor.reports.making import ReportMaker
     from ingestor.reports.shelf import AlertBook, Outbox, ReportShelf
+    from ingestor.security.keys import Keyring
     from ingestor.settings import HomeSettings, Settings
     from ingestor.storage.breaker import StoreBreaker
     from ingestor.storage.gaps import Gaps
@@ -271,11 +272,19 @@ def open_late_causes(
     return LateCauses(post, CauseSeeker(RedisContexts(state)), GuardedStore(store, breaker), chosen)
 
 
-def open_store(settings: Settings) -> Store:
-    """Open the event store that the settings name."""
+def open_store(settings: Settings, read_timeout_s: float | None = None) -> Store:
+    """Open the event store that the settings name; `read_timeout_s` ends questions to the embedded one."""
     from ingestor.storage.open import open_store as open_by_url
 
-    return open_by_url(settings.storage, settings.data_dir)
+    return open_by_url(settings.storage, settings.data_dir, read_timeout_s)
+
+
+def open_keyring(settings: Settings) -> Keyring:
+    """Open the key of the API."""
+    from ingestor.security.keys import Keyring, key_file
+
+    given = settings.api.key
+    return Keyring(key_file(settings.data_dir), given.get_secret_value() if given else None)
 
 
 def open_breaker(state: redis.Redis[bytes]) -> StoreBreaker:

@@ -8,6 +8,8 @@ IngestorError
 │   ├── HomeAssistantUnavailable
 │   │   └── ConnectionLost
 │   ├── NobodyListens
+│   ├── Overloaded       more is asked at once than we answer
+│   ├── TookTooLong      an answer would take longer than we let it
 │   └── JournalFull      the buffer is at its limit; its policy applies
 ├── Rejected             this piece of data cannot be used; it goes to quarantine
 │   ├── UndecodableFrame
@@ -15,6 +17,9 @@ IngestorError
 │   ├── CommandRefused
 │   └── UnreadableMessage
 ├── NotFound             what somebody asked for is not there
+├── Unanswerable         each part of a question is in order, all of them together are not
+├── Unauthenticated      nobody knows who asks
+├── NotAllowed           who asks may not do this
 └── Fatal                somebody must change something first; do not try again
     ├── InvalidSettings
     ├── AuthenticationRefused
@@ -78,6 +83,14 @@ class NobodyListens(Transient):
     """No process of ours is there that would do it."""
 
 
+class Overloaded(Transient):
+    """More is asked at once than we answer; ask again in a moment."""
+
+
+class TookTooLong(Transient):
+    """The answer takes longer than we let one take: ask for less, a shorter time above all."""
+
+
 class JournalFull(Transient):
     """The journal has reached its size limit, or its disk is full."""
 
@@ -121,6 +134,18 @@ class UnreadableMessage(Rejected):
 
 class NotFound(IngestorError):
     """What somebody asked for is not there; the message says what is."""
+
+
+class Unanswerable(IngestorError):
+    """What is asked for contradicts itself, or is more than one answer can hold."""
+
+
+class Unauthenticated(IngestorError):
+    """A key is needed: `ha-ingestor key` shows it."""
+
+
+class NotAllowed(IngestorError):
+    """Who asks may not do this."""
 
 
 class Fatal(IngestorError):

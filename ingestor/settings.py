@@ -15,6 +15,7 @@ from urllib.parse import quote
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
 from ingestor import settings_types as types
+from ingestor.settings_api import ApiSettings
 from ingestor.settings_demo import DemoSettings
 from ingestor.settings_homes import (
     DEFAULT_EVENT_TYPES,
@@ -266,13 +267,6 @@ class RegistrySettings(Group):
     traces_at_once: int = Field(
         100, ge=1, le=1000, description="Most runs that are fetched from Home Assistant in one go, one after another."
     )
-
-
-class ApiSettings(Group):
-    """The HTTP API."""
-
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: Port = Field(8080, description="Port to listen on.")
 
 
 class FlowerSettings(Group):

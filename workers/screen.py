@@ -104,7 +104,7 @@ def banner_lines(settings: Settings, *, demo: bool) -> list[str]:
         "  HA-Ingestor is running"
         + (" with the demo home: no Home Assistant is configured." if demo else f": {homes}."),
         "",
-        f"  API      http://{settings.api.host}:{settings.api.port}   (/api/health, /metrics)",
+        f"  API      http://{settings.api.host}:{settings.api.port}   (/api/health, /metrics; key: ha-ingestor key)",
         f"  Flower   {flower}   (user {settings.flower.user}, {password})"
         if settings.flower.enabled
         else "  Flower   off",

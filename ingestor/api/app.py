@@ -1,4 +1,4 @@
-"""The HTTP API: routes and answers, no logic. For now: health, metrics and version."""
+"""The HTTP API put together: pages of health, what stands before everything, and the routers; no logic."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from ingestor import bootstrap
+from ingestor.api.description import describe
+from ingestor.api.etag import ETags
+from ingestor.api.gate import Gate, WriteGuard
 from ingestor.api.gauges import OverviewCollector
 from ingestor.api.health import HealthWatch, checks_for
+from ingestor.api.means import Means
 from ingestor.api.overview import Observer
+from ingestor.api.problems import handle_problems
 from ingestor.metrics_files import FolderCollector
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.heartbeat import heartbeat_of
+from ingestor.security.keys import Keyring
 from ingestor.settings import Settings
 
 _UNAVAILABLE: Final = 503
@@ -31,8 +37,21 @@ _LINKS: Final = {
     "/readyz": "events can be taken through to the store",
     "/metrics": "figures for Prometheus, over all processes",
     "/api/version": "the version",
-    "/docs": "the API's own description",
+    "/openapi.json": "the API's description of itself; `ha-ingestor key` shows the key that it takes",
 }
+#: What needs no key: who watches over us must not need a secret for it. `/` only says where things are.
+_OPEN: Final = frozenset({"/", "/livez", "/readyz", "/api/health"})
+_METRICS: Final = "/metrics"
+_NOT_READY: Final[dict[int | str, dict[str, Any]]] = {
+    503: {
+        "description": "Something that is needed does not work.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+}
+_NOT_WELL: Final[dict[int | str, dict[str, Any]]] = {
+    503: {"description": "A component does not work.", "content": {"application/json": {"schema": {"type": "object"}}}}
+}
+_TAGS: Final = [{"name": "health", "description": "Whether all works."}]
 
 
 def create_app(settings: Settings, *, watch: HealthWatch | None = None) -> FastAPI:
@@ -42,26 +61,50 @@ def create_app(settings: Settings, *, watch: HealthWatch | None = None) -> FastA
     registry = CollectorRegistry(auto_describe=False)
     FolderCollector(settings.data_dir / "metrics", registry)
     registry.register(OverviewCollector(observer.read))
+    keys = bootstrap.open_keyring(settings)
+    means = Means(settings)
 
     @asynccontextmanager
     async def closing(_: FastAPI) -> AsyncIterator[None]:
+        keys.key()  # made at the first start, so that it is there before anybody asks
         showing = asyncio.create_task(_show_life(AliveFile(settings.data_dir)))
         with heartbeat_of(bootstrap.open_status_board(settings), "api", settings.data_dir):
             yield
         showing.cancel()
         health.close()
         observer.close()
+        means.close()
 
-    app = FastAPI(title="HA-Ingestor", version=version("ha-ingestor"), lifespan=closing)
+    # The pages that FastAPI has for its description load scripts from elsewhere: the reference is in docs/.
+    app = FastAPI(
+        title="HA-Ingestor",
+        version=version("ha-ingestor"),
+        lifespan=closing,
+        docs_url=None,
+        redoc_url=None,
+        openapi_tags=_TAGS,
+    )
+    app.state.means = means
+    handle_problems(app)
     _add_pages(app)
     _add_health(app, health)
 
-    @app.get("/metrics", response_class=PlainTextResponse, tags=["health"])
+    @app.get(_METRICS, response_class=PlainTextResponse, tags=["health"])
     def read_metrics() -> Response:
         """Return the figures of all processes in Prometheus' format."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
+    _add_door(app, settings, keys)
     return app
+
+
+def _add_door(app: FastAPI, settings: Settings, keys: Keyring) -> None:
+    """Put key, origin and request id before everything, and ETags behind them."""
+    open_paths = _OPEN if settings.api.metrics_need_key else _OPEN | {_METRICS}
+    writes = WriteGuard(host=settings.api.host, hosts=settings.api.hosts, origins=settings.api.origins)
+    app.add_middleware(ETags)
+    app.add_middleware(Gate, keys=keys, open_paths=open_paths, writes=writes)
+    app.openapi = describe(app, open_paths)  # type: ignore[method-assign]  # as FastAPI's documentation has it
 
 
 async def _show_life(file: AliveFile) -> None:
@@ -82,14 +125,14 @@ def _add_health(app: FastAPI, health: HealthWatch) -> None:
         """Say that this process answers; looks at nothing else, so that a broker's failure restarts nobody."""
         return "ok\n"
 
-    @app.get("/readyz", response_class=PlainTextResponse, tags=["health"])
+    @app.get("/readyz", response_class=PlainTextResponse, tags=["health"], responses=_NOT_READY)
     def ready() -> PlainTextResponse:
         """Say whether events can be taken through to the store."""
         found = health.read()
         lines = [f"{'ok' if part.ok else 'FAILED'} {part.name}: {part.detail}" for part in found.components]
         return PlainTextResponse("\n".join(lines) + "\n", 200 if found.ready else _UNAVAILABLE)
 
-    @app.get("/api/health", tags=["health"])
+    @app.get("/api/health", tags=["health"], responses=_NOT_WELL)
     def read_health() -> JSONResponse:
         """Return how each component is; 503 if one does not work, status "degraded" if events are missing."""
         found = health.read()
@@ -102,7 +145,7 @@ def _add_pages(app: FastAPI) -> None:
         """Say where things are: to a browser as a page, else as JSON."""
         if "text/html" in request.headers.get("accept", ""):
             return HTMLResponse(_page())
-        return JSONResponse({"name": "HA-Ingestor", **_version(), "links": _LINKS})
+        return JSONResponse({"name": "HA-Ingestor", "links": _LINKS})
 
     @app.get("/api/version", tags=["health"])
     async def read_version() -> dict[str, Any]:
@@ -119,5 +162,5 @@ def _page() -> str:
     items = "".join(f'<li><a href="{path}">{path}</a>: {text}</li>' for path, text in _LINKS.items())
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>HA-Ingestor</title>'
-        f"<h1>HA-Ingestor {_version()['version']}</h1><ul>{items}</ul></html>"
+        f"<h1>HA-Ingestor</h1><ul>{items}</ul></html>"
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-from pathlib import Path
 from typing import Final
 
+from ingestor.security.keys import kept_secret
 from ingestor.settings import Settings
 
 PASSWORD_FILE: Final = "flower-password"  # noqa: S105 -- the name of a file
@@ -37,17 +35,4 @@ def flower_password(settings: Settings) -> str:
     """Return the password as set, else the one that is kept in the data folder; make it if there is none."""
     if settings.flower.password is not None:
         return settings.flower.password.get_secret_value()
-    path = settings.data_dir / PASSWORD_FILE
-    return kept_secret(path)
-
-
-def kept_secret(path: Path) -> str:
-    """Return the secret in a file that only its owner may read; make it where there is none."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text("utf-8").strip()
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        secret = secrets.token_urlsafe(18)
-        file.write(f"{secret}\n")
-    return secret
+    return kept_secret(settings.data_dir / PASSWORD_FILE)

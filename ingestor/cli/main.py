@@ -14,6 +14,7 @@ from ingestor.cli import (
     gaps,
     health,
     home,
+    key,
     ledger,
     logs_level,
     processes,
@@ -55,6 +56,7 @@ def build_app() -> typer.Typer:
         quarantine,
         quality,
         ledger,
+        key,
         logs_level,
     ):
         group.register(app)

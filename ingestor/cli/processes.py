@@ -146,12 +146,14 @@ def api(context: typer.Context) -> None:
     """Serve the HTTP API: health and metrics [HA_INGESTOR_API__HOST, HA_INGESTOR_API__PORT]."""
     import uvicorn
 
-    from ingestor import logs
+    from ingestor import bootstrap, logs
     from ingestor.api.app import create_app
 
     settings = settings_of(context)
     logs.set_up(settings.log)
     require_port(settings.api.host, settings.api.port, "HA_INGESTOR_API__PORT")
+    require_data_dir(settings.data_dir)
+    bootstrap.open_keyring(settings).key()  # one that cannot be used ends us here, with a sentence
     uvicorn.run(
         create_app(settings),
         host=settings.api.host,

@@ -39,16 +39,22 @@ _BUSY_S: Final = 10.0
 _MAX_CACHED: Final = 100_000
 #: Names that one statement is given.
 _NAMES_AT_ONCE: Final = 500
+#: SQLite's own steps between two looks at the clock; some thousand looks a second.
+_STEPS_BETWEEN_LOOKS: Final = 10_000
 #: What no waiting cures.
 _REFUSED: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
 _Row = tuple[Any, ...]
 
 
 class EmbeddedStore:
-    """A store in one file. Opens its connection at the first use, and again in a forked process."""
+    """A store in one file. Opens its connection at the first use, and again in a forked process.
 
-    def __init__(self, path: Path) -> None:
+    A question that takes longer than `read_timeout_s` is ended (TookTooLong); without it none is.
+    """
+
+    def __init__(self, path: Path, read_timeout_s: float | None = None) -> None:
         self._path = path
+        self._read_timeout_s = read_timeout_s
         self._connection: sqlite3.Connection | None = None
         self._owner = 0
         # Threads of one process share the connection, and a transaction must not be another's too.
@@ -133,8 +139,8 @@ class EmbeddedStore:
         self._connection = None
 
     def _rows(self, statement: str, values: Sequence[Any]) -> list[_Row]:
-        with _sqlite_errors(self._path), self._lock:
-            return self._open().execute(statement, values).fetchall()
+        with _sqlite_errors(self._path), self._lock, _deadline(self._open(), self._read_timeout_s) as connection:
+            return connection.execute(statement, values).fetchall()
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None or self._owner != os.getpid():
@@ -209,10 +215,26 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
+def _deadline(connection: sqlite3.Connection, timeout_s: float | None) -> Iterator[sqlite3.Connection]:
+    """End what is asked of a connection meanwhile if it takes longer than this."""
+    if timeout_s is None:
+        yield connection
+        return
+    until = time.monotonic() + timeout_s
+    connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS_BETWEEN_LOOKS)
+    try:
+        yield connection
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+@contextmanager
 def _sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+            raise errors.TookTooLong from error
         kind = errors.StoreRefused if getattr(error, "sqlite_errorcode", 0) in _REFUSED else errors.StoreUnavailable
         raise kind(f"embedded store {path}: {error}") from error
     except OSError as error:

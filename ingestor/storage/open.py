@@ -21,14 +21,18 @@ _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
 
 
-def open_store(settings: StorageSettings, data_dir: Path) -> Store:
-    """Return the store that `storage.url` names; connects to nothing yet. Raises InvalidSettings."""
+def open_store(settings: StorageSettings, data_dir: Path, read_timeout_s: float | None = None) -> Store:
+    """Return the store that `storage.url` names; connects to nothing yet. Raises InvalidSettings.
+
+    `read_timeout_s` is for the embedded one: a server is given `storage.timeout_s` for everything.
+    """
     parts = urlsplit(settings.url)
     if parts.scheme == "sqlite":
         if parts.netloc:
             raise errors.InvalidSettings(f"storage.url: a path has three slashes: sqlite:///{parts.netloc}{parts.path}")
         path = unquote(parts.path.removeprefix("/"))
-        return EmbeddedStore(Path(path).expanduser() if path else data_dir.absolute() / "events.sqlite")
+        file = Path(path).expanduser() if path else data_dir.absolute() / "events.sqlite"
+        return EmbeddedStore(file, read_timeout_s)
     if parts.scheme not in ("influxdb1", "influxdb2", "influxdb3"):
         raise errors.InvalidSettings(f"storage.url: {settings.url!r} is none of {_FORMS}")
     return _open_influx(parts.scheme, _address(parts, settings))

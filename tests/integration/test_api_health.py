@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -289,9 +290,24 @@ def test_a_level_of_the_log_reaches_a_running_process_by_its_heartbeat_and_ends(
         wait_until(lambda: root.level == logging.INFO, timeout_s=60, what="its own level again")
 
 
-@pytest.mark.parametrize("path", ["/", "/api/version", "/livez", "/openapi.json"])
-def test_pages_that_need_no_server_answer(client: TestClient, path: str) -> None:
-    assert client.get(path).status_code == 200
+@pytest.mark.parametrize("path", ["/api/version", "/openapi.json", "/api/v1/events"])
+def test_everything_but_health_needs_the_key_that_the_first_start_made(
+    settings: Settings, client: TestClient, path: str
+) -> None:
+    kept = settings.data_dir / "api-key"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+    assert client.get(path).status_code == 401
+    assert client.get(path, headers={"X-API-Key": kept.read_text().strip()}).status_code != 401
+
+
+@pytest.mark.parametrize(("need_key", "status"), [(False, 200), (True, 401)])
+def test_health_is_open_and_metrics_where_no_key_was_asked_for(tmp_path: Path, need_key: bool, status: int) -> None:
+    dead = {"broker": {"url": "redis://127.0.0.1:1/0"}, "api": {"metrics_need_key": need_key}}
+    watch = HealthWatch({"fine": lambda: "fine"})
+    with TestClient(create_app(Settings.model_validate({"data_dir": tmp_path, **dead}), watch=watch)) as client:
+        assert [client.get(path).status_code for path in ("/", "/livez", "/api/health")] == [200, 200, 200]
+        assert client.get("/metrics").status_code == status
 
 
 def test_the_landing_page_is_json_for_programs_and_html_for_people(client: TestClient) -> None:

@@ -1,0 +1,60 @@
+"""ETags: a whole answer gets one, and who has that answer already is told so (304); a stream passes as it is."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_OK: Final = 200
+_NOT_MODIFIED: Final = 304
+_DIGEST_BYTES: Final = 16
+
+
+class ETags:
+    """ASGI middleware for GET and HEAD. It holds back no more than the one message that a whole answer is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; look at what is answered to a reader."""
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        await self._app(scope, receive, _Tagging(send, Headers(scope=scope).get("if-none-match", "")))
+
+
+class _Tagging:
+    def __init__(self, send: Send, known: str) -> None:
+        self._send = send
+        self._known = known
+        self._start: Message | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == _OK:
+            self._start = message
+            return
+        if self._start is None:
+            await self._send(message)
+            return
+        start, self._start = self._start, None
+        headers = MutableHeaders(scope=start)
+        if not message.get("more_body") and "etag" not in headers:
+            tag = f'"{hashlib.blake2b(message.get("body", b""), digest_size=_DIGEST_BYTES).hexdigest()}"'
+            headers["ETag"] = tag
+            if _knows(self._known, tag):
+                start["status"] = _NOT_MODIFIED
+                for name in ("content-length", "content-type"):
+                    del headers[name]
+                message = {"type": "http.response.body", "body": b""}
+        await self._send(start)
+        await self._send(message)
+
+
+def _knows(if_none_match: str, tag: str) -> bool:
+    """Tell whether `If-None-Match` names this tag; weak comparison, as RFC 9110 has it for readers."""
+    named = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
+    return "*" in named or tag in named

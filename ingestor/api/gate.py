@@ -1,0 +1,176 @@
+"""The door of the API, before anything is read: request id, key, where a write comes from, how long a body may be."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import uuid
+from collections.abc import Collection
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ingestor import errors
+from ingestor.api.problems import answer_to
+from ingestor.security.access import ANONYMOUS, Action, Principal, authorize
+from ingestor.security.keys import Keyring
+
+#: Longest body (bytes) that is read: settings are the largest thing that anybody sends.
+MAX_BODY_BYTES: Final = 256 * 1024
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+_TOO_LARGE: Final = 413
+_POLICY_VIOLATION: Final = 1008
+_FAILURES: Final = 400
+
+
+class Gate:
+    """Lets in who has the key; of others only what is open. Every answer gets its request id and may not be sniffed."""
+
+    def __init__(self, app: ASGIApp, *, keys: Keyring, open_paths: Collection[str], writes: WriteGuard) -> None:
+        self._app = app
+        self._keys = keys
+        self._open_paths = frozenset(open_paths)
+        self._writes = writes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer an ASGI request, or pass it on with `principal` and `request_id` in its state."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["principal"] = self._principal(headers)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            if scope["type"] == "websocket":
+                await self._websocket(scope, receive, send)
+            else:
+                await self._http(scope, receive, _Marked(send, request_id), headers)
+
+    async def _http(self, scope: Scope, receive: Receive, send: _Marked, headers: Headers) -> None:
+        try:
+            if scope["path"] not in self._open_paths:
+                authorize(scope["state"]["principal"], Action.READ_DATA)
+            if scope["method"] not in _SAFE:
+                self._writes.check(headers)
+            limited = _Limited(receive, headers)
+            await self._app(scope, limited, send)
+        except Exception as error:  # whatever it was, whoever asked gets an answer of one shape
+            if send.started:
+                raise
+            await answer_to(scope, error)(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            authorize(scope["state"]["principal"], Action.READ_DATA)
+            self._writes.check(Headers(scope=scope))
+        except errors.IngestorError as error:
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": str(error)[:120]})
+            return
+        await self._app(scope, receive, send)
+
+    def _principal(self, headers: Headers) -> Principal:
+        """Return who asks: by `Authorization: Bearer`, or by `X-API-Key` where a proxy needs the other for itself."""
+        kind, _, bearer = headers.get("authorization", "").partition(" ")
+        presented = [bearer.strip() if kind.lower() == "bearer" else "", headers.get("x-api-key", "")]
+        known = (self._keys.principal(one) for one in presented)
+        return next((one for one in known if one != ANONYMOUS), ANONYMOUS)
+
+
+class WriteGuard:
+    """Says whether a write may come from where it comes: no page from elsewhere may write with a key that it has.
+
+    A name that an attacker's server answers for is refused (DNS rebinding): what we are called by is known.
+    """
+
+    def __init__(self, *, host: str, hosts: Collection[str] = (), origins: Collection[str] = ()) -> None:
+        named = (host, "localhost", socket.gethostname(), *hosts)
+        self._hosts = frozenset(name.lower() for name in named)
+        self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
+
+    def check(self, headers: Headers) -> None:
+        """Raise NotAllowed where `Host` is no name of ours, or `Origin` is another page's."""
+        host = headers.get("host", "")
+        name = _hostname(host)
+        if not (name in self._hosts or _is_address(name)):
+            raise errors.NotAllowed(f"{host!r:.100} is no name of this API; api.hosts takes more names")
+        origin = headers.get("origin")
+        if origin is None or origin.lower() in self._origins:
+            return
+        if urlsplit(origin).netloc.lower() != host.lower():
+            raise errors.NotAllowed(f"a page of {origin!r:.100} may not write here; api.origins takes more of them")
+
+
+class _Limited:
+    """Receives a request's body up to a limit."""
+
+    def __init__(self, receive: Receive, headers: Headers) -> None:
+        self._receive = receive
+        self._taken = 0
+        told = headers.get("content-length", "0")
+        if told.isdecimal() and int(told) > MAX_BODY_BYTES:
+            raise _too_large()
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._taken += len(message.get("body", b""))
+        if self._taken > MAX_BODY_BYTES:
+            raise _too_large()
+        return message
+
+
+def _too_large() -> HTTPException:
+    # Of this kind, since FastAPI makes a 400 of every other that is raised while it reads.
+    return HTTPException(_TOO_LARGE, f"a body may have {MAX_BODY_BYTES:,} bytes")
+
+
+class _Marked:
+    """Sends an answer with its request id; knows whether it has begun."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self._request_id
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers.setdefault("Cache-Control", "no-store" if message["status"] >= _FAILURES else "private, no-cache")
+        await self._send(message)
+
+
+def principal_of(scope: Any) -> Principal:
+    """Return who asks, as the door has found; anonymous where nothing went through it."""
+    found = scope.get("state", {}).get("principal", ANONYMOUS)
+    return found if isinstance(found, Principal) else ANONYMOUS
+
+
+def _request_id(headers: Headers) -> str:
+    """Return the asker's own id where it is one that a log can hold, else a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _hostname(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

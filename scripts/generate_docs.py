@@ -17,6 +17,10 @@ from ingestor.cli.config_file import as_toml
 from ingestor.cli.exit_codes import MEANINGS
 from ingestor.cli.main import build_app
 from ingestor.events.context import CONTEXT_FIELDS
+from ingestor.export.avro_form import SCHEMA as AVRO_SCHEMA
+from ingestor.export.columns import COLUMNS
+from ingestor.export.forms import FORMS
+from ingestor.export.protobuf_form import proto_text
 from ingestor.metrics_declared import DECLARED, Declared
 from ingestor.metrics_gauges import GAUGES
 from ingestor.quality.bounds import BOUNDS
@@ -76,6 +80,35 @@ What is asked about each event at the door, in this order ([why](../explanation/
 stored (`write`). The last column is what
 `quality.severity` may make of a rule, besides `off`. Rules of your own (`quality.rules`,
 [settings](settings.md#an-entry-of-qualityrules)) are asked after these.
+"""
+EXPORTS_INTRODUCTION = """\
+`ha-ingestor export FORM` writes stored events as a file, oldest first, whichever store they are in; it reads them a
+portion at a time, so that memory stays flat. All forms hold the same rows with the same columns (but line protocol,
+which is the points as they are stored). `--compress zstd` or `gzip` packs a file on the way.
+
+```sh
+ha-ingestor export parquet --since 30d --output month.parquet
+ha-ingestor export csv --entity 'sensor.*_temperature' --since 2026-11-01 | head
+```
+
+```python
+import polars
+
+polars.read_parquet("month.parquet").filter(polars.col("area") == "Kitchen")
+```
+"""
+EXPORTS_COLUMNS = """\
+## Columns
+
+Version 1. A new column is added at the end; one that changed its meaning or type would be version 2. What is not known
+is null (JSON leaves it out, CSV leaves it empty).
+"""
+EXPORTS_SCHEMAS = """\
+## Schemas
+
+Avro: [event.v1.avsc](schemas/event.v1.avsc); it is in the file, too. Protobuf:
+[event.v1.proto](schemas/event.v1.proto), each message after its length as a varint (`parse_length_prefixed`,
+`parseDelimitedFrom`).
 """
 BOUNDS_INTRODUCTION = """\
 What the rule `bounds` takes for possible. A device class or unit that is not listed has no bounds.
@@ -213,6 +246,27 @@ def report_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+def exports_page() -> str:
+    """Return the page on exported files."""
+    forms = [
+        (f"`{form.name}`", f"`.{form.suffix}`", f"`{form.media_type}`", (form.open.__doc__ or "").strip())
+        for form in FORMS.values()
+    ]
+    columns = [(f"`{column.name}`", column.type, column.says) for column in COLUMNS]
+    parts = (
+        f"# Exports\n\n{NOTE}\n{EXPORTS_INTRODUCTION}",
+        "## Forms\n\n" + _table(("form", "files end in", "media type", "is"), forms),
+        f"{EXPORTS_COLUMNS}\n" + _table(("column", "type", "is"), columns),
+        EXPORTS_SCHEMAS,
+    )
+    return "\n".join(parts)
+
+
+def avro_schema() -> str:
+    """Return the Avro schema of an event."""
+    return json.dumps(AVRO_SCHEMA, indent=1, ensure_ascii=False) + "\n"
+
+
 def cli_page() -> str:
     """Return the page of every command."""
     app: Any = typer.main.get_command(build_app())
@@ -284,6 +338,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "context.md": context_page,
     "quality.md": quality_page,
     "quality-report.schema.json": report_schema,
+    "exports.md": exports_page,
+    "schemas/event.v1.avsc": avro_schema,
+    "schemas/event.v1.proto": proto_text,
 }
 
 

@@ -11,10 +11,10 @@ from ingestor.events.late import overtaken
 from ingestor.pipeline.enrich import enrich
 from ingestor.queue import message, names
 from tasks.envelope import envelope, hand_on, patiently
+from tasks.fetching import fetch_soon
 from tasks.poison import goes_round
-from tasks.registry import fetch_soon
 from tasks.resources import resources
-from tasks.validate import put_aside_unreadable
+from tasks.unreadable import put_aside_unreadable
 
 
 @shared_task(name=names.ENRICH_BATCH, bind=True)

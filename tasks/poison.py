@@ -16,7 +16,6 @@ import structlog
 
 from ingestor import errors
 from ingestor.queue.state import state_errors
-from tasks.trial import Found
 
 if TYPE_CHECKING:
     import redis
@@ -36,6 +35,13 @@ _MOST_REDELIVERIES: Final = 3
 _REMEMBERED_S: Final = 3600
 
 _log = structlog.get_logger("tasks")
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What a trial found: harmful frames by place, with what they do; `unreadable` where the message itself harms."""
+
+    frames: dict[int, str] = {}
+    unreadable: str = ""
 
 
 class Trials:

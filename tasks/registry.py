@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
-
 import structlog
 from celery import shared_task
 
 from ingestor import errors
-from ingestor.home.traces.requests import note_started
 from ingestor.home.traces.sync import run_fetch
 from ingestor.queue import names
 from tasks.asking import ask_if_possible
+from tasks.fetching import SOON_S, send_fetch
 from tasks.resources import resources
 
-if TYPE_CHECKING:
-    import redis
-
-_SOON_S: Final = 50
 _log = structlog.get_logger("tasks")
 
 
@@ -37,7 +30,7 @@ def sync_registry(home: str) -> None:
         return
     _log.info("registry_synced", home=home, diff=str(diff))
     # It says where the home is: from the first sync on its weather can be asked.
-    ask_if_possible(names.REFRESH_WEATHER, names.TaskType.WEATHER, home, expires_s=_SOON_S)
+    ask_if_possible(names.REFRESH_WEATHER, names.TaskType.WEATHER, home, expires_s=SOON_S)
 
 
 @shared_task(name=names.FETCH_TRACES)
@@ -59,27 +52,11 @@ def fetch_traces(home: str, whole: bool = False) -> None:
         send_fetch(home, whole=whole)
 
 
-def fetch_soon(state: redis.Redis[bytes], home: str, entity_ids: Sequence[str]) -> None:
-    """Have the runs of these fetched at once: Home Assistant keeps few, and these run often."""
-    try:
-        note_started(state, home, entity_ids)
-    except errors.StateUnavailable as error:
-        # They are fetched with the others then, as far as Home Assistant still has them.
-        _log.warning("traces_not_asked_for", home=home, error=str(error))
-        return
-    send_fetch(home)
-
-
 @shared_task(name=names.FETCH_ALL_TRACES)
 def fetch_all_traces() -> None:
     """Enqueue a fetching of all runs of every home: finds those that took long, and those that nobody saw."""
     for home in resources().settings.all_homes():
         send_fetch(home.name, whole=True)
-
-
-def send_fetch(home: str, *, whole: bool = False) -> None:
-    """Enqueue a fetching; one that is not begun soon is made up for by the next."""
-    ask_if_possible(names.FETCH_TRACES, names.TaskType.REGISTRY, home, whole, expires_s=_SOON_S)
 
 
 @shared_task(name=names.SYNC_ALL)

@@ -1,40 +1,47 @@
-"""What a worker process holds open: made at its first use, once a process (a prefork child is one)."""
+"""What a worker process holds open: made at its first use, once a process (a prefork child is one).
+
+Imports stand inside the functions on purpose: a node loads what its own tasks use. While batches wait it is started for
+them, and what it loads they wait for.
+"""
+# ruff: noqa: PLC0415 -- see above
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import redis
-import sqlalchemy as sa
 from celery import current_app
 
 from ingestor import bootstrap
-from ingestor.enrichment.opening import Means, enrichment_steps
-from ingestor.enrichment.steps import Plan
-from ingestor.home.facts import FactsSource
-from ingestor.home.merge import Diff
-from ingestor.home.port import HomeMap
-from ingestor.home.sync import run_sync
-from ingestor.pipeline.late_causes import LateCauses
-from ingestor.pipeline.write_alone import SuspectingWriter
-from ingestor.quality.arrivals import Arrivals
-from ingestor.quality.attributes_store import SharedAttributes
-from ingestor.quality.clocks import HomeClocks
-from ingestor.quality.gate import Gate
-from ingestor.queue.done import DoneMarks
-from ingestor.queue.late_post import LatePost
-from ingestor.queue.ledger_post import LedgerPost
-from ingestor.queue.observed_post import ObservedPost
-from ingestor.queue.producer import Producer, TaskSender
-from ingestor.queue.tracing import SpanMaker, open_spans
-from ingestor.settings import HomeSettings, Settings
-from ingestor.storage.breaker import StoreBreaker
-from ingestor.storage.ledger import Ledger
-from ingestor.storage.observed import Observed
-from ingestor.storage.port import Store
-from ingestor.storage.quarantine import Quarantine
-from tasks.poison import Trials
+
+if TYPE_CHECKING:
+    import redis
+    import sqlalchemy as sa
+
+    from ingestor.enrichment.steps import Plan
+    from ingestor.home.facts import FactsSource
+    from ingestor.home.merge import Diff
+    from ingestor.home.port import HomeMap
+    from ingestor.pipeline.late_causes import LateCauses
+    from ingestor.pipeline.write_alone import SuspectingWriter
+    from ingestor.quality.arrivals import Arrivals
+    from ingestor.quality.attributes_store import SharedAttributes
+    from ingestor.quality.clocks import HomeClocks
+    from ingestor.quality.gate import Gate
+    from ingestor.queue.done import DoneMarks
+    from ingestor.queue.late_post import LatePost
+    from ingestor.queue.ledger_post import LedgerPost
+    from ingestor.queue.observed_post import ObservedPost
+    from ingestor.queue.producer import TaskSender
+    from ingestor.queue.tracing import SpanMaker
+    from ingestor.settings import HomeSettings, Settings
+    from ingestor.storage.breaker import StoreBreaker
+    from ingestor.storage.ledger import Ledger
+    from ingestor.storage.observed import Observed
+    from ingestor.storage.port import Store
+    from ingestor.storage.quarantine import Quarantine
+    from tasks.poison import Trials
 
 
 @dataclass(frozen=True)
@@ -51,11 +58,15 @@ class Resources:
     @functools.cached_property
     def producer(self) -> TaskSender:
         """What sends a batch to its next step."""
+        from ingestor.queue.producer import Producer
+
         return Producer(current_app)
 
     @functools.cached_property
     def spans(self) -> SpanMaker | None:
         """What makes spans of the steps; none unless a collector is set."""
+        from ingestor.queue.tracing import open_spans
+
         return open_spans(self.settings.tracing)
 
     @functools.cached_property
@@ -96,6 +107,8 @@ class Resources:
     @functools.cached_property
     def trials(self) -> Trials:
         """Where batches that never came back are tried out."""
+        from tasks.poison import Trials
+
         return Trials()
 
     @functools.cached_property
@@ -111,21 +124,29 @@ class Resources:
     @functools.cached_property
     def gate(self) -> Gate:
         """What asks the rules of quality about each event."""
+        from ingestor.quality.gate import Gate
+
         return Gate(self.settings.quality)
 
     @functools.cached_property
     def attributes(self) -> SharedAttributes:
         """Which attributes of a home's events say nothing."""
+        from ingestor.quality.attributes_store import SharedAttributes
+
         return SharedAttributes(self.state)
 
     @functools.cached_property
     def clocks(self) -> HomeClocks:
         """What watches how far the homes' clocks are ahead."""
+        from ingestor.quality.clocks import HomeClocks
+
         return HomeClocks(self.state)
 
     @functools.cached_property
     def arrivals(self) -> Arrivals:
         """What counts how late events were heard, and which came twice."""
+        from ingestor.quality.arrivals import Arrivals
+
         return Arrivals(self.state)
 
     def gate_of(self, home: str) -> Gate:
@@ -137,6 +158,9 @@ class Resources:
     @functools.cached_property
     def steps(self) -> Plan:
         """The steps of enrichment, in their order."""
+        from ingestor.enrichment.opening import Means, enrichment_steps
+        from ingestor.enrichment.steps import Plan
+
         return Plan.of(enrichment_steps(self.settings.enrichment.steps, Means(self.settings, self.state)))
 
     @functools.cached_property
@@ -161,6 +185,8 @@ class Resources:
 
     def sync_home(self, home: HomeSettings) -> Diff:
         """Read the registries of a home and publish its map; one at a time for a home."""
+        from ingestor.home.sync import run_sync
+
         return run_sync(home, self.settings.registry, self.state, self.database)
 
     @functools.cached_property

@@ -14,17 +14,11 @@ from ingestor import bootstrap
 from ingestor.pipeline.rehearsal import rehearse
 from ingestor.pipeline.trial import attempt, find_harmful
 from ingestor.queue import message
+from tasks.poison import Found
 
 #: The whole message may be large; a thousand frames take a tenth of a second.
 _WHOLE_S = 4
 _FRAMES_PER_S = 2000
-
-
-class Found(msgspec.Struct, frozen=True):
-    """What was found: harmful frames by place, with what they do; `unreadable` where the message itself does harm."""
-
-    frames: dict[int, str] = {}
-    unreadable: str = ""
 
 
 def try_out(body: bytes) -> Found:

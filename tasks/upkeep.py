@@ -16,7 +16,7 @@ from ingestor.home.usual import publish_usual, usual_is_due
 from ingestor.pipeline.ledger import bring_in
 from ingestor.queue import names
 from ingestor.storage.context_fields import ContextFields
-from tasks.registry import send_fetch
+from tasks.fetching import send_fetch
 from tasks.resources import Resources, resources
 
 _log = structlog.get_logger("tasks")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import time
 
-import structlog
 from celery import Task, shared_task
 
 from ingestor import errors, metrics
@@ -13,15 +11,10 @@ from ingestor.events.event import EventBatch
 from ingestor.pipeline.validate import Validated, validate
 from ingestor.queue import message, names
 from ingestor.queue.done import DoneMark
-from ingestor.storage.quarantine import Quarantined
 from tasks.envelope import envelope, hand_on, patiently
 from tasks.poison import goes_round
 from tasks.resources import resources
-
-_log = structlog.get_logger("tasks")
-
-#: A task's id begins with the id of its batch, a ULID.
-BATCH_ID_LENGTH = 26
+from tasks.unreadable import BATCH_ID_LENGTH, put_aside_unreadable
 
 
 @shared_task(name=names.VALIDATE_BATCH, bind=True)
@@ -52,31 +45,6 @@ def validate_batch(self: Task[..., None], body: bytes, attempt: int = 1, journal
             patiently(lambda: hand_on(names.TaskType.ENRICH, names.ENRICH_BATCH, found.batch))
         else:
             _mark_done(found.batch)
-
-
-def put_aside_unreadable(task: Task[..., None], body: bytes, error: errors.UnreadableMessage) -> bool:
-    """Keep a queue message that is none of ours in the quarantine; False where it is not unreadable for ever.
-
-    What a newer program wrote is let go: its journal sends it again, and by then it may find a worker of today.
-    """
-    if error.reason == message.NEWER_VERSION:
-        _log.warning("message_of_newer_version", task=task.name, detail=error.detail)
-        return False
-    piece = Quarantined(
-        batch_id=str(task.request.id)[:BATCH_ID_LENGTH],
-        slot=-1,
-        home="-",
-        source="queue",
-        reason=error.reason,
-        detail=error.detail,
-        raw=body,
-        received_ns=time.time_ns(),
-        kind=task.name,
-        form="message",
-    )
-    patiently(lambda: resources().quarantine.put([piece]))
-    metrics.counter("ingestor_rejections_total", reason=piece.reason).inc()
-    return True
 
 
 def _put_aside(found: Validated) -> None:

@@ -15,7 +15,7 @@ from ingestor.storage.schema import delay_s
 from tasks.envelope import envelope, patiently
 from tasks.poison import goes_round
 from tasks.resources import Resources, resources
-from tasks.validate import put_aside_unreadable
+from tasks.unreadable import put_aside_unreadable
 
 
 @shared_task(name=names.WRITE_BATCH, bind=True)

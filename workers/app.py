@@ -7,6 +7,7 @@ import functools
 import gc
 import importlib
 import os
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from celery import Celery
@@ -31,22 +32,11 @@ from workers.ending import WORKER_ENDS_WITHIN_S, end_worker_within
 from workers.memory import GivesBack
 from workers.node import NodeLife
 
-_TASK_MODULES = (
-    "tasks.validate",
-    "tasks.enrich",
-    "tasks.write",
-    "tasks.registry",
-    "tasks.history",
-    "tasks.quality",
-    "tasks.quality_hours",
-    "tasks.reports",
-    "tasks.upkeep",
-    "tasks.weather",
-)
 #: What tasks load at their first use, for the children of a small machine to share.
 _LOADED_LATER = (
     "ingestor.enrichment.log_errors",
     "ingestor.enrichment.weather",
+    "ingestor.events.mqtt_templates",
     "ingestor.home.facts_redis",
     "ingestor.storage.ledger_sql",
     "ingestor.storage.observed_sql",
@@ -56,11 +46,11 @@ _LOADED_LATER = (
 )
 
 
-def build() -> Celery:
-    """Return the configured application. Raises InvalidSettings."""
+def build(queues: Collection[str] | None = None) -> Celery:
+    """Return the configured application, with the tasks of these queues alone, or of all. Raises InvalidSettings."""
     settings = bootstrap.settings()
     app = make_app(settings.broker_url)
-    app.conf.include = _TASK_MODULES
+    app.conf.include = task_modules(app.conf.task_routes, queues)
     app.events_cls = "workers.task_events:SampledEvents"
     app.conf.redbeat_redis_url = settings.state_url
     if redis_sentinel.parse(settings.state_url) is not None:
@@ -71,6 +61,11 @@ def build() -> Celery:
         app.conf.worker_send_task_events = False  # nobody listens
     metrics.start(settings.data_dir / "metrics")
     return app
+
+
+def task_modules(routes: Mapping[str, Mapping[str, str]], queues: Collection[str] | None = None) -> list[str]:
+    """Return the modules with the tasks of these queues, or of all: each has a route (celeryconfig)."""
+    return [tasks.removesuffix(".*") for tasks, to in routes.items() if queues is None or to["queue"] in queues]
 
 
 @setup_logging.connect
@@ -87,6 +82,7 @@ def _before_children(**_: Any) -> None:
             importlib.import_module(name)
     gc.collect()
     gc.freeze()
+    gc.enable()  # off while a node loads (workers/worker.py)
 
 
 @worker_ready.connect

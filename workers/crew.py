@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -12,10 +13,15 @@ from workers.child import Child, Spec
 #: A node that is not wanted any more finishes what it has in hand; then it is killed, and journals send that again.
 _STOP_WITHIN_S: Final = 35.0
 _PREFIX: Final = "worker-"
+#: Who has not shown a sign of life after so long does not keep others from starting: its broker may be away.
+_STARTS_WITHIN_S: Final = 15.0
 
 
 class Crew:
-    """Starts and stops nodes among the children of a supervisor; for its thread. `spec_of` names a pool's n-th node."""
+    """Starts and stops nodes among the children of a supervisor; for its thread. `spec_of` names a pool's n-th node.
+
+    `at_once`: how many start at the same time. With more than there are processors all of them would be late.
+    """
 
     def __init__(
         self,
@@ -23,11 +29,14 @@ class Crew:
         spec_of: Callable[[str, int], Spec],
         start: Callable[[Spec], Child],
         clock: Callable[[], float] = time.monotonic,
+        at_once: int = max(2, os.cpu_count() or 1),
     ) -> None:
         self._children = children
         self._spec_of = spec_of
         self._start = start
         self._clock = clock
+        self._at_once = at_once
+        self._starting: list[tuple[Child, float]] = []
         self._leaving: dict[str, tuple[Child, float]] = {}
 
     def step(self, wanted: Mapping[str, int]) -> list[str]:
@@ -37,8 +46,10 @@ class Crew:
             there = self._numbers(pool)
             for missing in [one for one in range(1, number + 1) if one not in there]:
                 spec = self._spec_of(pool, missing)
-                if spec.name not in self._leaving:
-                    self._children.append(self._start(spec))
+                if spec.name not in self._leaving and self._may_start():
+                    child = self._start(spec)
+                    self._starting.append((child, self._clock()))
+                    self._children.append(child)
                     said.append(f"started {spec.name}")
             for one in sorted((one for one in there if one > number), reverse=True):
                 child = there[one]
@@ -50,6 +61,16 @@ class Crew:
     def running(self) -> dict[str, int]:
         """Return how many nodes of each pool have shown a sign of life."""
         return {pool: sum(child.ready for child in self._numbers(pool).values()) for pool in POOLS}
+
+    def _may_start(self) -> bool:
+        """Tell whether another one may start now; who is not at work yet is asked at the next step again."""
+        since_s = self._clock() - _STARTS_WITHIN_S
+        self._starting = [
+            (child, at_s)
+            for child, at_s in self._starting
+            if at_s > since_s and child.pid is not None and not child.ready
+        ]
+        return len(self._starting) < self._at_once
 
     def _numbers(self, pool: str) -> dict[int, Child]:
         """Return the nodes of a pool that stay, by their numbers."""

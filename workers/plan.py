@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ingestor.queue.pools import POOLS, most_nodes
+from ingestor.queue.pools import ALL, POOLS, most_nodes, node_command
 from ingestor.settings import HomeSettings, Settings
 from workers import broker
 from workers.child import Spec
@@ -41,7 +41,8 @@ def make(settings: Settings, nodes: Mapping[str, int]) -> Plan:
         env["HA_INGESTOR_HOMEASSISTANT__TOKEN"] = DEMO_TOKEN
         others.append(_own("demo", "demo", "--port", str(port), "--token", DEMO_TOKEN, stop_order=1))
     if settings.workers.together:
-        others.append(_own("worker-all", "worker", "all", stop_order=2))  # beat is in it
+        words = node_command(settings, ALL, settings.workers.together)
+        others.append(Spec("worker-all", [sys.executable, *words], stop_order=2))  # beat is in it
     else:
         others += [worker(settings, pool, one) for pool in POOLS for one in range(1, nodes[pool] + 1)]
         others.append(_own("beat", "beat", stop_order=1))
@@ -69,8 +70,8 @@ def worker(settings: Settings, pool: str, number: int) -> Spec:
     # One process writes SQLite best: four of them double the waiting time (rule 24).
     processes = 1 if pool == "write" and most_nodes(settings, pool) == 1 else settings.workers.processes_of(pool)
     name = f"worker-{pool}" if number == 1 else f"worker-{pool}-{number}"
-    words = ("worker", pool, "--concurrency", str(processes), "--number", str(number))
-    return _own(name, *words, stop_order=2)
+    # Not by way of `ha-ingestor worker`: its command line takes as long to load as all that a node needs.
+    return Spec(name, [sys.executable, *node_command(settings, pool, processes, number)], stop_order=2)
 
 
 def _listeners(settings: Settings, *, demo: bool) -> list[Spec]:

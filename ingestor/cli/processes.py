@@ -14,7 +14,7 @@ import typer
 from ingestor import errors
 from ingestor.cli.options import HomeOption, hand_down, home_of, settings_of
 from ingestor.cli.places import require_data_dir, require_port
-from ingestor.queue.pools import POOLS, host_of, node_name, queues_of
+from ingestor.queue.pools import POOLS, node_command
 from ingestor.settings import HomeSettings, Settings
 from ingestor.settings_pools import MOST_NODES
 
@@ -118,16 +118,8 @@ def worker(
 
 
 def worker_arguments(settings: Settings, task_type: WorkerType, concurrency: int | None, number: int = 1) -> list[str]:
-    """Return Celery's arguments for a worker node."""
-    kind = task_type.value
-    prefetch = settings.workers.pools.named(kind if kind in POOLS else "rare").prefetch
-    return [
-        *("-m", "celery", "-A", "workers", "worker"),
-        *("-Q", ",".join(queues_of(kind)), "-n", node_name(kind, number, host_of(settings))),
-        *("-P", "prefork", "-c", str(concurrency or _processes(settings, task_type))),
-        *("--prefetch-multiplier", str(prefetch)),
-        *("--without-gossip", "--without-mingle", "-l", settings.log.level),
-    ]
+    """Return what Python is told to run a worker node."""
+    return node_command(settings, task_type.value, concurrency or _processes(settings, task_type), number)
 
 
 def _processes(settings: Settings, task_type: WorkerType) -> int:

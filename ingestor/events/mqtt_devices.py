@@ -23,7 +23,6 @@ from ingestor.events.mqtt_reading import (
     state_text,
     text_of,
 )
-from ingestor.events.mqtt_templates import evaluate
 
 _TEMPERATURES: Final = frozenset({"Temperature", "DewPoint"})
 #: What a Tasmota payload says about itself, not about the device.
@@ -126,7 +125,7 @@ def decode_discovery(frame: Frame, first_slot: int, carries: frozenset[str]) -> 
 
 def _discovered(frame: Frame, slot: int, entity: mqtt_models.DiscoveredEntity, text: str) -> Event | None:
     """Return the event of one entity; None where Home Assistant would pass over what the template gives."""
-    value = text if entity.value_template is None else evaluate(entity.value_template, text)
+    value = text if entity.value_template is None else _evaluated(entity.value_template, text)
     if not value and entity.payloads:
         return None
     own_name = entity_name("discovery", entity.component, entity.unique_id or entity.object_id)
@@ -136,6 +135,12 @@ def _discovered(frame: Frame, slot: int, entity: mqtt_models.DiscoveredEntity, t
         # Without the latest version, which comes on another topic, it is not the state that Home Assistant has.
         name, state = (own_name, value) if known is None else (name, known)
     return reading(frame, slot, name, state, unit=entity.unit, device_class=entity.device_class)
+
+
+def _evaluated(template: str, text: str) -> str:
+    from ingestor.events.mqtt_templates import evaluate  # noqa: PLC0415 -- Jinja: most homes never need it
+
+    return evaluate(template, text)
 
 
 def _update_state(value: str) -> str | None:

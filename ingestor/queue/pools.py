@@ -53,6 +53,12 @@ def pool_of(node: str) -> str:
     return kind if kind and number.isdigit() else node.partition("@")[0]
 
 
+def node_command(settings: Settings, pool: str, processes: int, number: int = 1) -> list[str]:
+    """Return what Python is told to run a node: workers/worker.py, in the words of `celery worker`."""
+    named = ("-Q", ",".join(queues_of(pool)), "-n", node_name(pool, number, host_of(settings)))
+    return ["-m", "workers.worker", *named, "-c", str(processes)]
+
+
 def most_nodes(settings: Settings, pool: str) -> int:
     """Return the limit of a pool: SQLite is written best by one process (rule 24)."""
     return 1 if pool == "write" and settings.storage.url.startswith("sqlite") else MOST_NODES

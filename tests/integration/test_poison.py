@@ -18,8 +18,7 @@ import pytest
 from ingestor.events.frame import Frame, RawBatch, new_batch_id
 from ingestor.queue.message import encode_raw
 from ingestor.queue.state import connect_state
-from tasks.poison import FROM_ATTEMPT, Trials, goes_round
-from tasks.trial import Found
+from tasks.poison import FROM_ATTEMPT, Found, Trials, goes_round
 from tests.integration.real_workers import Road
 from tests.servers_brokers import RedisServer
 

@@ -146,7 +146,7 @@ def test_what_the_command_line_says_reaches_the_processes_that_it_starts(
     run(["--data-dir", "here", "--set", "storage.token=typed", "--set", "workers.enrich=3", "worker", "enrich"])
 
     handed_down = load_settings(cwd=tmp_path).settings
-    assert started[0][1:5] == ["-m", "celery", "-A", "workers"]
+    assert started[0][1:3] == ["-m", "workers.worker"]
     assert started[0][started[0].index("-c") + 1] == "3"
     assert handed_down.data_dir == tmp_path / "here"
     assert handed_down.workers.enrich == 3

@@ -36,13 +36,10 @@ def test_each_queue_belongs_to_one_pool() -> None:
     assert len(set(queues)) == len(queues) == 8
 
 
-def test_a_second_node_has_a_name_and_the_prefetch_of_its_pool() -> None:
-    pools = {"enrich": {"prefetch": 5}}
-
-    words = worker_arguments(settings(workers={"host": "pi", "pools": pools}), WorkerType.ENRICH, 3, 2)
+def test_a_second_node_has_a_name_of_its_own() -> None:
+    words = worker_arguments(settings(workers={"host": "pi"}), WorkerType.ENRICH, 3, 2)
 
     assert words[words.index("-n") + 1] == "enrich-2@pi"
-    assert words[words.index("--prefetch-multiplier") + 1] == "5"
     assert words[words.index("-c") + 1] == "3"
 
 
@@ -62,7 +59,7 @@ def test_as_many_nodes_are_planned_as_are_wanted_and_sqlite_has_one_writer() -> 
         "worker-rare",
     ]
     write = next(spec for spec in made.others if spec.name == "worker-write")
-    assert write.argv[write.argv.index("--concurrency") + 1] == "1"
+    assert write.argv[write.argv.index("-c") + 1] == "1"
 
 
 def test_bounds_that_contradict_each_other_are_refused() -> None:
@@ -101,10 +98,10 @@ def test_scale_refuses_a_type_that_is_there_twice() -> None:
 class Process:
     """Stands for a child that starts at once, and ends when it likes."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, *, ready: bool = True) -> None:
         self.spec = spec
         self.pid: int | None = 1
-        self.ready = True
+        self.ready = ready
         self.asked = self.killed = False
 
     def ask_to_stop(self) -> None:
@@ -116,13 +113,16 @@ class Process:
 
 @pytest.fixture
 def crew_of() -> Callable[..., tuple[Crew, list[Process]]]:
-    def make(*names: str, now_s: Callable[[], float] = lambda: 0.0) -> tuple[Crew, list[Process]]:
+    def make(
+        *names: str, now_s: Callable[[], float] = lambda: 0.0, starts_ready: bool = True, at_once: int = 2
+    ) -> tuple[Crew, list[Process]]:
         children = [Process(Spec(name, [])) for name in names]
         crew = Crew(
             cast("list[Child]", children),
             lambda pool, number: Spec(f"worker-{pool}" if number == 1 else f"worker-{pool}-{number}", []),
-            lambda spec: cast("Child", Process(spec)),
+            lambda spec: cast("Child", Process(spec, ready=starts_ready)),
             now_s,
+            at_once,
         )
         return crew, children
 
@@ -139,6 +139,26 @@ def test_missing_nodes_are_started_and_those_too_many_are_stopped_last_ones_firs
     assert [child.spec.name for child in children][-2:] == ["worker-enrich-2", "worker-enrich-3"]
     assert [child.spec.name for child in children if child.asked] == ["worker-write-2", "worker-write-3"]
     assert crew.running() == {"validate": 0, "enrich": 3, "write": 1, "rare": 0}
+
+
+def test_no_more_start_at_once_than_there_are_processors_and_one_that_never_works_holds_up_nobody(
+    crew_of: Callable[..., tuple[Crew, list[Process]]],
+) -> None:
+    now = [0.0]
+    crew, children = crew_of("worker-write", now_s=lambda: now[0], starts_ready=False, at_once=2)
+
+    crew.step({"write": 6})
+    crew.step({"write": 6})
+    assert [child.spec.name for child in children] == ["worker-write", "worker-write-2", "worker-write-3"]
+
+    children[1].ready = True
+    crew.step({"write": 6})
+    assert children[-1].spec.name == "worker-write-4"
+
+    children[2].pid = None  # it ended: its supervisor starts it again
+    now[0] = 16.0
+    crew.step({"write": 6})
+    assert children[-1].spec.name == "worker-write-6"
 
 
 def test_a_node_that_leaves_is_let_finish_and_one_that_does_not_end_is_killed(

@@ -59,6 +59,8 @@ def read(path: Path, more_deaf: Iterable[tuple[int, int]] = ()) -> Expected:
                     found.unsure.add(line["number"])
                 case "down":
                     down_us = line["t"]
+                case "deaf":
+                    found.deaf.append((line["t"], line["until"]))
                 case "up" if down_us:
                     found.deaf.append((down_us, line["t"]))
                     down_us = 0

@@ -25,6 +25,8 @@ _TICK_S = 0.01
 #: Said at once at most: what the machine could not keep up with comes later, not never.
 _MOST_AT_ONCE = 400
 _CONFIRM_WITHIN_S = 120
+#: How soon after a silence the server has read that its client is gone.
+_NOTICED_AFTER_S = 1.0
 
 
 class Source:
@@ -92,13 +94,22 @@ class Source:
             case "close":
                 await self._server.close_all()
             case "stall":
-                self._server.spawn(self._server.stall(order["s"]))
+                self._server.spawn(self._stall(order["s"]))
             case "rename":
                 self._mix.rename()
             case "move":
                 self._mix.move()
             case "end":
                 self._end.set()
+
+    async def _stall(self, seconds: float) -> None:
+        """Fall silent. Who takes that for the end of the connection never hears what was queued for it meanwhile."""
+        began_us = time.time_ns() // 1000
+        clients = [client for client in self._server.clients if client.subscriptions]
+        await self._server.stall(seconds)
+        await asyncio.sleep(_NOTICED_AFTER_S)
+        if not all(client.is_open for client in clients):
+            self._book.line("deaf", t=began_us, until=time.time_ns() // 1000)
 
     def _is_heard(self) -> bool:
         return any(client.subscriptions and client.is_open for client in self._server.clients)

@@ -84,7 +84,8 @@ class BrokerSettings(Group):
 
     url: types.BrokerUrl = Field(
         "embedded",
-        description="redis://, rediss://, redis+socket://, redis+sentinel:// or amqp:// URL; `embedded` starts one in the data folder.",
+        description="redis://, redis+socket://, redis+sentinel:// or amqp:// URL (with TLS rediss://, rediss+sentinel://,"
+        " amqps://); `embedded` starts one in the data folder.",
     )
     max_memory_bytes: int = Field(
         512 * 1024 * 1024, ge=32 * 1024 * 1024, description="Memory ceiling of the embedded broker."
@@ -102,7 +103,8 @@ class StateSettings(Group):
 
     url: types.StateUrl | None = Field(
         None,
-        description="redis://, rediss://, redis+sentinel:// or unix:// URL; default: the broker, if that is a Redis.",
+        description="redis://, rediss://, redis+sentinel://, rediss+sentinel:// or unix:// URL; default: the broker, if"
+        " that is a Redis.",
     )
     written_window_s: int = Field(
         600, ge=60, description="How long a written point is remembered for the duplicate check."

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from ingestor import redis_sentinel
 
-#: A Redis behind sentinels, that has more than one host.
-SENTINELS = "redis+sentinel"
+#: A Redis behind sentinels, that has more than one host; without TLS, and with it.
+SENTINELS = (redis_sentinel.SCHEME, redis_sentinel.TLS_SCHEME)
 #: What the store may be addressed by (`ingestor.storage.open` knows what each means).
 STORE_SCHEMES = ("influxdb2", "influxdb1", "influxdb3", "sqlite")
 
@@ -47,7 +47,7 @@ def address_check(*schemes: str, bare: tuple[str, ...] = (), local: tuple[str, .
     def check(value: str) -> str:
         if value in bare:
             return value
-        if SENTINELS in schemes and redis_sentinel.parse(value) is not None:
+        if set(SENTINELS) <= set(schemes) and redis_sentinel.parse(value) is not None:
             return value
         scheme, marker, rest = value.partition("://")
         if not marker or scheme not in schemes:
@@ -125,7 +125,7 @@ BrokerUrl = Annotated[
             "redis",
             "rediss",
             "redis+socket",
-            SENTINELS,
+            *SENTINELS,
             "amqp",
             "amqps",
             bare=("embedded",),
@@ -138,7 +138,7 @@ BrokerUrl = Annotated[
 ]
 StateUrl = Annotated[
     str,
-    AfterValidator(address_check("redis", "rediss", SENTINELS, "unix", local=("unix",))),
+    AfterValidator(address_check("redis", "rediss", *SENTINELS, "unix", local=("unix",))),
     Expects("an address such as redis://host:6379/1 or unix:///path/to/socket?db=1"),
 ]
 DatabaseUrl = Annotated[

@@ -89,7 +89,10 @@ def _advice(error: Exception, variable: str) -> str:
             " certificate does"
         )
     if "No master found" in says:
-        return f"see that the sentinels run, and that they call the master as {variable} does"
+        return (
+            f"see that the sentinels run, that they call the master as {variable} does, and with rediss+sentinel://"
+            " that their certificates can be checked (`?ssl_ca_certs=/path/ca.crt`)"
+        )
     return _START_IT.format(variable=variable)
 
 

@@ -29,8 +29,9 @@ def make_app(broker_url: str) -> Celery:
     elif behind is None:
         app.conf.update(broker_url=_verifying(broker_url))
     else:
-        options = {**app.conf.broker_transport_options, "master_name": behind.master, "sentinel_kwargs": _ASKING}
-        app.conf.update(broker_url=behind.for_kombu(), broker_transport_options=options)
+        asking = {**_ASKING, **behind.encryption()}
+        options = {**app.conf.broker_transport_options, "master_name": behind.master, "sentinel_kwargs": asking}
+        app.conf.update(broker_url=behind.for_kombu(), broker_transport_options=options, broker_use_ssl=behind.tls)
     return app
 
 

@@ -33,7 +33,7 @@ _NOT_NOW: Final = ("OOM", "MISCONF", "LOADING", "READONLY", "NOREPLICAS", "BUSY"
 
 
 def connect_state(url: str, *, text: bool = False) -> redis.Redis[bytes]:
-    """Return a client for redis://, rediss://, redis+sentinel:// or unix:// URLs; it connects at its first call.
+    """Return a client for redis://, redis+sentinel:// (also with TLS) or unix:// URLs; it connects at its first call.
 
     With `text`, answers are text.
     """
@@ -50,10 +50,9 @@ def connect_state(url: str, *, text: bool = False) -> redis.Redis[bytes]:
         return StateClient.from_url(url, **options)
     # No retries: there are other sentinels to ask.
     asking = {"socket_timeout": _ASKING_S, "socket_connect_timeout": _ASKING_S, "retry": Retry(NoBackoff(), 0)}
-    sentinels = Sentinel(list(behind.sentinels), sentinel_kwargs=asking)
-    found: redis.Redis[bytes] = sentinels.master_for(
-        behind.master, redis_class=StateClient, db=behind.db, **behind.credentials(), **options
-    )
+    sentinels = Sentinel(list(behind.sentinels), sentinel_kwargs={**asking, **behind.encryption()})
+    options |= {**behind.credentials(), **behind.encryption()}
+    found: redis.Redis[bytes] = sentinels.master_for(behind.master, redis_class=StateClient, db=behind.db, **options)
     return found
 
 

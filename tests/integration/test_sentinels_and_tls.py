@@ -17,6 +17,7 @@ from ingestor.queue.state import connect_state, state_errors
 from ingestor.settings import BrokerSettings, Settings
 from tests.certificates import Certificates
 from tests.integration.real_workers import Road
+from tests.servers import wait_until
 from tests.servers_brokers import RabbitMQ
 from tests.servers_sentinel import TlsRedis, WatchedRedis
 from workers.app import build
@@ -55,6 +56,30 @@ def test_nothing_is_lost_when_the_master_is_killed_under_load_and_sentinels_choo
         assert connect_state(watched.url).connection_pool.get_connection().port == watched.replica.port
         assert beat.get("of-beat") == "1"
         bootstrap.settings.cache_clear()
+
+
+def test_sentinels_over_tls_lead_to_their_master_and_after_a_failover_to_the_other_one(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    with WatchedRedis(certificates) as watched, ExitStack() as stack:
+        url = f"{watched.url}?ssl_ca_certs={certificates.authority}"
+        road = Road(stack, tmp_path / "data", url, url)
+        node = road.start_workers()
+        road.add("before")
+        road.settle(60)
+
+        watched.master.kill()
+        wait_until(watched.failed_over, timeout_s=60, what="the sentinels choose the other one")
+        road.add("after")
+
+        road.settle(60)
+        assert node.poll() is None, road.log()[-3000:]
+        assert sorted(set(road.stored())) == ["after", "before"]
+        assert connect_state(url).connection_pool.get_connection().port == watched.replica.port
+        for trusted in ("", f"?ssl_ca_certs={certificates.other}"):
+            with pytest.raises(errors.BrokerUnavailable):
+                queue_depths(f"{watched.url}{trusted}", ["validate"])
+            with pytest.raises(errors.StateUnavailable), state_errors():
+                connect_state(f"{watched.url}{trusted}").ping()
 
 
 def test_a_broker_with_a_certificate_that_we_trust_takes_messages(tls_redis: TlsRedis) -> None:

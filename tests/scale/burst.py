@@ -37,14 +37,20 @@ class Source:
         self._intake = intake
         self.per_s = QUIET_PER_S
         self.sent = 0
-        threading.Thread(target=self._run, daemon=True).start()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send no more: the journal is closed next."""
+        self._stop.set()
+        self._thread.join()
 
     def _run(self) -> None:
-        while True:
+        while not self._stop.wait(1 / self.per_s):
             payload = json.dumps({"entity_id": "sensor.burst", "raw": str(self.sent)}).encode()
             self._intake.sink.add(Frame("topic", time.time_ns(), payload, "burst"))
             self.sent += 1
-            time.sleep(1 / self.per_s)
 
 
 def measure(seconds: float) -> dict[str, Any]:
@@ -67,6 +73,7 @@ def measure(seconds: float) -> dict[str, Any]:
         own = Settings(data_dir=data)
         RedisMaps(connect_state(own.state_url)).publish(Snapshot("home", 1, 0, {}), ())
         source = Source(stack.enter_context(open_intake(own, "home", "burst", "mqtt")))
+        stack.callback(source.stop)
         time.sleep(20)
         looks: list[dict[str, float]] = []
         began = time.monotonic()

@@ -28,6 +28,7 @@ from ingestor.queue.app import make_app
 from ingestor.queue.heartbeat import heartbeat_of
 from ingestor.queue.state import connect_state
 from tasks import resources
+from workers.beat_inside import ServiceOfNode
 from workers.ending import WORKER_ENDS_WITHIN_S, end_worker_within
 from workers.memory import GivesBack
 from workers.node import NodeLife
@@ -123,7 +124,9 @@ def _beat_begins(sender: Any, **_: Any) -> None:
         scheduler = vars(sender).get("scheduler")  # not made by asking for it: that is beat's own business
         return {"ready": scheduler is None or scheduler.reaches_broker}
 
-    life = heartbeat_of(bootstrap.open_status_board(settings), "beat", settings.data_dir, read)
+    # A process has one file: with beat in it, it is the node's (`health beat` finds it by that).
+    data_dir = None if isinstance(sender, ServiceOfNode) else settings.data_dir
+    life = heartbeat_of(bootstrap.open_status_board(settings), "beat", data_dir, read)
     life.__enter__()
     atexit.register(life.__exit__, None, None, None)
 

@@ -17,6 +17,10 @@ _log: Final = structlog.get_logger("workers")
 _STOP_WITHIN_S: Final = 2.0
 
 
+class ServiceOfNode(Service):
+    """Celery's beat in a process that is a worker node; whoever hears of it can tell."""
+
+
 class BeatInside:
     """The same scheduler with the same lock as `ha-ingestor beat`. `fail` is called once it cannot go on."""
 
@@ -24,7 +28,7 @@ class BeatInside:
         self, app: Celery, fail: Callable[[], None], *, silent_s: float = SILENT_S, service: Any | None = None
     ) -> None:
         # Left to itself a service takes the scheduler that has no lock, and keeps a file in the working folder.
-        self._service = service or Service(app, scheduler_cls=app.conf.beat_scheduler)
+        self._service = service or ServiceOfNode(app, scheduler_cls=app.conf.beat_scheduler)
         self._fail = fail
         self._silent_s = silent_s
         self._ticked_s: float | None = None

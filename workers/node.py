@@ -88,6 +88,7 @@ class NodeLife:
             "host": name.partition("@")[2],
             "queues": self._queues(),
             "processes": processes,
+            "has_beat": self._beat is not None,
             "ready": self._hears_broker(),
             "tasks": sum(state.total_count.values()),
             **self._holding.look([str(request.id) for request in copied(state.reserved_requests)], active, processes),

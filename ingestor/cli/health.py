@@ -26,7 +26,7 @@ def health(
     process: Annotated[
         str,
         typer.Argument(
-            help="all; a kind: listener, worker, beat, api, flower, supervisor; a pool: enrich; a name: home:websocket."
+            help="all; a kind: listener, worker, beat, api, flower, supervisor; a queue: write; a name: home:websocket."
         ),
     ] = "all",
     *,

@@ -99,13 +99,18 @@ class Heartbeat:
             self._alive.beat()
 
 
-def heartbeat_of(board: StatusBoard, kind: str, data_dir: Path, read: Callable[[], dict[str, Any]] = dict) -> Heartbeat:
-    """Return the heartbeat of a process that is neither listener nor worker; `read` may add, also "ready"."""
+def heartbeat_of(
+    board: StatusBoard, kind: str, data_dir: Path | None, read: Callable[[], dict[str, Any]] = dict
+) -> Heartbeat:
+    """Return the heartbeat of a process that is neither listener nor worker; `read` may add, also "ready".
+
+    `data_dir`: where its file goes; None where the process has one already, of what else it is.
+    """
     name = f"{kind}@{socket.gethostname()}:{os.getpid()}"
     return Heartbeat(
         board,
         "process",
         name,
         lambda: {"ready": True, **about_self(), **read(), "kind": kind},
-        vitals=VitalsFile(data_dir),
+        vitals=None if data_dir is None else VitalsFile(data_dir),
     )

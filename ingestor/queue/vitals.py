@@ -22,7 +22,10 @@ FOLDER: Final = "run"
 SILENT_S: Final = 40.0
 #: Two beats, and some: for who seems silent by a clock that was stepped meanwhile.
 _SECOND_LOOK_S: Final = 3.0
-_TOLD: Final = ("kind", "type", "host", "version", "started_s", "ready", "connected", "standing_by", "last_error")
+_TOLD: Final = (
+    *("kind", "type", "host", "version", "started_s", "ready", "connected", "standing_by", "last_error"),
+    *("queues", "has_beat"),
+)
 
 
 class VitalsFile:
@@ -70,7 +73,7 @@ class Vitals:
 def vitals_of(
     data_dir: Path, wanted: str = "all", *, wait: Callable[[float], object] = time.sleep, now_s: float | None = None
 ) -> list[Vitals]:
-    """Return the processes of a data folder that are meant by a kind, a pool, a name or "all".
+    """Return the processes of a data folder that are meant by a kind, a pool, a queue, a name or "all".
 
     Who was silent for too long by the clock gets a second look: clocks may be stepped, and a file that changes lives.
     """
@@ -126,6 +129,8 @@ def _vitals(pid: int, told: Mapping[str, Any], *, alive: bool) -> Vitals:
     ready = bool(told.get("connected") or stands_by) if kind == "listener" else bool(told.get("ready", True))
     detail = "stands by" if stands_by else "" if ready else str(told.get("last_error") or "")
     names = {"all", kind, name, name.partition("@")[0], str(told.get("type", kind)), str(told.get("kind", kind))}
+    # A small machine has one node for all queues, with beat in it: whoever asks for one of them means that node.
+    names.update(map(str, _listed(told.get("queues"))), {"beat"} if told.get("has_beat") is True else ())
     started_s = told.get("started_s")
     return Vitals(
         kind,
@@ -138,3 +143,7 @@ def _vitals(pid: int, told: Mapping[str, Any], *, alive: bool) -> Vitals:
         detail,
         frozenset(names),
     )
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -53,6 +53,21 @@ def test_each_process_is_found_by_its_kind_its_pool_and_its_name(tmp_path: Path,
     assert len(vitals_of(tmp_path)) == 2
 
 
+def test_the_one_node_of_a_small_machine_is_meant_by_each_of_its_queues_and_by_the_beat_in_it(tmp_path: Path) -> None:
+    tell(tmp_path, "worker", "all@pi", type="all", queues=["validate", "enrich", "upkeep"], has_beat=True, ready=True)
+
+    for words in ("worker", "all@pi", "validate", "enrich", "upkeep", "beat"):
+        assert [one.name for one in vitals_of(tmp_path, words)] == ["all@pi"], words
+        assert health(tmp_path, words, "--ready")[0] == 0, words
+    assert health(tmp_path, "flower")[0] == 1
+
+
+def test_a_node_of_one_step_is_no_beat(tmp_path: Path) -> None:
+    tell(tmp_path, "worker", "enrich@pi", type="enrich", queues=["enrich"], has_beat=False)
+
+    assert vitals_of(tmp_path, "beat") == []
+
+
 def test_beat_is_told_without_the_process_id_that_makes_its_entry_unique(tmp_path: Path) -> None:
     tell(tmp_path, "process", f"beat@pi:{os.getpid()}", kind="beat", ready=True)
 

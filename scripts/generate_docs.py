@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 import typer.main
 
+from ingestor.api.app import create_app
+from ingestor.api.reference import api_page
 from ingestor.cli.config_file import as_toml
 from ingestor.cli.exit_codes import MEANINGS
 from ingestor.cli.main import build_app
@@ -267,6 +269,12 @@ def avro_schema() -> str:
     return json.dumps(AVRO_SCHEMA, indent=1, ensure_ascii=False) + "\n"
 
 
+def api_reference() -> str:
+    """Return the page of every endpoint of the API, as it describes them itself."""
+    settings = Settings.model_validate({"data_dir": Path("unused"), "broker": {"url": "redis://127.0.0.1:1/0"}})
+    return api_page(create_app(settings).openapi(), NOTE)
+
+
 def cli_page() -> str:
     """Return the page of every command."""
     app: Any = typer.main.get_command(build_app())
@@ -341,6 +349,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "exports.md": exports_page,
     "schemas/event.v1.avsc": avro_schema,
     "schemas/event.v1.proto": proto_text,
+    "api.md": api_reference,
 }
 
 

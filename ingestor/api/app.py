@@ -23,6 +23,7 @@ from ingestor.api.health import HealthWatch, checks_for
 from ingestor.api.means import Means
 from ingestor.api.overview import Observer
 from ingestor.api.problems import handle_problems
+from ingestor.api.routers import ROUTERS
 from ingestor.metrics_files import FolderCollector
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.heartbeat import heartbeat_of
@@ -51,7 +52,10 @@ _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {
 _NOT_WELL: Final[dict[int | str, dict[str, Any]]] = {
     503: {"description": "A component does not work.", "content": {"application/json": {"schema": {"type": "object"}}}}
 }
-_TAGS: Final = [{"name": "health", "description": "Whether all works."}]
+_TAGS: Final = [
+    {"name": "health", "description": "Whether all works."},
+    {"name": "events", "description": "What is stored."},
+]
 
 
 def create_app(settings: Settings, *, watch: HealthWatch | None = None) -> FastAPI:
@@ -94,6 +98,8 @@ def create_app(settings: Settings, *, watch: HealthWatch | None = None) -> FastA
         """Return the figures of all processes in Prometheus' format."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
+    for router in ROUTERS:
+        app.include_router(router)
     _add_door(app, settings, keys)
     return app
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from ingestor.api.examples import EXAMPLES
 from ingestor.api.problems import MEDIA_TYPE, Problem
 
 _METHODS: Final = ("get", "put", "post", "delete", "patch")
@@ -58,6 +59,7 @@ def _described(app: FastAPI, open_paths: Collection[str]) -> dict[str, Any]:
         for method in _METHODS:
             if method in methods:
                 _complete(methods[method], reads=method == "get", is_open=path in open_paths)
+                _add_example(methods[method], method, path)
     return found
 
 
@@ -77,6 +79,11 @@ def _complete(operation: dict[str, Any], *, reads: bool, is_open: bool) -> None:
         if (status == "401" and is_open) or (status == "422" and not takes_something) or status in responses:
             continue
         responses[status] = problem_response(text)
+
+
+def _add_example(operation: dict[str, Any], method: str, path: str) -> None:
+    target, _, body = EXAMPLES.get((method, path), "").partition(" ")
+    operation["x-example"] = {"target": target, "body": body} if body else {"target": target}
 
 
 def problem_response(text: str) -> dict[str, Any]:

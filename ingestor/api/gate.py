@@ -77,11 +77,15 @@ class Gate:
         await self._app(scope, receive, send)
 
     def _principal(self, headers: Headers) -> Principal:
-        """Return who asks: by `Authorization: Bearer`, or by `X-API-Key` where a proxy needs the other for itself."""
+        """Return who asks: by `Authorization: Bearer`, or by `X-API-Key` where a proxy needs the other for itself.
+
+        Who shows a right key and a wrong one is nobody: they do not know which of them we are.
+        """
         kind, _, bearer = headers.get("authorization", "").partition(" ")
-        presented = [bearer.strip() if kind.lower() == "bearer" else "", headers.get("x-api-key", "")]
-        known = (self._keys.principal(one) for one in presented)
-        return next((one for one in known if one != ANONYMOUS), ANONYMOUS)
+        presented = [bearer.strip()] if kind.lower() == "bearer" else []
+        presented += [headers["x-api-key"]] if "x-api-key" in headers else []
+        known = {self._keys.principal(one) for one in presented}
+        return known.pop() if len(known) == 1 else ANONYMOUS
 
 
 class WriteGuard:

@@ -16,6 +16,7 @@ from ingestor.cli.events_context import ContextJoin, in_words
 from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import print_json_line, print_table, say
 from ingestor.events.point import FieldValue, StoredEvent
+from ingestor.reading.times import rfc3339_of_ns
 from ingestor.storage.port import EventQuery, StoredMoment
 
 _NS: Final = 1_000_000_000
@@ -110,7 +111,7 @@ def parse_time(text: str, now_ns: int) -> int:
 def as_object(event: StoredEvent) -> dict[str, Any]:
     """Return an event as the JSON object that is printed."""
     return {
-        "time": _time_text(event.time_ns),
+        "time": rfc3339_of_ns(event.time_ns),
         "time_ns": event.time_ns,
         "kind": event.kind,
         "home": event.home,
@@ -122,12 +123,7 @@ def as_object(event: StoredEvent) -> dict[str, Any]:
 
 
 def _moment(moment: StoredMoment) -> dict[str, Any]:
-    return {"time": _time_text(moment.time_ns), "fields": moment.fields}
-
-
-def _time_text(time_ns: int) -> str:
-    seconds, rest = divmod(time_ns, _NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    return {"time": rfc3339_of_ns(moment.time_ns), "fields": moment.fields}
 
 
 def moment_text(time_ns: int) -> str:

@@ -112,6 +112,20 @@ class MapHistory:
             kept = [_entry(row) for row in connection.execute(entries).all()]
             return Record(found, kept, wanted_series(connection, home))
 
+    def series_of(
+        self, home: str | None = None, *, entity_ids: Sequence[str] = (), integrations: Sequence[str] = (), limit: int
+    ) -> list[str]:
+        """Return the series, at most `limit`, that these entities had or that came of these integrations, ever.
+
+        Raises StoreUnavailable.
+        """
+        chosen = TIMELINE.c.entity_id.in_(entity_ids) | TIMELINE.c.integration.in_(integrations)
+        if home is not None:
+            chosen &= TIMELINE.c.home == home
+        query = sa.select(TIMELINE.c.series).where(chosen).distinct().order_by(TIMELINE.c.series).limit(limit)
+        with transaction(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
     def add(self, home: str, version: Version, entries: Sequence[Entry]) -> None:
         """Keep a new version. Raises StoreUnavailable."""
         with transaction(self._engine) as connection:

@@ -20,6 +20,7 @@ from ingestor import errors
 from ingestor.events.point import FieldValue, Point, StoredEvent
 from ingestor.storage import embedded_counts as counts
 from ingestor.storage import embedded_hours as hours
+from ingestor.storage import embedded_reading as reading
 from ingestor.storage import embedded_tables as tables
 from ingestor.storage.port import (
     HOUR_US,
@@ -78,8 +79,9 @@ class EmbeddedStore:
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
         """Yield stored events of our own schema, in the query's order."""
-        statement, values = tables.selection(query)
-        yield from (_event(row) for row in self._rows(statement, values))
+        chosen = {kind: self._chosen(query, measurement) for kind, _, measurement in reading.kinds_of(query)}
+        if asked := reading.selection(query, chosen):
+            yield from (_event(row) for row in self._rows(*asked))
 
     def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
         """Return how many points the file holds, by hour, kind and source."""
@@ -137,6 +139,14 @@ class EmbeddedStore:
         if self._connection is not None and self._owner == os.getpid():
             self._connection.close()
         self._connection = None
+
+    def _chosen(self, query: EventQuery, measurement: str) -> list[int] | None:
+        """Return the numbers of the series that are asked for; None where these are too many, or all."""
+        asked = reading.series_chosen(query, measurement)
+        if asked is None:
+            return None
+        found = [number for (number,) in self._rows(*asked)]
+        return found if len(found) <= reading.MOST_SINGLY else None
 
     def _rows(self, statement: str, values: Sequence[Any]) -> list[_Row]:
         with _sqlite_errors(self._path), self._lock, _deadline(self._open(), self._read_timeout_s) as connection:
@@ -242,7 +252,7 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
 
 
 def _event(row: _Row) -> StoredEvent:
-    kind, time_ns, tags_text, extra, *values = row
+    kind, time_ns, _home, _series, tags_text, extra, *values = row
     tags: dict[str, str] = dict(json.loads(tags_text))
     fields: dict[str, FieldValue] = {
         name: value for name, value in zip(tables.READ_COLUMNS, values, strict=True) if value is not None

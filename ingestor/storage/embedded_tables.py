@@ -11,10 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from ingestor.events.point import FieldValue, Point, SharedFields, Tags
-from ingestor.storage.port import HOUR_NS, EventQuery, Rejection
+from ingestor.storage.port import HOUR_NS, Rejection
 from ingestor.storage.schema import CONTEXT, OTHERS, STATES
 
 __all__ = [
+    "COLUMNS",
     "CREATE",
     "READ_COLUMNS",
     "UPSERT",
@@ -25,7 +26,6 @@ __all__ = [
     "is_finite",
     "moments_of",
     "row_of",
-    "selection",
     "series_number",
     "states_of",
     "table_of",
@@ -53,11 +53,11 @@ _OTHER_COLUMNS: Final[dict[str, type]] = {
     "source": str,
     "data": str,
 }
-_COLUMNS: Final = {"states": _STATE_COLUMNS, "events": _OTHER_COLUMNS, "points": {}}
+COLUMNS: Final = {"states": _STATE_COLUMNS, "events": _OTHER_COLUMNS, "points": {}}
 _SQL_TYPES: Final = {float: "REAL", str: "TEXT", bool: "INTEGER"}
 _TABLES: Final = {STATES: "states", OTHERS: "events"}
 #: Fields that need no thought: a column each, and `event_id`, which is made when it is read.
-_PLAIN: Final = {table: frozenset([*columns, "event_id"]) for table, columns in _COLUMNS.items()}
+_PLAIN: Final = {table: frozenset([*columns, "event_id"]) for table, columns in COLUMNS.items()}
 _encode: Final = msgspec.json.Encoder().encode
 #: Under which key shared fields keep what they are in the column `extra`.
 _RENDERED: Final = "extra"
@@ -72,7 +72,7 @@ def table_of(measurement: str) -> str:
 
 
 def _create(table: str) -> list[str]:
-    columns = "".join(f", {name} {_SQL_TYPES[kind]}" for name, kind in _COLUMNS[table].items())
+    columns = "".join(f", {name} {_SQL_TYPES[kind]}" for name, kind in COLUMNS[table].items())
     table_statement = (
         f"CREATE TABLE IF NOT EXISTS {table} (series_id INTEGER NOT NULL, time_ns INTEGER NOT NULL{columns},"
         " extra TEXT, PRIMARY KEY (series_id, time_ns)) WITHOUT ROWID"
@@ -81,8 +81,8 @@ def _create(table: str) -> list[str]:
 
 
 def _upsert(table: str) -> str:
-    names = ["series_id", "time_ns", *_COLUMNS[table], "extra"]
-    kept = [f"{name} = coalesce(excluded.{name}, {name})" for name in _COLUMNS[table]]
+    names = ["series_id", "time_ns", *COLUMNS[table], "extra"]
+    kept = [f"{name} = coalesce(excluded.{name}, {name})" for name in COLUMNS[table]]
     # A point written twice is one point with the fields of both, as in InfluxDB.
     extra = (
         "extra = CASE WHEN excluded.extra IS NULL THEN extra ELSE json_patch(coalesce(extra, '{}'), excluded.extra) END"
@@ -97,8 +97,8 @@ _CREATE_SERIES: Final = (
     "CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, measurement TEXT NOT NULL, tags TEXT NOT NULL,"
     " home TEXT, series TEXT, domain TEXT, UNIQUE (measurement, tags))"
 )
-CREATE: Final = [_CREATE_SERIES, *(statement for table in _COLUMNS for statement in _create(table))]
-UPSERT: Final = {table: _upsert(table) for table in _COLUMNS}
+CREATE: Final = [_CREATE_SERIES, *(statement for table in COLUMNS for statement in _create(table))]
+UPSERT: Final = {table: _upsert(table) for table in COLUMNS}
 
 
 def fault_of(index: int, point: Point) -> Rejection | None:
@@ -106,7 +106,7 @@ def fault_of(index: int, point: Point) -> Rejection | None:
     if not -_LAST_NS <= point.time_ns <= _LAST_NS:
         detail = f"{_series_of(point)}: {point.time_ns} ns is beyond what a store can hold"
         return Rejection(index, "time_out_of_range", detail)
-    columns = _COLUMNS[table_of(point.measurement)]
+    columns = COLUMNS[table_of(point.measurement)]
     stored = False
     for name, value in point.fields.items():
         # Shared fields have no column: `row_of` sees to it.
@@ -131,7 +131,7 @@ def is_finite(value: FieldValue) -> bool:
 def row_of(number: int, point: Point) -> tuple[Any, ...]:
     """Return the values of a point for the upsert of its table."""
     table = table_of(point.measurement)
-    columns = _COLUMNS[table]
+    columns = COLUMNS[table]
     fields = point.fields
     shared = "" if point.shared is None else _rendered(point.shared)
     plain = _PLAIN[table]
@@ -186,23 +186,6 @@ def series_number(connection: sqlite3.Connection, point: Point) -> int:
     return int(number)
 
 
-def selection(query: EventQuery) -> tuple[str, list[Any]]:
-    """Return the statement and its values for a query over both kinds of events."""
-    kinds = [("state", "states")] if query.kind == "state" else [("event", "events")] if query.kind == "event" else None
-    parts: list[str] = []
-    values: list[Any] = []
-    order = "ASC" if query.oldest_first else "DESC"
-    for kind, table in kinds or [("state", "states"), ("event", "events")]:
-        where, found = _where(query, table)
-        columns = ", ".join(f"t.{name}" if name in _COLUMNS[table] else f"NULL AS {name}" for name in READ_COLUMNS)
-        parts.append(
-            f"SELECT * FROM (SELECT '{kind}', t.time_ns AS time_ns, s.tags, t.extra, {columns}"  # noqa: S608 -- our own names
-            f" FROM {table} t JOIN series s ON s.id = t.series_id{where} ORDER BY t.time_ns {order} LIMIT ?)"
-        )
-        values += [*found, query.limit]
-    return " UNION ALL ".join(parts) + f" ORDER BY time_ns {order} LIMIT ?", [*values, query.limit]
-
-
 def hour_counts(home: str, since_ns: int, until_ns: int) -> tuple[str, list[Any]]:
     """Return the statement and its values that count points by kind, hour since 1970 and source."""
     parts = [
@@ -231,32 +214,3 @@ def moments_of(home: str, since_ns: int, until_ns: int) -> tuple[str, list[Any]]
         " WHERE s.measurement = ? AND s.home = ? AND t.time_ns >= ? AND t.time_ns < ? ORDER BY t.time_ns"
     )
     return statement, [CONTEXT, home, since_ns, until_ns]
-
-
-def _where(query: EventQuery, table: str) -> tuple[str, list[Any]]:
-    terms: list[str] = []
-    values: list[FieldValue] = []
-    if query.entity is not None:
-        glob = _glob(query.entity)
-        terms.append("(s.series GLOB ? OR t.entity_id GLOB ?)")
-        values += [glob, glob]
-    if query.event_type is not None:
-        terms.append("t.event_type GLOB ?" if table == "events" else "'state_changed' GLOB ?")
-        values.append(_glob(query.event_type))
-    if query.context_ids is not None:
-        terms.append(f"t.context_id IN ({', '.join('?' * len(query.context_ids))})")
-        values += query.context_ids
-    for term, value in (
-        ("s.home = ?", query.home),
-        ("t.time_ns >= ?", query.since_ns),
-        ("t.time_ns < ?", query.until_ns),
-    ):
-        if value is not None:
-            terms.append(term)
-            values.append(value)
-    return (" WHERE " + " AND ".join(terms) if terms else ""), values
-
-
-def _glob(pattern: str) -> str:
-    # SQLite's GLOB also knows sets in brackets; ours are only * and ?.
-    return pattern.replace("[", "[[]")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import gzip
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from ingestor import errors
 from ingestor.events.point import FieldValue, Point, StoredEvent
 from ingestor.storage import influx_counts as counts
 from ingestor.storage import influx_hours as hours
+from ingestor.storage import influx_reading as reading
 from ingestor.storage.diagnosis import conflict_of, explain, reason_of
 from ingestor.storage.influx_errors import Answer, in_words, read_answer, read_ping, read_results
 from ingestor.storage.line_protocol import Encoder
@@ -30,7 +30,6 @@ from ingestor.storage.port import (
     StoreInfo,
     WriteResult,
 )
-from ingestor.storage.schema import OTHERS, STATES
 from ingestor.storage.series_hours import SeriesHour, StoredValue
 from ingestor.storage.siblings import put_back
 
@@ -39,7 +38,8 @@ from ingestor.storage.siblings import put_back
 _MAX_LINES: Final = 5000
 _MAX_BYTES: Final = 4_000_000
 _TAGS: Final = ("home", "series", "domain", "area", "device", "device_class", "floor")
-_GLOB: Final = {"*": ".*", "?": "."}
+#: A longer one (many series are named) goes as a body: what an address may hold is the server's to say.
+_LONG_STATEMENT: Final = 4000
 #: Fields whose first time is remembered.
 _MAX_KNOWN: Final = 1000
 
@@ -101,11 +101,11 @@ class InfluxStore(abc.ABC):
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
         """Yield stored events of our own schema, in the query's order."""
-        found: list[StoredEvent] = []
-        for kind, measurement in (("state", STATES), ("event", OTHERS)):
-            if query.kind in (None, kind) and (statement := _select(query, kind, measurement)):
-                found += [_event(kind, row, {*_TAGS, *self._address.extra_tags}) for row in self.query(statement)]
-        yield from sorted(found, key=lambda event: event.time_ns, reverse=not query.oldest_first)[: query.limit]
+        yield from reading.read(query, self._events)
+
+    def _events(self, kind: str, statement: str) -> list[StoredEvent]:
+        tags = {*_TAGS, *self._address.extra_tags}
+        return [_event(kind, row, tags) for row in self.query(statement)]
 
     def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
         """Return how many points the server holds, by hour, kind and source."""
@@ -145,8 +145,11 @@ class InfluxStore(abc.ABC):
 
     def query(self, statement: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of an InfluxQL query, times in nanoseconds. Raises as `write` does."""
-        params = {"db": self._address.database, "epoch": "ns", "q": statement}
-        answer = self._request("GET", "/query", params=params)
+        params = {"db": self._address.database, "epoch": "ns"}
+        if len(statement) < _LONG_STATEMENT:
+            answer = self._request("GET", "/query", params={**params, "q": statement})
+        else:
+            answer = self._request("POST", "/query", params=params, data={"q": statement})
         for result in read_results(answer.status_code, answer.content, answer.headers):
             for series in result.get("series", []):
                 grouped_by = series.get("tags", {})
@@ -233,38 +236,6 @@ def _requests(lines: Sequence[Line]) -> Iterator[list[Line]]:
         size += len(line.text) + 1
     if request:
         yield request
-
-
-def _select(query: EventQuery, kind: str, measurement: str) -> str | None:
-    """Return the InfluxQL for one measurement; None where it cannot hold what is asked for."""
-    terms: list[str] = []
-    if query.event_type is not None:
-        if kind == "state":
-            if not re.fullmatch(_regex(query.event_type), "state_changed"):
-                return None
-        else:
-            terms.append(f'"event_type" =~ /{_regex(query.event_type)}/')
-    if query.entity is not None:
-        pattern = _regex(query.entity)
-        terms.append(f'("series" =~ /{pattern}/ OR "entity_id" =~ /{pattern}/)')
-    if query.home is not None:
-        terms.append(f'"home" = {counts.quoted(query.home)}')
-    if query.since_ns is not None:
-        terms.append(f"time >= {query.since_ns}")
-    if query.until_ns is not None:
-        terms.append(f"time < {query.until_ns}")
-    if query.context_ids is not None:
-        if not query.context_ids:
-            return None
-        any_of = " OR ".join(f'"context_id" = {counts.quoted(one)}' for one in query.context_ids)
-        terms.append(f"({any_of})")
-    where = f" WHERE {' AND '.join(terms)}" if terms else ""
-    order = "ASC" if query.oldest_first else "DESC"
-    return f'SELECT * FROM "{measurement}"{where} ORDER BY time {order} LIMIT {int(query.limit)}'  # noqa: S608 -- escaped
-
-
-def _regex(glob: str) -> str:
-    return "^" + "".join(_GLOB.get(sign) or re.escape(sign).replace("/", "\\/") for sign in glob) + "$"
 
 
 def _event(kind: str, row: dict[str, Any], tag_names: set[str]) -> StoredEvent:

@@ -35,6 +35,20 @@ class WriteResult:
     repaired: int = 0
 
 
+class EventPosition(NamedTuple):
+    """The place of an event in the order that events are read in; no two events share one."""
+
+    time_ns: int
+    home: str
+    series: str
+    kind: str
+
+
+def position_of(event: StoredEvent) -> EventPosition:
+    """Return the place of an event."""
+    return EventPosition(event.time_ns, event.home, event.series, event.kind)
+
+
 @dataclass(frozen=True, slots=True)
 class EventQuery:
     """Which stored events to read, newest first unless `oldest_first`.
@@ -42,6 +56,11 @@ class EventQuery:
     Times are Unix nanoseconds, `since` inclusive, `until` exclusive.
     `entity` and `event_type` are globs (`*`, `?`); None asks for all. `kind` is "state", "event" or None for both.
     `context_ids` asks for what happened in one of these contexts; no store has an index of them: say the time too.
+    `tags` asks, for each tag named, for one of the values. `series` asks for states of these series, and for other
+    events that are about one of them (`call_service:light.hall`). `cause` is a glob over the id of the cause or of the
+    root cause. `after` asks for what follows that place in the order.
+
+    The order is total: by time, and within one time by home, series and kind.
     """
 
     entity: str | None = None
@@ -53,6 +72,10 @@ class EventQuery:
     limit: int = 100
     context_ids: tuple[str, ...] | None = None
     oldest_first: bool = False
+    tags: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    series: tuple[str, ...] | None = None
+    cause: str | None = None
+    after: EventPosition | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,17 @@ def problem(answer: Any, status: int, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ["/things", "/openapi.json", "/nothing/here", "/raise/bug", "/open/", "//open"])
-@pytest.mark.parametrize("headers", [{}, {"X-API-Key": "wrong"}, {"Authorization": f"Basic {KEY}"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-API-Key": "wrong"},
+        {"X-API-Key": ""},
+        {"Authorization": f"Basic {KEY}"},
+        {"Authorization": "Bearer wrong", "X-API-Key": KEY},
+        {"Authorization": f"Bearer {KEY}", "X-API-Key": "wrong"},
+    ],
+)
 def test_without_the_key_only_what_is_open_answers(stranger: TestClient, path: str, headers: dict[str, str]) -> None:
     answer = stranger.get(f"http://127.0.0.1:8080{path}", headers=headers, follow_redirects=False)
 

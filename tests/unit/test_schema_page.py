@@ -70,7 +70,7 @@ def test_the_lines_on_the_page_are_what_the_encoder_writes() -> None:
 
 def test_the_page_names_every_field_tag_table_and_measurement() -> None:
     place_tags = [name for name, _ in schema.PointBuilder(StorageSettings())._tags("home", KITCHEN)]
-    columns = [name for table in embedded_tables._COLUMNS.values() for name in table]
+    columns = [name for table in embedded_tables.COLUMNS.values() for name in table]
     names = [schema.STATES, schema.OTHERS, *place_tags, *columns, *schema._EXTRA, *embedded_tables.UPSERT, "series_id"]
 
     assert [name for name in names if f"`{name}`" not in PAGE] == []

@@ -1,0 +1,146 @@
+"""`/events`: what is stored, by filters pushed down to the store, in pages that stay right while events arrive."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import Field
+
+from ingestor import errors
+from ingestor.api.answers import (
+    NOT_FOUND,
+    UNANSWERABLE,
+    Asking,
+    Cursor,
+    Glob,
+    Limit,
+    Moment,
+    Page,
+    Question,
+    Text,
+    Texts,
+    as_json,
+    json_answer,
+    may_read,
+)
+from ingestor.api.means import Means
+from ingestor.api.paging import cursor_of, next_link, place_of
+from ingestor.api.v1.shapes import EventShape
+from ingestor.home.history import MapHistory
+from ingestor.reading.events import event_object
+from ingestor.reading.times import LAST_NS
+from ingestor.storage.port import EventPosition, EventQuery, Store, position_of
+from ingestor.storage.schema import parse_event_id, tag_text
+
+router: Final = APIRouter(prefix="/api/v1", tags=["events"], dependencies=[Depends(may_read)])
+_PLACE: Final = (int, str, str, str)
+#: Series that a question may come down to: of an entity, of a device, of an integration.
+MOST_SERIES: Final = 5000
+
+
+class EventFilters(Question):
+    """Which events. All that are given must hold; of several values of one, any may."""
+
+    entity: Glob | None = Field(None, description="Glob over the entity_id: as it was then, or its first.")
+    domain: Texts = Field([], description="Domains, such as `sensor`.")
+    area: Texts = Field([], description="Names of areas, as they were then.")
+    device: Texts = Field([], description="Names of devices, as they were then.")
+    integration: Texts = Field([], description="Integrations, such as `mqtt`, that the entities belong or belonged to.")
+    event_type: Glob | None = Field(None, alias="type", description="Glob over the type of event.")
+    kind: Literal["state", "event"] | None = Field(None, description="Changes of states alone, or all else alone.")
+    home: Text | None = None
+    since: Moment | None = Field(None, description="From this time on.")
+    until: Moment | None = Field(None, description="Before this time.")
+    cause: Glob | None = Field(None, description="Glob over the id of what caused it, or what its chain began with.")
+    context: Texts = Field([], description="Home Assistant's context ids.")
+
+
+class EventList(EventFilters):
+    """Which events, and which part of them."""
+
+    order: Literal["newest", "oldest"] = Field("newest", description="Which come first.")
+    limit: Limit = 100
+    cursor: Cursor | None = None
+
+
+@router.get("/events", response_model=Page[EventShape], responses=UNANSWERABLE)
+async def list_events(request: Request, asked: Annotated[EventList, Query()], means: Asking) -> Response:
+    """Return stored events, newest first, in pages."""
+    question = asked.model_dump(exclude={"limit", "cursor"})
+    after = EventPosition(*place_of(asked.cursor, question, _PLACE)) if asked.cursor is not None else None
+    series = await series_asked_for(asked, means)
+    oldest = asked.order == "oldest"
+    query = query_of(asked, series, limit=asked.limit + 1, after=after, oldest_first=oldest)
+
+    def read(store: Store) -> tuple[bytes, str | None]:
+        found = list(store.read(query))
+        page = found[: asked.limit]
+        cursor = cursor_of(question, position_of(page[-1])) if len(found) > len(page) else None
+        items = [EventShape.model_validate(event_object(event)) for event in page]
+        return as_json(Page[EventShape](items=items, next=cursor)), cursor
+
+    body, cursor = await means.store(read)
+    return json_answer(body, next_link(request, cursor))
+
+
+@router.get("/events/{event_id:path}", response_model=EventShape, responses=NOT_FOUND)
+async def read_event(
+    event_id: Annotated[str, Path(description="`home~series~nanoseconds`, as `event_id` says.")], means: Asking
+) -> Response:
+    """Return one event; its id says where it is, so no store has to look for it."""
+    try:
+        home, series, time_ns = parse_event_id(event_id)
+    except errors.Rejected as error:
+        raise errors.NotFound(error.detail) from error
+    if time_ns > LAST_NS:
+        raise errors.NotFound(f"{event_id!r:.100}: no store holds such a time")
+    query = EventQuery(home=home, series=(series,), since_ns=time_ns, until_ns=time_ns + 1, limit=100)
+
+    def read(store: Store) -> bytes:
+        for event in store.read(query):
+            if event.series == series:
+                return as_json(EventShape.model_validate(event_object(event)))
+        raise errors.NotFound(f"there is no event {event_id!r:.300}")
+
+    return json_answer(await means.store(read))
+
+
+def query_of(asked: EventFilters, series: tuple[str, ...] | None, **more: Any) -> EventQuery:
+    """Return filters as a store is asked; `series` as `series_asked_for` found them."""
+    named = (("domain", asked.domain), ("area", asked.area), ("device", asked.device))
+    return EventQuery(
+        entity=asked.entity,
+        event_type=asked.event_type,
+        kind=asked.kind,
+        home=asked.home,
+        since_ns=asked.since,
+        until_ns=asked.until,
+        context_ids=tuple(asked.context) or None,
+        tags=tuple((name, tuple(map(tag_text, values))) for name, values in named if values),
+        series=series,
+        cause=asked.cause,
+        **more,
+    )
+
+
+async def series_asked_for(asked: EventFilters, means: Means) -> tuple[str, ...] | None:
+    """Return the series that an entity without `*` and `?`, or integrations, come down to; None where all are asked.
+
+    An entity is looked up in the map's history: a store finds series at once, and names of the day by reading all.
+    """
+    exact = asked.entity if asked.entity is not None and not {"*", "?"} & set(asked.entity) else None
+    if exact is None and not asked.integration:
+        return None
+
+    def look_up() -> tuple[str, ...]:
+        history = MapHistory(means.metadata())
+        of_entity = {exact, *history.series_of(asked.home, entity_ids=[exact], limit=MOST_SERIES)} if exact else None
+        if not asked.integration:
+            return tuple(sorted(of_entity or ()))
+        found = history.series_of(asked.home, integrations=asked.integration, limit=MOST_SERIES + 1)
+        if len(found) > MOST_SERIES:
+            raise errors.Unanswerable(f"more than {MOST_SERIES:,} entities belong to these integrations: name a home")
+        return tuple(one for one in found if of_entity is None or one in of_entity)
+
+    return await means.other(look_up)

@@ -1,0 +1,40 @@
+"""The API keeps to its own description: schemathesis asks whatever that allows and what it does not, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+
+from tests.integration.api_bench import KEY, api_app, api_bench, served
+from tests.integration.api_home import fill
+
+_CONFIG: dict[str, Any] = {
+    "headers": {"Authorization": f"Bearer {KEY}"},
+    "request-timeout": 120,
+    "generation": {"deterministic": True, "database": "none"},
+    # 400: each parameter is in order, all of them together are not, such as a cursor of another question.
+    "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "400", "401", "404"]}},
+}
+described = schemathesis.openapi.from_dict(
+    api_app(Path("unused")).openapi(), config=SchemathesisConfig.from_dict(_CONFIG)
+)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with api_bench(tmp_path_factory.mktemp("api")) as bench, served(bench.app) as address:
+        fill(bench)
+        assert bench.get("/openapi.json") == described.raw_schema
+        yield address
+
+
+@described.parametrize()
+@hypothesis.settings(max_examples=20, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+def test_every_answer_is_as_described(address: str, case: schemathesis.Case[Any]) -> None:
+    case.call_and_validate(base_url=address)

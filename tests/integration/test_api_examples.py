@@ -1,0 +1,53 @@
+"""The example of each endpoint, as the reference shows it: it is answered, and as the description says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from ingestor.api.examples import EXAMPLES
+from tests.integration.api_bench import ApiBench, api_app, api_bench
+from tests.integration.api_home import fill
+
+DESCRIBED = api_app(Path("unused")).openapi()
+OPERATIONS = [
+    (method, path) for path, methods in DESCRIBED["paths"].items() for method in methods if method in ("get", "put")
+]
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiBench]:
+    with api_bench(tmp_path_factory.mktemp("api")) as bench:
+        fill(bench)
+        yield bench
+
+
+def test_every_endpoint_has_an_example_and_every_example_an_endpoint() -> None:
+    assert set(OPERATIONS) == set(EXAMPLES)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_an_example_is_answered_as_described(api: ApiBench, method: str, path: str) -> None:
+    operation: dict[str, Any] = DESCRIBED["paths"][path][method]
+    example = operation["x-example"]
+
+    answer = api.client.request(
+        method, example["target"], content=example.get("body"), headers={"Content-Type": "application/json"}
+    )
+
+    assert answer.status_code == 200, answer.text
+    kind = answer.headers["content-type"].partition(";")[0]
+    told = operation["responses"][str(answer.status_code)]["content"]
+    assert kind in told
+    if kind == "application/json":
+        schema = {**told[kind]["schema"], "components": DESCRIBED["components"]}
+        jsonschema_rs.validator_for(schema).validate(answer.json())
+        assert not is_empty(answer.json()), "an example that finds nothing shows nothing"
+
+
+def is_empty(found: Any) -> bool:
+    return not found or (isinstance(found, dict) and "items" in found and not found["items"])

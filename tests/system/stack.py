@@ -112,7 +112,15 @@ class Stack:
         """Return the processes under this stack's supervisor whose command line has these words."""
         assert self.process is not None
         family = psutil.Process(self.process.pid).children(recursive=True)
-        return [child.pid for child in family if words in " ".join(child.cmdline())]
+        return [child.pid for child in family if words in _words_of(child)]
+
+
+def _words_of(process: psutil.Process) -> str:
+    """Return a command line; one that has just ended has none, and matches nothing."""
+    try:
+        return " ".join(process.cmdline()) or "-"
+    except psutil.NoSuchProcess:
+        return "-"
 
 
 @contextmanager

@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from tests.homeassistant.talk import Conversation
-from tests.servers import free_port
+from tests.system.demo_home import Demo, answers, compared, ended, gaps, truth
 from tests.system.line import Line
-from tests.system.stack import ROOT, Stack, wait_until
+from tests.system.stack import Stack, wait_until
 from tests.system.witness import Witness
-
-Change = tuple[str, int, str | None]
-
-
-class Demo:
-    """The demo home in a process of its own; the stack hears it by a line that can be cut, the test by another."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.port = free_port()
-        self._log = (folder / "demo.out").open("w")
-        command = [sys.executable, "-m", "ingestor.demo", "--port", str(self.port), *options]
-        self.process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=self._log, stderr=self._log
-        )
-
-    def connect(self) -> Conversation:
-        return Conversation(f"http://127.0.0.1:{self.port}", "demo-home-token")
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-        self._log.close()
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +32,7 @@ def line(demo: Demo) -> Iterator[Line]:
 
 @pytest.fixture(scope="module")
 def witness(demo: Demo) -> Iterator[Witness]:
-    wait_until(lambda: _answers(demo), 60, "the demo home")
+    wait_until(lambda: answers(demo), 60, "the demo home")
     witness = Witness(demo)
     yield witness
     witness.close()
@@ -82,52 +53,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, line: Line, witness: Witness
     finally:
         if not stack.ended():
             stack.stop()
-
-
-def _answers(demo: Demo) -> bool:
-    try:
-        demo.connect().cut()
-    except OSError:
-        return False
-    return True
-
-
-def gaps(stack: Stack) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(stack.run("gaps", "--json"))
-    return found
-
-
-def ended(stack: Stack, since_us: int) -> list[dict[str, Any]]:
-    """Return the gaps that ended after a time, once there is one and all have been filled or given up."""
-
-    def found() -> list[dict[str, Any]]:
-        now = gaps(stack)
-        return [gap for gap in now["gaps"] if gap["end_us"] > since_us] if now["all_ended"] else []
-
-    told = wait_until(found, 60, "gaps that ended")
-    assert isinstance(told, list)
-    return told
-
-
-def truth(witness: Witness, start_us: int, end_us: int) -> Counter[Change]:
-    said = witness.of_type("state_changed")
-    return Counter(one.change for one in said if start_us <= one.time_us < end_us)
-
-
-def stored(stack: Stack, start_us: int, end_us: int) -> Counter[Change]:
-    events = stack.events("--kind", "state", "--limit", "100000")
-    changes = [(one["fields"]["entity_id"], one["time_ns"] // 1000, one["fields"].get("state")) for one in events]
-    return Counter(change for change in changes if start_us <= change[1] < end_us)
-
-
-def compared(stack: Stack, witness: Witness, start_us: int) -> None:
-    """See that from the start until now what is stored is what happened, once each."""
-    end_us = time.time_ns() // 1000
-    wait_until(lambda: witness.said[-1].time_us > end_us, 60, "more happens")
-    expected = truth(witness, start_us, end_us)
-    wait_until(lambda: not expected - stored(stack, start_us, end_us), 60, "everything stored")
-    assert stored(stack, start_us, end_us) == expected
-    assert len(expected) > 100
 
 
 def test_a_line_that_was_cut_leaves_a_gap_that_is_filled_with_what_happened(

@@ -133,6 +133,25 @@ def test_flower_shows_every_pool_and_task_by_name(stack: Stack) -> None:
     assert requests.get(f"{stack.flower}/api/workers", timeout=10).status_code == 401
 
 
+def test_what_flower_has_seen_is_there_after_its_restart(stack: Stack) -> None:
+    login = ("admin", (stack.folder / "flower-password").read_text().strip())
+
+    def ask(path: str) -> dict[str, Any]:
+        try:
+            answer = requests.get(f"{stack.flower}/api/{path}", auth=login, timeout=10)
+        except requests.RequestException:
+            return {}
+        return answer.json() if answer.ok else {}
+
+    seen = wait_until(lambda: {key for key, one in ask("tasks?limit=5").items() if one["succeeded"]}, 60, "tasks ended")
+    (before,) = stack.pids("workers.flower")
+    os.kill(before, signal.SIGTERM)
+    wait_until(lambda: stack.pids("workers.flower") not in ([], [before]), 60, "Flower has a new process")
+
+    told = wait_until(lambda: all(found := [ask(f"task/info/{one}") for one in seen]) and found, 60, "the same tasks")
+    assert {one["state"] for one in told} == {"SUCCESS"}
+
+
 def test_what_dies_is_started_again_and_it_is_said(stack: Stack) -> None:
     victim = stack.pids("-Q enrich")[0]
 

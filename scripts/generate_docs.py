@@ -88,9 +88,17 @@ EXPORTS_INTRODUCTION = """\
 portion at a time, so that memory stays flat. All forms hold the same rows with the same columns (but line protocol,
 which is the points as they are stored). `--compress zstd` or `gzip` packs a file on the way.
 
+Over HTTP the same files are at `/api/v1/export/FORM` ([API](api.md)), with the filters of `/api/v1/events`;
+`Accept-Encoding` says how they may be packed. A file that was cut off ends without the end of its chunks, so that no
+client takes it for whole.
+
 ```sh
 ha-ingestor export parquet --since 30d --output month.parquet
 ha-ingestor export csv --entity 'sensor.*_temperature' --since 2026-11-01 | head
+```
+
+```sh
+curl -H "X-API-Key: $(ha-ingestor key)" --compressed -OJ "http://127.0.0.1:8080/api/v1/export/csv?area=Kitchen&since=2026-11-01T00:00:00Z"
 ```
 
 ```python

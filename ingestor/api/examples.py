@@ -12,5 +12,6 @@ EXAMPLES: Final[dict[tuple[str, str], str]] = {
     ("get", "/api/health"): "/api/health",
     ("get", "/api/version"): "/api/version",
     ("get", "/api/v1/events"): "/api/v1/events?entity=sensor.*&area=Kitchen&since=2026-11-21T03:00:00Z&limit=2",
+    ("get", "/api/v1/export/{format}"): "/api/v1/export/csv?entity=sensor.*&limit=3",
     ("get", "/api/v1/events/{event_id}"): "/api/v1/events/home~sensor.kitchen~1795229244000000042",
 }

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: Readings of the metadata database, the state server and files at once: they are short.
 _OTHERS_AT_ONCE: Final = 8
+#: Streams out of the store at once: each has a connection of its own, for as long as its reader takes.
+_STREAMS_AT_ONCE: Final = 4
 
 
 class Means:
@@ -38,7 +40,8 @@ class Means:
         self._free: list[Store] = []
         self._store_turns = asyncio.Semaphore(at_once)
         self._other_turns = asyncio.Semaphore(_OTHERS_AT_ONCE)
-        self._threads = anyio.CapacityLimiter(at_once + _OTHERS_AT_ONCE)
+        self._stream_turns = asyncio.Semaphore(_STREAMS_AT_ONCE)
+        self._threads = anyio.CapacityLimiter(at_once + _OTHERS_AT_ONCE + _STREAMS_AT_ONCE)
         self._opening = threading.Lock()
         self._database: sqlalchemy.Engine | None = None
 
@@ -46,6 +49,19 @@ class Means:
         """Return what the store answers. Raises what `ask` raises, and Overloaded."""
         async with self._turn(self._store_turns):
             return await self._threaded(functools.partial(self._with_store, ask))
+
+    async def stream(self, ask: Callable[[Store], Iterator[T]]) -> AsyncGenerator[T]:
+        """Yield what comes out of a store, piece by piece as it is taken. Raises what `ask` raises, and Overloaded."""
+        async with self._turn(self._stream_turns):
+            store = bootstrap.open_store(self.settings, self.settings.api.timeout_s)
+            pieces = ask(store)
+            try:
+                while (piece := await self._threaded(functools.partial(next, pieces, None))) is not None:
+                    yield piece
+            finally:
+                # Also where whoever asked is gone, and with it this task.
+                with anyio.CancelScope(shield=True):
+                    await self._threaded(functools.partial(_end, pieces, store))
 
     async def database(self, ask: Callable[[sqlalchemy.Engine], T]) -> T:
         """Return what is asked of the metadata database. Raises what `ask` raises, and Overloaded."""
@@ -92,6 +108,12 @@ class Means:
             return ask(store)
         finally:
             self._free.append(store)
+
+
+def _end(pieces: Iterator[object], store: Store) -> None:
+    if isinstance(pieces, Generator):
+        pieces.close()
+    store.close()
 
 
 def means_of(request: Request) -> Means:

@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from ingestor.api.v1 import events, exports
+from ingestor.api.v1 import events, exports, history
 
 #: A path with a fixed word (`/events/history`) stands before one that takes any (`/events/{event_id}`).
-ROUTERS: Final[tuple[APIRouter, ...]] = (events.router, exports.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (history.router, events.router, exports.router)

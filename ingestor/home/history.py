@@ -126,6 +126,18 @@ class MapHistory:
         with transaction(self._engine) as connection:
             return list(connection.execute(query).scalars())
 
+    def series_now(self, home: str, entity_ids: Sequence[str]) -> dict[str, str]:
+        """Return the series under which entities of these names are stored now, as far as the map knows them.
+
+        Raises StoreUnavailable.
+        """
+        chosen = (TIMELINE.c.home == home) & TIMELINE.c.entity_id.in_(entity_ids)
+        query = sa.select(TIMELINE.c.entity_id, TIMELINE.c.series).where(chosen)
+        with transaction(self._engine) as connection:
+            return {
+                row[0]: row[1] for row in connection.execute(query.order_by(TIMELINE.c.effective_us, TIMELINE.c.id))
+            }
+
     def add(self, home: str, version: Version, entries: Sequence[Entry]) -> None:
         """Keep a new version. Raises StoreUnavailable."""
         with transaction(self._engine) as connection:

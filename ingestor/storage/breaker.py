@@ -31,6 +31,7 @@ from ingestor.storage.port import (
     WriteResult,
 )
 from ingestor.storage.series_hours import SeriesHour, StoredValue
+from ingestor.storage.windows import Window, WindowQuery
 
 Phase = Literal["closed", "open", "half_open"]
 
@@ -252,6 +253,10 @@ class GuardedStore:
     def hours_by_series(self, home: str, since_ns: int, until_ns: int) -> Iterator[tuple[int, list[SeriesHour]]]:
         """Yield the hours of a span added up by series."""
         return self._store.hours_by_series(home, since_ns, until_ns)
+
+    def windows(self, query: WindowQuery) -> list[Window]:
+        """Return states added up by windows of time."""
+        return self._store.windows(query)
 
     def values_of(self, home: str, series: Sequence[str], since_ns: int, until_ns: int) -> Iterator[StoredValue]:
         """Yield the states of some series."""

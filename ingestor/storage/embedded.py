@@ -22,6 +22,7 @@ from ingestor.storage import embedded_counts as counts
 from ingestor.storage import embedded_hours as hours
 from ingestor.storage import embedded_reading as reading
 from ingestor.storage import embedded_tables as tables
+from ingestor.storage import embedded_windows
 from ingestor.storage.port import (
     HOUR_US,
     ContextCount,
@@ -34,6 +35,7 @@ from ingestor.storage.port import (
 )
 from ingestor.storage.schema import event_id
 from ingestor.storage.series_hours import SeriesHour, StoredValue, one_by_one
+from ingestor.storage.windows import Window, WindowQuery
 
 #: How long a write waits for another process's write (s).
 _BUSY_S: Final = 10.0
@@ -117,6 +119,11 @@ class EmbeddedStore:
     def hours_by_series(self, home: str, since_ns: int, until_ns: int) -> Iterator[tuple[int, list[SeriesHour]]]:
         """Yield the hours of a span added up by series."""
         return one_by_one(self.series_hours, home, since_ns, until_ns)
+
+    def windows(self, query: WindowQuery) -> list[Window]:
+        """Return states added up by windows of time."""
+        asked, values = embedded_windows.questions(query)
+        return embedded_windows.windows_of({name: self._rows(one, values) for name, one in asked.items()})
 
     def values_of(self, home: str, series: Sequence[str], since_ns: int, until_ns: int) -> Iterator[StoredValue]:
         """Yield the states of some series."""

@@ -16,6 +16,7 @@ from ingestor.events.point import FieldValue, Point, StoredEvent
 from ingestor.storage import influx_counts as counts
 from ingestor.storage import influx_hours as hours
 from ingestor.storage import influx_reading as reading
+from ingestor.storage import influx_windows
 from ingestor.storage.diagnosis import conflict_of, explain, reason_of
 from ingestor.storage.influx_errors import Answer, in_words, read_answer, read_ping, read_results
 from ingestor.storage.line_protocol import Encoder
@@ -32,6 +33,7 @@ from ingestor.storage.port import (
 )
 from ingestor.storage.series_hours import SeriesHour, StoredValue
 from ingestor.storage.siblings import put_back
+from ingestor.storage.windows import Window, WindowQuery
 
 #: Lines and bytes in a request: what InfluxData advises, and well below what a server refuses (1.x 25 MB, 3.x 10 MB).
 #: A server that refuses may cut the line while we still send, and that looks like one that is away.
@@ -138,6 +140,10 @@ class InfluxStore(abc.ABC):
     def hours_by_series(self, home: str, since_ns: int, until_ns: int) -> Iterator[tuple[int, list[SeriesHour]]]:
         """Yield the hours of a span added up by series."""
         return hours.hours_by_series(self.query, home, since_ns, until_ns)
+
+    def windows(self, query: WindowQuery) -> list[Window]:
+        """Return states added up by windows of time."""
+        return influx_windows.windows(self.query, query)
 
     def values_of(self, home: str, series: Sequence[str], since_ns: int, until_ns: int) -> Iterator[StoredValue]:
         """Yield the states of some series."""

@@ -97,7 +97,7 @@ def _terms(query: EventQuery, kind: str) -> list[str] | None:
         terms.append(_any_of("context_id", query.context_ids))
     terms += [_any_of(name, values) for name, values in query.tags]
     if query.series is not None:
-        terms.append(_series(query.series, kind) if query.series else "")
+        terms.append(named(query.series, kind) if query.series else "")
     return terms if all(terms) else None
 
 
@@ -112,7 +112,8 @@ def _any_of(name: str, values: tuple[str, ...]) -> str:
     return f"({one_of})" if one_of else ""
 
 
-def _series(series: tuple[str, ...], kind: str) -> str:
+def named(series: tuple[str, ...], kind: str) -> str:
+    """Return what asks for these series: of events that are no states, for those about one of them, too."""
     names = "|".join(re.escape(name).replace("/", "\\/") for name in series)
     about = "" if kind == "state" else "([^:]*:)?"
     return f'"series" =~ /^{about}({names})$/'

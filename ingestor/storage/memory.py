@@ -25,6 +25,7 @@ from ingestor.storage.port import (
 from ingestor.storage.reading_order import follows, in_order
 from ingestor.storage.schema import CONTEXT, OTHERS, STATES, UNKNOWN
 from ingestor.storage.series_hours import SeriesHour, StoredValue, one_by_one
+from ingestor.storage.windows import Window, WindowQuery, windows_of
 
 _KINDS = {STATES: "state", OTHERS: "event"}
 
@@ -119,6 +120,11 @@ class MemoryStore:
     def hours_by_series(self, home: str, since_ns: int, until_ns: int) -> Iterator[tuple[int, list[SeriesHour]]]:
         """Yield the hours of a span added up by series."""
         return one_by_one(self.series_hours, home, since_ns, until_ns)
+
+    def windows(self, query: WindowQuery) -> list[Window]:
+        """Return states added up by windows of time."""
+        states = self.values_of(query.home, query.series, query.since_ns, query.until_ns)
+        return windows_of(states, query.window_ns)
 
     def values_of(self, home: str, series: Sequence[str], since_ns: int, until_ns: int) -> Iterator[StoredValue]:
         """Yield the states of some series."""

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from ingestor.events.point import FieldValue, Point, StoredEvent
 from ingestor.storage.series_hours import SeriesHour, StoredValue
+from ingestor.storage.windows import Window, WindowQuery
 
 HOUR_US: Final = 3_600_000_000
 HOUR_NS: Final = 1000 * HOUR_US
@@ -178,6 +179,13 @@ class Store(PointSink, Protocol):
 
     def hours_by_series(self, home: str, since_ns: int, until_ns: int) -> Iterator[tuple[int, list[SeriesHour]]]:
         """Yield each hour of a span of whole hours (Unix ns), oldest first, with what `series_hours` says of it.
+
+        Raises as `write` does.
+        """
+        ...
+
+    def windows(self, query: WindowQuery) -> list[Window]:
+        """Return the states of some series added up by windows of time, by series and time; empty windows are left out.
 
         Raises as `write` does.
         """

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+_STRANGER: Final = (
+    "correct it where it is published; where it is about a task, somebody else writes into our queues: give the broker"
+    " a password"
+)
 _WRONG_SENDER: Final = "correct it where it is published, or leave the topic or entity out by the settings"
 _REPORT: Final = "this is a fault of HA-Ingestor: update it, then replay; if it stays, report it with this piece"
 _WHAT: Final[dict[str, tuple[str, str]]] = {
     "invalid_json": ("bytes that are no whole JSON came; JSON is expected", _WRONG_SENDER),
     "invalid_event": ("an event came in which a field misses or is of the wrong kind", _WRONG_SENDER),
-    "unknown_message": ("JSON came that is none of Home Assistant's messages", _WRONG_SENDER),
+    "unknown_message": (
+        "what came is none of Home Assistant's messages, or in a queue none of ours",
+        _STRANGER,
+    ),
     "invalid_time": (
         "a time came that is none; ISO 8601 with an offset is expected, as in 2026-01-31T12:00:00+00:00",
         _WRONG_SENDER,

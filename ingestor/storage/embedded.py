@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -258,9 +259,15 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
         raise errors.StoreUnavailable(f"embedded store {path}: {error}") from error
 
 
+@lru_cache(_MAX_CACHED)
+def _tags(text: str) -> tables.Tags:
+    """Return the tags of a series: each is read many times."""
+    return tuple((name, value) for name, value in json.loads(text))
+
+
 def _event(row: _Row) -> StoredEvent:
     kind, time_ns, _home, _series, tags_text, extra, *values = row
-    tags: dict[str, str] = dict(json.loads(tags_text))
+    tags = dict(_tags(tags_text))
     fields: dict[str, FieldValue] = {
         name: value for name, value in zip(tables.READ_COLUMNS, values, strict=True) if value is not None
     }

@@ -47,7 +47,7 @@ def measure_daily_report(large: Large, stores: tuple[str, ...] = STORES) -> list
 def _measured(name: str, large: Large) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="daily-") as made:
         folder = Path(made)
-        with _filled(name, folder, large) as (url, states, pid):
+        with filled(name, folder, large) as (url, states, pid):
             before = _work("past", folder, url, large)
             store_s = _cpu_s(pid)
             found = {"store": name, "states": states, "past": before, **_work("day", folder, url, large)}
@@ -57,7 +57,7 @@ def _measured(name: str, large: Large) -> dict[str, Any]:
 
 
 @contextmanager
-def _filled(name: str, folder: Path, large: Large) -> Iterator[tuple[str, int, int]]:
+def filled(name: str, folder: Path, large: Large) -> Iterator[tuple[str, int, int]]:
     """Fill a store; give its address, how many states it has, and its process (0: ours)."""
     if name == "embedded":
         yield "sqlite://", fill_embedded(folder / "events.sqlite", large), 0

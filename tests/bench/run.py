@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.case import Case, run_case
+from tests.bench.exports import measure_exports
+from tests.bench.exports import sentence as export_sentence
 from tests.bench.large_home import measure_large_home, sentence
 from tests.bench.measure import machine
 from tests.bench.start import measure_start
@@ -61,6 +63,9 @@ def main() -> int:
     start_s = None if options.rate or options.only else measure_start()
     if start_s is not None:
         print(f"from `up` to the first event with an area: {start_s:.1f} s")
+    exports = [] if options.rate or options.only else measure_exports()
+    for export in exports:
+        print(export_sentence(export))
     results = []
     for case in cases(options.seconds):
         if options.only not in case.name:
@@ -72,7 +77,16 @@ def main() -> int:
         print_result(result)
         if options.rate:
             break
-    save({"machine": machine(), "steps": steps, "large_home": large, "start_s": start_s, "results": results})
+    save(
+        {
+            "machine": machine(),
+            "steps": steps,
+            "large_home": large,
+            "start_s": start_s,
+            "exports": exports,
+            "results": results,
+        }
+    )
     return 0 if all(result["exactly_once"] for result in results) else 1
 
 

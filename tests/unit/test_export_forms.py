@@ -24,7 +24,7 @@ from google.protobuf.proto import parse_length_prefixed
 from grpc_tools import protoc
 
 from ingestor import errors
-from ingestor.events.point import StoredEvent
+from ingestor.events.point import FieldValue, StoredEvent
 from ingestor.export.columns import COLUMNS, NAMES, row_of
 from ingestor.export.files import file_of
 from ingestor.export.forms import FORMS, form_of
@@ -188,6 +188,17 @@ def test_what_has_no_column_is_kept_beside() -> None:
 
     assert more == {"floor": "Ground", "outdoor_temperature": -3.25, "is_peak_hour": False}
     assert row_of(BARE)[-1] is None
+
+
+def test_every_column_holds_what_is_stored_under_its_name() -> None:
+    tags = {name: f"tag {name}" for name in ("home", "series", "domain", "area", "device", "device_class")}
+    fields: dict[str, FieldValue] = {name: f"field {name}" for name in NAMES if name not in tags}
+    fields |= {"value": 21.5, "available": True}
+    del fields["time"], fields["kind"], fields["more"]
+
+    row = dict(zip(NAMES, row_of(StoredEvent(1, "event", "home", "series", "domain", tags, fields)), strict=True))
+
+    assert row == {"time": 1, "kind": "event", "more": None, **tags, **fields}
 
 
 def test_what_a_tag_does_not_know_is_nothing() -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ingestor.home.objects_store import RegistryObjects
     from ingestor.home.port import HomeMap
     from ingestor.home.traces.store import RoutineTraces
+    from ingestor.live.channel import LiveChannel
+    from ingestor.live.feed import LiveFeed
     from ingestor.pipeline.late_causes import LateCauses
     from ingestor.pipeline.quality_hours import HourRoller
     from ingestor.pipeline.reconcile import Reconciler
@@ -256,6 +258,23 @@ def open_late_post(state: redis.Redis[bytes]) -> LatePost:
     from ingestor.queue.late_post import RedisLatePost
 
     return RedisLatePost(state)
+
+
+def open_live_channel(settings: Settings, state: redis.Redis[bytes]) -> LiveChannel:
+    """Open the live channel of the homes."""
+    from ingestor.live.channel_redis import RedisChannel
+
+    return RedisChannel(state, max_entries=settings.live.max_entries, max_bytes=settings.live.max_bytes)
+
+
+def open_live_feed(settings: Settings) -> LiveFeed | None:
+    """Open what tells of written events, on a connection of its own; None where the live channel is switched off."""
+    if not settings.live.enabled:
+        return None
+    from ingestor.live.feed import LiveFeed
+    from ingestor.queue.state import connect_state
+
+    return LiveFeed(open_live_channel(settings, connect_state(settings.state_url, hurried=True)))
 
 
 def open_late_causes(

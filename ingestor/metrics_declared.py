@@ -150,6 +150,20 @@ DECLARED: Final = (
         ("outcome",),
     ),
     Declared(
+        "ingestor_live_events_total",
+        "counter",
+        "events",
+        "Written events that were told on the live channel; told again where a batch came again.",
+        ("home",),
+    ),
+    Declared(
+        "ingestor_live_lost_total",
+        "counter",
+        "events",
+        "Written events that the live channel did not take: away or full. They are in the store.",
+        ("home",),
+    ),
+    Declared(
         "ingestor_tie_breaks_total", "counter", "points", "Points moved to the next free digit below the microsecond."
     ),
 )

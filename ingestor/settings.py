@@ -24,6 +24,7 @@ from ingestor.settings_homes import (
     MqttSettings,
     TopicMapping,
 )
+from ingestor.settings_live import LiveSettings
 from ingestor.settings_pools import WorkerSettings
 from ingestor.settings_quality import QualitySettings
 from ingestor.settings_reports import ReportsSettings
@@ -316,6 +317,7 @@ class Settings(Group):
     reports: ReportsSettings = ReportsSettings()
     registry: RegistrySettings = RegistrySettings()
     weather: WeatherSettings = WeatherSettings()
+    live: LiveSettings = LiveSettings()
     api: ApiSettings = ApiSettings()
     flower: FlowerSettings = FlowerSettings()
     demo: DemoSettings = DemoSettings()

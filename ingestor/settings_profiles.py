@@ -15,6 +15,7 @@ _SMALL: Final[Mapping[str, Any]] = {
     "flower": {"enabled": False},
     "broker": {"max_memory_bytes": 96 * 1024 * 1024},
     "state": {"written_max": 100_000},
+    "live": {"max_bytes": 4 * 1024 * 1024},
     "journal": {"segment_bytes": 8 * 1024 * 1024},
 }
 PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {"standard": {}, "small": _SMALL}

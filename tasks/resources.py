@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ingestor.home.facts import FactsSource
     from ingestor.home.merge import Diff
     from ingestor.home.port import HomeMap
+    from ingestor.live.feed import LiveFeed
     from ingestor.pipeline.late_causes import LateCauses
     from ingestor.pipeline.write_alone import SuspectingWriter
     from ingestor.quality.arrivals import Arrivals
@@ -93,6 +94,11 @@ class Resources:
     def late_post(self) -> LatePost:
         """Where points wait whose cause is not known yet."""
         return bootstrap.open_late_post(self.state)
+
+    @functools.cached_property
+    def live_feed(self) -> LiveFeed | None:
+        """What tells those who listen now; none where the live channel is switched off."""
+        return bootstrap.open_live_feed(self.settings)
 
     @functools.cached_property
     def late_causes(self) -> LateCauses:

@@ -36,6 +36,9 @@ def write_batch(self: Task[..., None], body: bytes) -> None:
             patiently(lambda: held.quarantine.put(written.quarantined))
         if written.late:
             _remember(held, batch.home, written)
+        if held.live_feed is not None:
+            # Before the mark: who is killed here has its batch sent again, and tells of it again.
+            held.live_feed.tell(batch, written.told)
         patiently(lambda: held.done.put(batch.journal, written.mark))
         line.update(
             points=written.points,

@@ -22,6 +22,7 @@ from ingestor.events.frame import RICHNESS
 from ingestor.events.identity import batch_mark
 from ingestor.events.late import LateCause
 from ingestor.events.point import Point
+from ingestor.live.entry import Told
 from ingestor.queue.done import DoneMark, StoredIn
 from ingestor.storage.port import PointSink, Rejection
 from ingestor.storage.quarantine import Quarantined
@@ -43,6 +44,8 @@ class _Job:
     outcome: Outcome | None = None
     #: Its point was not there before, or only from this very batch.
     new: bool = True
+    #: Its point was there already, from a poorer source, and has been written over.
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Written:
     repaired: int = 0
     #: Points whose cause may become known yet.
     late: list[LateCause] = field(default_factory=list)
+    #: What those who listen now are to hear: each event once, by whichever road it came first.
+    told: list[Told] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -92,7 +97,7 @@ class Writer:
         lag_ns = now_ns - oldest_ns
         mark = DoneMark(batch.batch_id, self._target, batch.size, _summary(batch, jobs), lag_ns, _stored(jobs))
         late = self._late(batch, jobs) if batch.unsettled else []
-        return Written(mark, tally.quarantined, tally.moved, tally.points, tally.repaired, late)
+        return Written(mark, tally.quarantined, tally.moved, tally.points, tally.repaired, late, _told(jobs))
 
     def _drop_known(self, home: str, jobs: list[_Job], tally: _Tally) -> None:
         """Claim each event's point, decide which events are there already, move those whose point is another's."""
@@ -178,6 +183,7 @@ class Writer:
                     continue
                 # Of two that wrote it at the same time, the other was the first (unless it was ourselves, sent again).
                 job.new = there.batch == job.mark.batch
+                job.over = not job.new and there.richness < job.mark.richness
                 if there.identity != job.mark.identity:
                     # Only where the index has forgotten a claim: go to the next free point.
                     job.new = True
@@ -239,6 +245,7 @@ def _take(taken: dict[bytes, _Job], job: _Job, there: Mark | None) -> bool:
         return False
     # Its own, where this very batch was sent before; who writes over a poorer twin of another batch was not the first.
     job.new = there.richness == CLAIM or there.batch == job.mark.batch
+    job.over = not job.new and there.richness < job.mark.richness
     if there.richness >= job.mark.richness:
         job.outcome = "written" if job.new else "duplicate"
     first = taken.get(job.mark.key)
@@ -272,6 +279,10 @@ def _stored(jobs: Sequence[_Job]) -> list[StoredIn]:
         if job.new and job.outcome == "written":
             hours.setdefault(hour_of(job.time_ns), []).append(job.event.slot)
     return [StoredIn(hour_s, slots) for hour_s, slots in hours.items()]
+
+
+def _told(jobs: Sequence[_Job]) -> list[Told]:
+    return [(job.event, job.time_ns, job.over) for job in jobs if job.outcome == "written" and (job.new or job.over)]
 
 
 def _piece(batch: EventBatch, event: Event, reason: str, detail: str) -> Quarantined:

@@ -19,6 +19,7 @@ from ingestor.queue.state_client import StateClient
 _RETRIES: Final = 2
 _CONNECT_TIMEOUT_S: Final = 2.0
 _TIMEOUT_S: Final = 5.0
+_HURRIED_TIMEOUT_S: Final = 0.5
 #: How long a sentinel may take: the next one is asked then.
 _ASKING_S: Final = 1.0
 _AWAY: Final = (
@@ -32,17 +33,18 @@ _AWAY: Final = (
 _NOT_NOW: Final = ("OOM", "MISCONF", "LOADING", "READONLY", "NOREPLICAS", "BUSY", "MASTERDOWN", "CLUSTERDOWN")
 
 
-def connect_state(url: str, *, text: bool = False) -> redis.Redis[bytes]:
+def connect_state(url: str, *, text: bool = False, hurried: bool = False) -> redis.Redis[bytes]:
     """Return a client for redis://, redis+sentinel:// (also with TLS) or unix:// URLs; it connects at its first call.
 
-    With `text`, answers are text.
+    With `text`, answers are text. A `hurried` one is for what may be left undone: it gives up after a second.
     """
+    timeout_s = _HURRIED_TIMEOUT_S if hurried else _TIMEOUT_S
     options: dict[str, Any] = {
         "decode_responses": text,
-        "socket_connect_timeout": _CONNECT_TIMEOUT_S,
-        "socket_timeout": _TIMEOUT_S,
-        "retry": Retry(ExponentialBackoff(cap=0.2, base=0.02), _RETRIES),
-        "retry_on_error": [refused.ConnectionError, refused.TimeoutError],
+        "socket_connect_timeout": min(_CONNECT_TIMEOUT_S, timeout_s),
+        "socket_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 1) if hurried else Retry(ExponentialBackoff(cap=0.2, base=0.02), _RETRIES),
+        "retry_on_error": [refused.ConnectionError] if hurried else [refused.ConnectionError, refused.TimeoutError],
         "health_check_interval": 30,
     }
     behind = redis_sentinel.parse(url)

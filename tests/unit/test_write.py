@@ -352,3 +352,48 @@ def test_an_event_both_points_of_which_are_refused_is_one_piece() -> None:
 
     (piece,) = written.quarantined
     assert piece.detail == "home_assistant_events · sensor.kitchen"
+
+
+@pytest.mark.parametrize("order", [("websocket", "statestream"), ("statestream", "websocket")])
+def test_an_event_that_came_by_two_roads_is_told_once_and_again_only_where_the_second_knew_more(
+    order: tuple[str, str],
+) -> None:
+    bench = Bench()
+
+    first, second = (bench.write(event(source=one), batch_id=str(number)).told for number, one in enumerate(order))
+
+    assert [(one.source, over) for one, _, over in first] == [(order[0], False)]
+    expected = [("websocket", True)] if order[1] == "websocket" else []
+    assert [(one.source, over) for one, _, over in second] == expected
+
+
+def test_twins_in_one_batch_are_told_once_and_a_batch_sent_again_is_told_again() -> None:
+    bench = Bench()
+
+    first, again = (bench.write(event(0), event(1, source="statestream")).told for _ in range(2))
+
+    assert [(one.source, over) for one, _, over in first] == [("websocket", False)]
+    assert again == first
+
+
+@pytest.mark.parametrize("slower", ["websocket", "statestream"])
+def test_of_two_workers_with_twins_at_the_same_moment_the_first_tells_and_the_richer_once_more(slower: str) -> None:
+    store = Interrupted(before=True)
+    bench = Bench(store=store)
+    faster = "statestream" if slower == "websocket" else "websocket"
+    told: list[Written] = []
+    store.meanwhile = lambda: told.append(bench.write(event(source=faster), batch_id="fast"))
+
+    told.append(bench.write(event(source=slower), batch_id="slow"))
+
+    heard = [(one.source, over) for written in told for one, _, over in written.told]
+    assert heard == [(faster, False)] + ([("websocket", True)] if slower == "websocket" else [])
+
+
+def test_what_was_not_written_is_not_told() -> None:
+    bench = Bench()
+    too_long = event(0, previous_state="x" * 70_000)
+
+    written = bench.write(too_long, event(1, time_us=T0_US + 9), settled=[Settled("filtered", [2])])
+
+    assert [one.slot for one, _, _ in written.told] == [1]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -14,6 +13,7 @@ from ingestor import errors
 from ingestor.cli.events import parse_time
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
+from ingestor.reading.gaps import gap_object
 from ingestor.storage.gaps import GapRecord, Gaps, gap_id_of, refilled
 from ingestor.wording import number_of
 
@@ -62,7 +62,7 @@ def list_gaps(
     if as_json:
         ended = not waiting and not untold
         print_json(
-            {"all_ended": ended, "waiting": waiting, "untold": untold, "gaps": [as_object(gap) for gap in found]}
+            {"all_ended": ended, "waiting": waiting, "untold": untold, "gaps": [gap_object(gap) for gap in found]}
         )
         return
     if found:
@@ -72,7 +72,7 @@ def list_gaps(
 
 def show(context: typer.Context, gap_id: GapId, as_json: JsonFlag = False) -> None:
     """Print everything about one gap."""
-    found = as_object(_find(_open(context), gap_id))
+    found = gap_object(_find(_open(context), gap_id))
     if as_json:
         print_json(found)
         return
@@ -106,22 +106,9 @@ def add(
     gap = GapRecord(gap_id_of(name, _BY_HAND, start_us), name, _BY_HAND, "asked_for", start_us, end_us)
     _open(context).observe(gap)
     if as_json:
-        print_json(as_object(gap))
+        print_json(gap_object(gap))
         return
     say(f"{gap.gap_id} is filled within a minute")
-
-
-def as_object(gap: GapRecord) -> dict[str, Any]:
-    """Return a gap as the JSON object that is printed."""
-    return {
-        **asdict(gap),
-        "state": gap.state.value,
-        "event_types": list(gap.event_types),
-        "entities": list(gap.entities),
-        "ended": gap.ended,
-        "start": _time(gap.start_us),
-        "end": _time(gap.end_us) if gap.end_us else None,
-    }
 
 
 def _open(context: typer.Context) -> Gaps:
@@ -158,11 +145,6 @@ def _row(gap: GapRecord) -> list[str]:
         gap.why,
         gap.gap_id,
     ]
-
-
-def _time(at_us: int) -> str:
-    seconds, micros = divmod(at_us, _US)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
 
 
 def _text(value: Any) -> str:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ingestor import errors
-from ingestor.cli.home_objects import find, moment, name_of
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
+from ingestor.reading.objects import find, moment, name_of
 from ingestor.wording import number_of
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from ingestor.cli import home_told as told
 from ingestor.cli.home_reading import At, at_us_of
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
+from ingestor.reading import graph as reading
 from ingestor.wording import number_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def tree(context: typer.Context, *, at: At = None, home: HomeOption = None, as_j
 
     found = questions.tree(_graph(context, home, at))
     if as_json:
-        print_json([told.branch_object(branch) for branch in found])
+        print_json([reading.branch_object(branch) for branch in found])
         return
     told.print_tree(found)
 
@@ -54,14 +55,7 @@ def related(
     node = questions.find(known, thing)
     found = questions.related(known, node.key)
     if as_json:
-        around = sorted(questions.around(known, node.key))
-        print_json(
-            {
-                "thing": node.key,
-                "related": [told.use_object(use) for one in found.values() for use in one],
-                "around": around,
-            }
-        )
+        print_json(reading.related_object(node.key, found, questions.around(known, node.key)))
         return
     rows = [
         [kind, use.user, known.label(use.user), use.how, told.because(use)]
@@ -83,12 +77,7 @@ def uses(
     node = questions.find(known, thing)
     found = questions.uses(known, node.key)
     if as_json:
-        answer = {
-            "thing": node.key,
-            "safe_to_delete": not found and not known.hidden and not known.undecided,
-            "uses": [told.use_object(use) for use in found],
-        }
-        print_json({**answer, "hidden": known.hidden, "undecided": known.undecided})
+        print_json(reading.uses_object(known, node.key, found))
         return
     rows = [[use.user, known.label(use.user), use.how, str(use.observed or ""), told.because(use)] for use in found]
     told.print_rows(
@@ -110,9 +99,7 @@ def impact(
     node = questions.find(known, thing)
     found = questions.impact(known, node.key)
     if as_json:
-        affected = {user: [told.use_object(use) for use in one] for user, one in found.affected.items()}
-        seen = [told.edge_object(edge) for edge in found.seen]
-        print_json({"failed": node.key, "dark": found.dark, "affected": affected, "seen_lost_with_it": seen})
+        print_json(reading.impact_object(node.key, found))
         return
     rows = [[known.node(key).kind, key, known.label(key), " → ".join(path)] for key, path in found.dark.items()]
     told.print_rows(rows, ("kind", "goes dark", "name", "because of"), f"nothing goes dark with {node.key}")
@@ -143,22 +130,13 @@ def automations(
         key = questions.find(known, automation, "automation", "script").key
         told.print_chains(routines.chains(known, key), key, as_json=as_json)
         return
-    links, fights, order = routines.links(known), routines.conflicts(known), routines.order(known)
     failing, ran = _runs(context, home)
+    if as_json:
+        print_json(reading.automations_object(known, failing, ran))
+        return
+    links, fights, order = routines.links(known), routines.conflicts(known), routines.order(known)
     unseen = [key for key in routines.never_seen(known) if key not in ran]
     never = [key for key in routines.never_ran(known) if key in unseen]
-    if as_json:
-        print_json(
-            {
-                "links": [told.link_object(link) for link in links],
-                "order": order,
-                "shared": [told.conflict_object(one) for one in fights],
-                "always_fail": [told.failing_object(key, one) for key, one in failing.items()],
-                "never_ran": never,
-                "never_seen": unseen,
-            }
-        )
-        return
     rows = [[link.source, link.by, link.state or "", link.target, str(link.observed or "")] for link in links]
     told.print_rows(rows, ("automation", "through", "state", "sets off", "seen"), "no automation sets off another one")
     if links:
@@ -182,7 +160,7 @@ def cycles(context: typer.Context, *, at: At = None, home: HomeOption = None, as
     known = _graph(context, home, at)
     found = routines.cycles(known)
     if as_json:
-        print_json([told.cycle_object(cycle) for cycle in found])
+        print_json([reading.cycle_object(cycle) for cycle in found])
         return
     rows = [[told.circle(cycle), " → ".join(link.by for link in cycle.links), told.times(cycle)] for cycle in found]
     told.print_rows(rows, ("circle", "through", "seen"), "no automations set each other off in a circle")
@@ -224,34 +202,14 @@ def graph(
 
 
 def _runs(context: typer.Context, name: str | None) -> tuple[dict[str, Failing], set[str]]:
-    """Return by entity_id what fails in each of its newest runs, and what has run at all."""
-    from ingestor.home.traces.sync import item_ids
-
     settings = settings_of(context)
-    home = home_of(settings, name).name
-    database = bootstrap.open_metadata(settings)
-    kept, objects = bootstrap.open_traces(settings, database), bootstrap.open_objects(settings, database)
-    entity_ids = {item: entity_id for entity_id, item in item_ids(objects, home).items()}
-    failing = {entity_ids[one.item]: one for one in kept.failing(home) if one.item in entity_ids}
-    return failing, {entity_ids[item] for item in kept.items(home) if item in entity_ids}
+    return reading.read_runs(settings, bootstrap.open_metadata(settings), home_of(settings, name).name)
 
 
 def _graph(context: typer.Context, name: str | None, at: str | None = None) -> HomeGraph:
-    """Build the graph of a home as it is, or as it was: then of its objects alone, since counts have no past."""
-    from ingestor.home.graph.ready import ready_graph
-
     settings = settings_of(context)
-    home = home_of(settings, name).name
-    database = bootstrap.open_metadata(settings)
     at_us = at_us_of(at)
-    objects = bootstrap.open_objects(settings, database).load(home, at_us=at_us)
-    if not objects and at_us is not None:
-        raise errors.NotFound(f"nothing is known of the home {home!r} at that time")
-    if not objects:
-        raise errors.NotFound(
-            f"nothing is known of the home {home!r} yet: `ha-ingestor up` reads it as soon as Home Assistant answers"
-        )
+    known = reading.read_graph(settings, bootstrap.open_metadata(settings), home_of(settings, name).name, at_us)
     if at_us is not None:
         say("as it was then; what was seen to happen is left out")
-        return ready_graph(home, objects)
-    return ready_graph(home, objects, bootstrap.open_observed(settings, database).load(home))
+    return known

@@ -10,12 +10,15 @@ import typer
 
 from ingestor import errors
 from ingestor.cli.events import parse_time
-from ingestor.cli.home_objects import cell, changes, columns_of, find, former_names, moment, name_of
+from ingestor.cli.home_objects import cell, changes, columns_of
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
+from ingestor.reading.objects import find, identity_of, moment, name_of
 from ingestor.wording import number_of
 
 if TYPE_CHECKING:
+    import sqlalchemy
+
     from ingestor.home.objects_store import RegistryObjects
 
 _NS_PER_US: Final = 1000
@@ -90,29 +93,12 @@ def show(
     key, held = find(store, name, _known(kind), object_id, at_us_of(at))
     about: dict[str, Any] = {"kind": kind, "id": key, "since": moment(held.from_us), "until": moment(held.until_us)}
     if kind == "entity":
-        about |= _identity(context, store, name, key, held.data)
+        about |= identity_of(_metadata(context), store, name, key, held.data)
     if as_json:
         print_json({**about, "data": held.data})
         return
     shown = {**about, **held.data}
     print_table(["", ""], [[one, cell(shown, one)] for one in shown])
-
-
-def _identity(
-    context: typer.Context, store: RegistryObjects, name: str, key: str, data: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the former names of an entity, and the series it is stored as."""
-    from ingestor import bootstrap
-    from ingestor.home.history import MapHistory
-
-    now_us = time.time_ns() // _NS_PER_US
-    entity_id = str(data.get("entity_id") or key)
-    record = MapHistory(bootstrap.open_metadata(settings_of(context))).load(name)
-    series = [
-        entry.place.series for entry in record.entries if entry.entity_id == entity_id and entry.effective_us <= now_us
-    ]
-    former = former_names(store.history(name, "entity", key), entity_id)
-    return {"series": series[-1] if series else entity_id, "former_entity_ids": former}
 
 
 def history(
@@ -159,6 +145,12 @@ def sync(context: typer.Context, *, home: HomeOption = None, as_json: JsonFlag =
     say(f"entities: {diff}; objects: {number_of(changed, 'change')}")
     if hidden:
         say(f"what this token may not see is left out: {', '.join(hidden)}")
+
+
+def _metadata(context: typer.Context) -> sqlalchemy.Engine:
+    from ingestor import bootstrap
+
+    return bootstrap.open_metadata(settings_of(context))
 
 
 def _open(context: typer.Context, home: str | None) -> tuple[RegistryObjects, str]:

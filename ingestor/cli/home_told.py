@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 import typer
 
 from ingestor.cli.output import print_json, print_table, say, shown
 from ingestor.home.graph.model import ROUTINES
+from ingestor.reading import graph as told
 from ingestor.wording import number_of
 
 if TYPE_CHECKING:
@@ -114,15 +114,10 @@ def failing_rows(failing: dict[str, Failing]) -> list[list[str]]:
     return [[key, str(one.runs), day(one.since_us), one.last_step, one.error] for key, one in failing.items()]
 
 
-def failing_object(key: str, failing: Failing) -> dict[str, Any]:
-    """Return what always fails as the JSON object that is printed."""
-    return {"entity_id": key, **msgspec.structs.asdict(failing)}
-
-
 def print_chains(chains: list[tuple[Link, ...]], start: str, *, as_json: bool) -> None:
     """Print what a routine sets off."""
     if as_json:
-        print_json([[link_object(link) for link in chain] for chain in chains])
+        print_json([[told.link_object(link) for link in chain] for chain in chains])
         return
     rows = [[" → ".join((start, *(f"[{link.by}] {link.target}" for link in chain)))] for chain in chains]
     print_rows(rows, ("what it sets off",), f"{start} sets off nothing that is known")
@@ -141,44 +136,3 @@ def _lines(branch: Branch, before: str, below: str) -> Iterator[str]:
     for number, one in enumerate(branch.branches, 1):
         is_last = number == len(branch.branches)
         yield from _lines(one, below + ("└── " if is_last else "├── "), below + ("    " if is_last else "│   "))
-
-
-def branch_object(branch: Branch) -> dict[str, Any]:
-    """Return a branch as the JSON object that is printed."""
-    node = branch.node
-    inside = [branch_object(one) for one in branch.branches]
-    return {"id": node.key, "kind": node.kind, "name": node.name, **({"contains": inside} if inside else {})}
-
-
-def use_object(use: Use) -> dict[str, Any]:
-    """Return a use as the JSON object that is printed."""
-    return {"what": use.user, "edge": use.how, **edge_object(use.edge)}
-
-
-def edge_object(edge: Edge) -> dict[str, Any]:
-    """Return an edge as the JSON object that is printed."""
-    return {
-        "source": edge.source,
-        "target": edge.target,
-        "evidence": [msgspec.structs.asdict(one) for one in edge.evidence],
-    }
-
-
-def link_object(link: Link) -> dict[str, Any]:
-    """Return a link as the JSON object that is printed."""
-    return {slot: getattr(link, slot) for slot in link.__slots__}
-
-
-def conflict_object(conflict: Conflict) -> dict[str, Any]:
-    """Return a conflict as the JSON object that is printed."""
-    return {"entity_id": conflict.entity_id, "fight": conflict.is_fight, "writers": conflict.writers}
-
-
-def cycle_object(cycle: Cycle) -> dict[str, Any]:
-    """Return a circle as the JSON object that is printed."""
-    return {
-        "routines": cycle.routines,
-        "observed": cycle.observed,
-        "last_us": cycle.last_us,
-        "links": [link_object(link) for link in cycle.links],
-    }

@@ -1,26 +1,22 @@
 """The commands `home traces` and `home trace`: what automations and scripts did when they ran, step by step."""
-# ruff: noqa: PLC0415 -- the database is opened when it is asked
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
 
-from ingestor import bootstrap, errors
-from ingestor.cli.home_objects import name_of
+from ingestor import bootstrap
 from ingestor.cli.home_reading import hidden_of
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
+from ingestor.reading.traces import KnownRuns, open_runs, run_object, trace_object
 from ingestor.wording import number_of
 
 if TYPE_CHECKING:
-    from ingestor.home.traces.model import Item, Run, Step, Trace
-    from ingestor.home.traces.store import RoutineTraces
+    from ingestor.home.traces.model import Run, Step, Trace
 
 _US: Final = 1_000_000
 _ID_SIGNS: Final = 8
@@ -53,7 +49,7 @@ def traces(
     item = known.find(automation) if automation is not None else None
     found = known.kept.runs(known.home, item, result=result, limit=limit)
     if as_json:
-        print_json([{**_object(run), "entity_id": known.entity_id(run.item)} for run in found])
+        print_json([run_object(run, known) for run in found])
         return
     if not found:
         say("no such run is kept; runs are fetched some 20 s after they were seen")
@@ -76,10 +72,7 @@ def trace(
     found = known.kept.trace(known.home, run)
     before, after = known.kept.around(known.home, found.run)
     if as_json:
-        told = {**_object(found.run), "entity_id": known.entity_id(found.run.item)}
-        ids = {"set_off_by": [one.run_id for one in before], "set_off": [one.run_id for one in after]}
-        steps = [msgspec.to_builtins(step) for step in found.steps]
-        print_json({**told, **ids, "steps": steps, "steps_left_out": found.cut, "resolved": found.resolved})
+        print_json(trace_object(found, (before, after), known))
         return
     for line in _told(found, before, after, known):
         say(line)
@@ -92,58 +85,21 @@ def trace(
 # -- what is asked -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """The runs of one home, and how its automations and scripts are called now."""
-
-    home: str
-    kept: RoutineTraces
-    entity_ids: Mapping[Item, str]
-    names: Mapping[str, str]
-
-    def entity_id(self, item: Item) -> str:
-        """Return the entity_id of the day; of what is gone, as it is called in Home Assistant's traces."""
-        return self.entity_ids.get(item, ".".join(item))
-
-    def find(self, text: str) -> Item:
-        """Return what a person means: an entity_id, an id or a name. Raises NotFound."""
-        wanted = text.casefold()
-        items = {item: self.entity_id(item) for item in (*self.entity_ids, *self.kept.items(self.home))}
-        for item, entity_id in items.items():
-            if wanted in (entity_id, item[1].casefold(), ".".join(item), self.names.get(entity_id, "").casefold()):
-                return item
-        raise errors.NotFound(
-            f"the home has no automation or script {text!r}; `ha-ingestor home list automation` shows them"
-        )
-
-
-def _open(context: typer.Context, name: str | None) -> _Known:
-    from ingestor.home.traces.fetching import DOMAINS
-    from ingestor.home.traces.sync import item_ids
-
+def _open(context: typer.Context, name: str | None) -> KnownRuns:
     settings = settings_of(context)
-    home = home_of(settings, name).name
-    database = bootstrap.open_metadata(settings)
-    objects = bootstrap.open_objects(settings, database)
-    ids = {item: entity_id for entity_id, item in item_ids(objects, home).items()}
-    names = {
-        entity_id: name_of(row, entity_id)
-        for domain in DOMAINS
-        for entity_id, row in objects.load(home, domain).get(domain, {}).items()
-    }
-    return _Known(home, bootstrap.open_traces(settings, database), ids, names)
+    return open_runs(settings, bootstrap.open_metadata(settings), home_of(settings, name).name)
 
 
 # -- what is told ------------------------------------------------------------------------------------------
 
 
-def _row(run: Run, known: _Known) -> list[str]:
+def _row(run: Run, known: KnownRuns) -> list[str]:
     took = f"{(run.finished_us - run.started_us) / _US:.3f} s"
     told = [run.run_id[:_ID_SIGNS], _moment(run.started_us), known.entity_id(run.item), run.trigger, took, run.result]
     return [*told, run.error]
 
 
-def _told(found: Trace, before: list[Run], after: list[Run], known: _Known) -> list[str]:
+def _told(found: Trace, before: list[Run], after: list[Run], known: KnownRuns) -> list[str]:
     run = found.run
     told = [f"{known.entity_id(run.item)}, run {run.run_id}", f"began {_moment(run.started_us)}, ended: {run.result}"]
     if run.trigger:
@@ -155,7 +111,7 @@ def _told(found: Trace, before: list[Run], after: list[Run], known: _Known) -> l
     return told
 
 
-def _short(run: Run, known: _Known) -> str:
+def _short(run: Run, known: KnownRuns) -> str:
     return f"{known.entity_id(run.item)} (run {run.run_id[:_ID_SIGNS]}, {run.result})"
 
 
@@ -191,7 +147,3 @@ def _cell(text: str) -> str:
 
 def _moment(time_us: int) -> str:
     return datetime.fromtimestamp(time_us / _US, UTC).isoformat(timespec="milliseconds")
-
-
-def _object(run: Run) -> dict[str, Any]:
-    return msgspec.structs.asdict(run)

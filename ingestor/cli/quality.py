@@ -12,6 +12,7 @@ from ingestor.cli import quality_noise, quality_reports, quality_scores
 from ingestor.cli.events import moment_text, parse_time
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, progress_bar, say
+from ingestor.reading.quality import rule_objects
 
 if TYPE_CHECKING:
     from ingestor.quality.tryout import Tried
@@ -42,54 +43,11 @@ def register(app: typer.Typer) -> None:
 def rules(context: typer.Context, *, as_json: JsonFlag = False) -> None:
     """List the rules in the order in which they are asked, with how often each has spoken."""
     settings = settings_of(context)
-    rows = _rules(settings)
+    rows = rule_objects(settings)
     if as_json:
         print_json(rows)
         return
     print_table(_RULE_COLUMNS, [[str(row[name]) for name in ("number", *_RULE_COLUMNS[1:])] for row in rows])
-
-
-def _rules(settings: Settings) -> list[dict[str, Any]]:
-    from ingestor.quality.gate import with_severities
-    from ingestor.quality.rules import RULES
-    from ingestor.quality.user_rules import compiled
-
-    fired = _fired(settings)
-    chosen = {rule.name: rule for rule in with_severities(settings.quality)}
-    listed: list[tuple[Any, str]] = []
-    for rule in RULES:
-        now = rule if rule.stage != "event" else chosen.get(rule.name)
-        listed.append((rule, now.severity if now else "off"))
-        if rule.name == "energy_unit":
-            # Where they are asked: after ours, before the store.
-            own = [compiled(one).rule for one in settings.quality.rules]
-            listed += [(one, one.severity) for one in own]
-    return [
-        {
-            "number": number,
-            "rule": rule.name,
-            "severity": severity,
-            "where": rule.stage,
-            "fired": fired.get(rule.name, 0),
-            "why": rule.reason,
-        }
-        for number, (rule, severity) in enumerate(listed, 1)
-    ]
-
-
-def _fired(settings: Settings) -> dict[str, int]:
-    """Return how often each rule spoke since the metrics began."""
-    from ingestor.metrics_files import FolderCollector
-
-    found: dict[str, int] = {}
-    for metric in FolderCollector(settings.data_dir / "metrics").collect():
-        for sample in metric.samples:
-            if sample.name == "ingestor_quality_findings_total":
-                name = sample.labels["rule"]
-                found[name] = found.get(name, 0) + int(sample.value)
-            elif sample.name == "ingestor_events_duplicate_total":
-                found["duplicate"] = found.get("duplicate", 0) + int(sample.value)
-    return found
 
 
 def try_(

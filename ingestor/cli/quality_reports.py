@@ -14,6 +14,7 @@ from ingestor import errors
 from ingestor.cli.events import moment_text, parse_time
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, progress_bar, say
+from ingestor.reading.quality import delivery_objects, report_object
 
 if TYPE_CHECKING:
     from ingestor.reports.document import Report
@@ -139,18 +140,14 @@ def list_(
     database = bootstrap.open_metadata(settings)
     kept = bootstrap.open_report_shelf(settings, database).list(home=home, limit=limit)
     outbox = bootstrap.open_outbox(settings, database)
-    rows = [(one, _deliveries(outbox.of(one.id))) for one in kept]
+    rows = [(one, delivery_objects(outbox.of(one.id))) for one in kept]
     database.dispose()
     if as_json:
-        print_json([{**_as_object(one), "deliveries": told} for one, told in rows])
+        print_json([{**report_object(one), "deliveries": told} for one, told in rows])
         return
     print_table(_REPORT_COLUMNS, [[*_line(one), _delivered(told)] for one, told in rows])
     if not rows:
         say("no report was made yet: they are made by schedule (`reports.at`), or at once by `quality report`")
-
-
-def _as_object(one: KeptReport) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in ("id", "home", "period", "start_us", "end_us", "made_us", "figures")}
 
 
 def _line(one: KeptReport) -> list[str]:
@@ -161,10 +158,6 @@ def _line(one: KeptReport) -> list[str]:
     counts = [number(figures.get(name)) for name in ("problems", "new_problems")]
     span = [moment_text(at_us * 1000) for at_us in (one.start_us, one.end_us)]
     return [one.id, *span, number(figures.get("score")), *shares, *counts]
-
-
-def _deliveries(found: Any) -> list[dict[str, Any]]:
-    return [{"road": one.road, "state": one.state.value, "tries": one.tries, "error": one.error} for one in found]
 
 
 def _delivered(told: list[dict[str, Any]]) -> str:
@@ -205,7 +198,7 @@ def alerts(
     database = bootstrap.open_metadata(settings)
     found = bootstrap.open_alert_book(settings, database).list(home=home, limit=limit)
     outbox = bootstrap.open_outbox(settings, database)
-    told = [_deliveries(outbox.of(alert_parcel(one))) for one in found]
+    told = [delivery_objects(outbox.of(alert_parcel(one))) for one in found]
     database.dispose()
     fields = ("home", "name", "since_us", "over_us", "subject", "value", "sentence")
     if as_json:

@@ -13,6 +13,7 @@ from ingestor.cli.events import moment_text, parse_time
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
 from ingestor.quality.model import Scope
+from ingestor.reading.quality import score_object
 
 if TYPE_CHECKING:
     from ingestor.quality.book_sql import SqlQualityBook
@@ -46,7 +47,7 @@ def scores(
     name, book, span = _opened(context, home, since)
     found = [one for one in book.scores(name, *span) if scope in (None, one.scope)]
     if as_json:
-        print_json([_score_object(one) for one in found])
+        print_json([score_object(one) for one in found])
         return
     rows = sorted((one for one in found if one.score is not None), key=lambda one: (one.score or 0, one.subject))
     if scope is None:
@@ -76,7 +77,7 @@ def entity(
             {
                 "entity_id": entity_id,
                 "series": series,
-                "score": _score_object(score) if score else None,
+                "score": score_object(score) if score else None,
                 "problems": [_problem_object(one) for one in troubles],
                 "hours": len(hours),
                 "last_hour": last,
@@ -140,11 +141,6 @@ def _problem_row(problem: Problem) -> list[str]:
     since = moment_text(problem.since_us * 1000)
     what = [problem.kind, problem.scope, problem.subject, since, until, str(problem.count)]
     return [*what, problem.evidence, problem.advice]
-
-
-def _score_object(score: Score) -> dict[str, Any]:
-    parts = [{**asdict(part), "measures": dict(part.measures)} for part in score.parts]
-    return {"scope": score.scope, "subject": score.subject, "name": score.name, "score": score.score, "parts": parts}
 
 
 def _problem_object(problem: Problem) -> dict[str, Any]:

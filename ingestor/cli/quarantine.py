@@ -13,7 +13,8 @@ from ingestor import errors
 from ingestor.cli.events import parse_time
 from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import print_json, print_json_line, print_table, say
-from ingestor.cli.quarantine_shown import CAUSES, PIECES, cause_object, cause_row, piece_object, piece_row, shown
+from ingestor.cli.quarantine_shown import CAUSES, PIECES, cause_row, piece_row, shown
+from ingestor.reading.quarantine import cause_object, piece_object
 from ingestor.storage.quarantine import Chosen, Quarantine
 from ingestor.wording import number_of
 

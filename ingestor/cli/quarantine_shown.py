@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from ingestor.events.diagnosis import diagnosis
 from ingestor.events.redact import redact
+from ingestor.reading.quarantine import piece_object, time_of
 from ingestor.storage.quarantine import Cause, Quarantined
 
-_NS: Final = 1_000_000_000
 _SHOWN_BYTES: Final = 80
 _HEX_WIDTH: Final = 16
 CAUSES: Final = ("cause", "pieces", "seen", "first seen", "last seen", "home", "reason", "about", "example", "of it")
@@ -30,48 +28,6 @@ def piece_row(piece: Quarantined) -> list[str]:
     text = raw[:_SHOWN_BYTES].decode("utf-8", "backslashreplace") + ("…" if len(raw) > _SHOWN_BYTES else "")
     counts = (str(piece.id), _short(piece.last_seen_ns), f"{piece.count:,}", str(piece.attempts))
     return [*counts, piece.home, piece.source, piece.reason, piece.subject, piece.detail, text]
-
-
-def cause_object(cause: Cause) -> dict[str, Any]:
-    """Return a cause as a JSON object."""
-    return {
-        "cause": cause.cause,
-        "home": cause.home,
-        "reason": cause.reason,
-        "subject": cause.subject,
-        "pieces": cause.pieces,
-        "seen": cause.seen,
-        "bytes": cause.bytes,
-        "first_seen": _iso(cause.first_seen_ns),
-        "last_seen": _iso(cause.last_seen_ns),
-        "example_id": cause.example_id,
-        "example": cause.example,
-    }
-
-
-def piece_object(piece: Quarantined) -> dict[str, Any]:
-    """Return a piece as a JSON object."""
-    return {
-        "id": piece.id,
-        "cause": piece.cause,
-        "received": _iso(piece.received_ns),
-        "last_seen": _iso(piece.last_seen_ns),
-        "seen": piece.count,
-        "attempts": piece.attempts,
-        "batch_id": piece.batch_id,
-        "slot": piece.slot,
-        "home": piece.home,
-        "source": piece.source,
-        "kind": piece.kind,
-        "topic": piece.topic,
-        "form": piece.form,
-        "subject": piece.subject,
-        "reason": piece.reason,
-        "detail": piece.detail,
-        "diagnosis": diagnosis(piece.reason, piece.detail),
-        "whole": piece.whole,
-        "raw": redact(piece.raw).decode("utf-8", "backslashreplace"),
-    }
 
 
 def shown(piece: Quarantined) -> Iterator[str]:
@@ -105,12 +61,4 @@ def _hex_dump(raw: bytes) -> Iterator[str]:
 
 
 def _short(time_ns: int) -> str:
-    return f"{_time(time_ns).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def _iso(time_ns: int) -> str:
-    return _time(time_ns).isoformat()
-
-
-def _time(time_ns: int) -> datetime:
-    return datetime.fromtimestamp(time_ns / _NS, UTC)
+    return f"{time_of(time_ns).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -20,6 +20,7 @@ from ingestor.events.observed import ObservedEdge
 from ingestor.home.graph import automations, questions
 from ingestor.home.graph.model import HomeGraph
 from ingestor.home.graph.ready import ready_graph
+from ingestor.reading import graph as reading
 
 ENTITIES, AUTOMATIONS = 20_000, 1_000
 _DOMAINS = (*["sensor"] * 12, "light", "light", "switch", "binary_sensor", "cover")
@@ -110,16 +111,16 @@ def asked(graph: HomeGraph) -> dict[str, Callable[[], object]]:
 
     return {
         "tree": lambda: told.print_tree(questions.tree(graph)),
-        "tree --json": lambda: print_json([told.branch_object(one) for one in questions.tree(graph)]),
+        "tree --json": lambda: print_json([reading.branch_object(one) for one in questions.tree(graph)]),
         "related LIGHT": lambda: (questions.related(graph, light), questions.around(graph, light)),
         "related FLOOR": lambda: (questions.related(graph, "floor:f1"), questions.around(graph, "floor:f1")),
         "related INTEGRATION": lambda: questions.around(graph, "integration:p1"),
-        "uses LIGHT": lambda: print_json([told.use_object(one) for one in questions.uses(graph, light)]),
+        "uses LIGHT": lambda: print_json([reading.use_object(one) for one in questions.uses(graph, light)]),
         "impact HUB": lambda: impact("device:d1"),
         "impact INTEGRATION": lambda: impact("integration:p1"),
         "automations": several,
         "automations ONE": lambda: automations.chains(graph, "automation.a1"),
-        "cycles": lambda: print_json([told.cycle_object(one) for one in automations.cycles(graph)]),
+        "cycles": lambda: print_json([reading.cycle_object(one) for one in automations.cycles(graph)]),
         "a thing by its name": lambda: questions.find(graph, f"Thing {ENTITIES - 1}"),
         "a thing that is not there": unknown,
     }

@@ -19,6 +19,7 @@ from ingestor.api.description import describe
 from ingestor.api.etag import ETags
 from ingestor.api.gate import Gate, WriteGuard
 from ingestor.api.gauges import OverviewCollector
+from ingestor.api.graphs import Graphs
 from ingestor.api.health import HealthWatch, checks_for
 from ingestor.api.means import Means
 from ingestor.api.overview import Observer
@@ -55,6 +56,9 @@ _NOT_WELL: Final[dict[int | str, dict[str, Any]]] = {
 _TAGS: Final = [
     {"name": "health", "description": "Whether all works."},
     {"name": "events", "description": "What is stored."},
+    {"name": "home", "description": "What the homes consist of, and how it hangs together."},
+    {"name": "quality", "description": "How good the data is."},
+    {"name": "keeping", "description": "What became of every event: ledger, gaps, quarantine."},
 ]
 
 
@@ -89,6 +93,7 @@ def create_app(settings: Settings, *, watch: HealthWatch | None = None) -> FastA
         openapi_tags=_TAGS,
     )
     app.state.means = means
+    app.state.graphs = Graphs(means)
     handle_problems(app)
     _add_pages(app)
     _add_health(app, health)

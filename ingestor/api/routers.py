@@ -6,7 +6,16 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from ingestor.api.v1 import events, exports, history
+from ingestor.api.v1 import events, exports, history, home, home_events, keeping, quality, relationships
 
 #: A path with a fixed word (`/events/history`) stands before one that takes any (`/events/{event_id}`).
-ROUTERS: Final[tuple[APIRouter, ...]] = (history.router, events.router, exports.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    history.router,
+    events.router,
+    exports.router,
+    home.router,
+    home_events.router,
+    relationships.router,
+    quality.router,
+    keeping.router,
+)

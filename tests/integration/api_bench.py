@@ -38,7 +38,7 @@ class ApiBench:
     client: TestClient
 
     def get(self, path: str, status: int = 200, **params: Any) -> Any:
-        answer = self.client.get(path, params=params)
+        answer = self.client.get(path, params=params or None)  # empty ones would take those of the path away
         assert answer.status_code == status, answer.text
         return answer.json()
 

@@ -67,9 +67,18 @@ class EventList(EventFilters):
 @router.get("/events", response_model=Page[EventShape], responses=UNANSWERABLE)
 async def list_events(request: Request, asked: Annotated[EventList, Query()], means: Asking) -> Response:
     """Return stored events, newest first, in pages."""
+    return await answer_events(request, asked, means)
+
+
+async def answer_events(
+    request: Request, asked: EventList, means: Means, *, within: tuple[str, ...] | None = None
+) -> Response:
+    """Return a page of events; `within`: of these series alone."""
     question = asked.model_dump(exclude={"limit", "cursor"})
     after = EventPosition(*place_of(asked.cursor, question, _PLACE)) if asked.cursor is not None else None
     series = await series_asked_for(asked, means)
+    if within is not None:
+        series = within if series is None else tuple(one for one in series if one in within)
     oldest = asked.order == "oldest"
     query = query_of(asked, series, limit=asked.limit + 1, after=after, oldest_first=oldest)
 

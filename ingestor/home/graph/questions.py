@@ -195,6 +195,33 @@ def _uses(graph: HomeGraph, key: str) -> Iterator[Use]:
             yield from _uses(graph, group) if group in graph else ()
 
 
+def path(graph: HomeGraph, start: str, end: str) -> list[Edge]:
+    """Return the edges of a shortest way from one thing to another, whichever way each points; none: there is no way.
+
+    Of ways of one length that is taken whose things come first by their keys.
+    """
+    before: dict[str, Edge] = {}
+    waiting = deque([start])
+    seen = {start}
+    while waiting and end not in seen:
+        here = waiting.popleft()
+        edges = [*graph.out(here), *graph.into(here)]
+        for further, edge in sorted(((_other_end(edge, here), edge) for edge in edges), key=lambda one: one[0]):
+            if further not in seen:
+                seen.add(further)
+                before[further] = edge
+                waiting.append(further)
+    found: list[Edge] = []
+    while end != start and end in before:
+        found.append(before[end])
+        end = _other_end(before[end], end)
+    return found[::-1]
+
+
+def _other_end(edge: Edge, key: str) -> str:
+    return edge.target if edge.source == key else edge.source
+
+
 def impact(graph: HomeGraph, key: str) -> Impact:
     """Return what goes dark if this fails, step by step, and which routines then lack something."""
     dark: dict[str, tuple[str, ...]] = {key: ()}

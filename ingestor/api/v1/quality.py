@@ -1,0 +1,212 @@
+"""`/quality/…`: scores, problems, rules and reports, as they were found; judges nothing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BaseModel, Field
+
+from ingestor import bootstrap, errors
+from ingestor.api.answers import (
+    NOT_FOUND,
+    UNANSWERABLE,
+    Asking,
+    Limit,
+    Moment,
+    Question,
+    Text,
+    as_json,
+    json_answer,
+    may_read,
+)
+from ingestor.quality.model import Problem, Scope
+from ingestor.reading.homes import home_name
+from ingestor.reading.quality import report_object, rule_objects, score_object
+from ingestor.reading.times import rfc3339_of_us
+from ingestor.reports.render import rendered
+
+router: Final = APIRouter(prefix="/api/v1/quality", tags=["quality"], dependencies=[Depends(may_read)])
+_NS_PER_US: Final = 1000
+_DAY_NS: Final = 86_400 * 10**9
+_MOST_NS: Final = 400 * _DAY_NS
+
+
+class Span(Question):
+    """Of which home, from when to when."""
+
+    home: Text | None = Field(None, description="Default: the first home of the settings.")
+    since: Moment | None = Field(None, description="From this time on; default: a day before `until`.")
+    until: Moment | None = Field(None, description="Before this time; default: now.")
+    limit: Limit = 1000
+
+    def times_us(self) -> tuple[int, int]:
+        """Return both times (Unix, microseconds). Raises Unanswerable."""
+        until = self.until if self.until is not None else time.time_ns()
+        since = self.since if self.since is not None else max(0, until - _DAY_NS)
+        if since >= until:
+            raise errors.Unanswerable("since must be before until")
+        if until - since > _MOST_NS:
+            raise errors.Unanswerable("more than 400 days are asked for")
+        return since // _NS_PER_US, until // _NS_PER_US
+
+
+class ScoreSpan(Span):
+    """Scores of what."""
+
+    scope: Scope | None = Field(None, description="Only of these.")
+
+
+class ReportList(Question):
+    """Which reports."""
+
+    home: Text | None = None
+    limit: Limit = 100
+
+
+class ScoreShape(BaseModel):
+    """How good the data of a subject is."""
+
+    scope: str
+    subject: str
+    name: str
+    score: float | None = Field(description="0 to 100; null where no part could be judged.")
+    parts: list[dict[str, Any]] = Field(description="Each part with its score, weight, reason and measures.")
+
+
+class ScoreItems(BaseModel):
+    """Scores, the worst first."""
+
+    judged_until: str | None = Field(json_schema_extra={"format": "date-time"}, description="Null: no hour is judged.")
+    items: list[ScoreShape]
+
+
+class ProblemShape(BaseModel):
+    """Something wrong with a subject."""
+
+    kind: str
+    scope: str
+    subject: str
+    since: str = Field(json_schema_extra={"format": "date-time"})
+    until: str | None = Field(json_schema_extra={"format": "date-time"}, description="Null: it still is.")
+    count: int
+    evidence: str
+    advice: str
+
+
+class ProblemItems(BaseModel):
+    """Problems, the worst first."""
+
+    items: list[ProblemShape]
+
+
+class RuleShape(BaseModel):
+    """A rule that events are held against."""
+
+    number: int
+    rule: str
+    severity: str
+    where: str
+    fired: int = Field(description="How often it has spoken, over all processes.")
+    why: str
+
+
+class RuleItems(BaseModel):
+    """Rules, in the order in which they are asked."""
+
+    items: list[RuleShape]
+
+
+class ReportShape(BaseModel):
+    """The head of a report."""
+
+    id: str
+    home: str
+    period: str
+    start: str = Field(json_schema_extra={"format": "date-time"})
+    end: str = Field(json_schema_extra={"format": "date-time"})
+    made: str = Field(json_schema_extra={"format": "date-time"})
+    figures: dict[str, float | None]
+
+
+class ReportItems(BaseModel):
+    """Reports, that with the newest end first."""
+
+    items: list[ReportShape]
+
+
+@router.get("/metrics", response_model=ScoreItems, responses=UNANSWERABLE | NOT_FOUND)
+async def list_scores(asked: Annotated[ScoreSpan, Query()], means: Asking) -> Response:
+    """Return the scores of the home, its areas, integrations, devices and entities, part by part, the worst first."""
+    span = asked.times_us()
+
+    def read() -> bytes:
+        home = home_name(means.settings, asked.home)
+        book = bootstrap.open_quality_book(means.settings, means.metadata())
+        found = [one for one in book.scores(home, *span) if asked.scope in (None, one.scope)]
+        found.sort(key=lambda one: (one.score is None, one.score or 0.0, one.scope, one.subject))
+        until_us = book.homes().get(home)
+        items = [ScoreShape.model_validate(score_object(one)) for one in found[: asked.limit]]
+        return as_json(ScoreItems(judged_until=rfc3339_of_us(until_us) if until_us else None, items=items))
+
+    return json_answer(await means.other(read))
+
+
+@router.get("/errors", response_model=ProblemItems, responses=UNANSWERABLE | NOT_FOUND)
+async def list_problems(asked: Annotated[Span, Query()], means: Asking) -> Response:
+    """Return the problems that were there in this time: what is wrong, since when, what to do."""
+    span = asked.times_us()
+
+    def read() -> bytes:
+        home = home_name(means.settings, asked.home)
+        found = bootstrap.open_quality_book(means.settings, means.metadata()).problems(home, *span)
+        return as_json(ProblemItems(items=[_problem(one) for one in found[: asked.limit]]))
+
+    return json_answer(await means.other(read))
+
+
+def _problem(problem: Problem) -> ProblemShape:
+    until = None if problem.until_us is None else rfc3339_of_us(problem.until_us)
+    return ProblemShape.model_validate({**asdict(problem), "since": rfc3339_of_us(problem.since_us), "until": until})
+
+
+@router.get("/validation", response_model=RuleItems)
+async def list_rules(means: Asking) -> Response:
+    """Return the rules in the order in which they are asked, with how often each has spoken."""
+
+    def read() -> bytes:
+        return as_json(RuleItems(items=[RuleShape.model_validate(one) for one in rule_objects(means.settings)]))
+
+    return json_answer(await means.other(read))
+
+
+@router.get("/reports", response_model=ReportItems)
+async def list_reports(asked: Annotated[ReportList, Query()], means: Asking) -> Response:
+    """Return the reports that were made by schedule, the newest first."""
+
+    def read() -> bytes:
+        shelf = bootstrap.open_report_shelf(means.settings, means.metadata())
+        found = [report_object(one) for one in shelf.list(home=asked.home, limit=asked.limit)]
+        return as_json(ReportItems(items=[_report(one) for one in found]))
+
+    return json_answer(await means.other(read))
+
+
+def _report(told: dict[str, Any]) -> ReportShape:
+    times = {name: rfc3339_of_us(told[f"{name}_us"]) for name in ("start", "end", "made")}
+    return ReportShape.model_validate({**told, **times})
+
+
+@router.get("/reports/{report_id}", response_model=dict[str, Any], responses=NOT_FOUND)
+async def read_report(
+    report_id: Annotated[str, Path(description="As `/quality/reports` names it.")], means: Asking
+) -> Response:
+    """Return a whole report ([its schema](quality-report.schema.json))."""
+
+    def read() -> bytes:
+        shelf = bootstrap.open_report_shelf(means.settings, means.metadata())
+        return rendered(shelf.find(report_id), "json")
+
+    return json_answer(await means.other(read))

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Self
 
+from tests.chaos.loops import stop_loop
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -105,8 +107,7 @@ class Relay:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        stop_loop(self._loop, self._thread)
 
     def open(self, port: int) -> None:
         """Hand on one more port."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from tests.chaos.loops import stop_loop
 from tests.servers import HOST, free_port
 
 _HEAD_LIMIT = 65_536
@@ -62,8 +63,7 @@ class Proxy:
     def __exit__(
         self, _type: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        stop_loop(self._loop, self._thread)
 
     async def _serve(self) -> None:
         await asyncio.start_server(self._client, HOST, self.port, limit=_HEAD_LIMIT)

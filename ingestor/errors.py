@@ -18,6 +18,7 @@ IngestorError
 │   └── UnreadableMessage
 ├── NotFound             what somebody asked for is not there
 ├── Unanswerable         each part of a question is in order, all of them together are not
+├── Conflict             it cannot be done as things stand
 ├── Unauthenticated      nobody knows who asks
 ├── NotAllowed           who asks may not do this
 └── Fatal                somebody must change something first; do not try again
@@ -138,6 +139,10 @@ class NotFound(IngestorError):
 
 class Unanswerable(IngestorError):
     """What is asked for contradicts itself, or is more than one answer can hold."""
+
+
+class Conflict(IngestorError):
+    """It cannot be done as things stand: somebody else was quicker, or something stronger decides."""
 
 
 class Unauthenticated(IngestorError):

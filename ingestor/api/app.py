@@ -21,15 +21,20 @@ from ingestor.api.gate import Gate, WriteGuard
 from ingestor.api.gauges import OverviewCollector
 from ingestor.api.graphs import Graphs
 from ingestor.api.health import HealthWatch, checks_for
+from ingestor.api.health_answer import board_of, health_object
 from ingestor.api.means import Means
 from ingestor.api.overview import Observer
 from ingestor.api.problems import handle_problems
 from ingestor.api.routers import ROUTERS
+from ingestor.api.stats import StatsWatch
 from ingestor.metrics_files import FolderCollector
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.heartbeat import heartbeat_of
+from ingestor.queue.status_board import StatusBoard
+from ingestor.security.audit import Audit
 from ingestor.security.keys import Keyring
 from ingestor.settings import Settings
+from ingestor.settings_writing import SettingsFile
 
 _UNAVAILABLE: Final = 503
 _SHOW_LIFE_EVERY_S: Final = 1.0
@@ -58,12 +63,15 @@ _TAGS: Final = [
     {"name": "events", "description": "What is stored."},
     {"name": "home", "description": "What the homes consist of, and how it hangs together."},
     {"name": "quality", "description": "How good the data is."},
+    {"name": "admin", "description": "Figures, newest states and settings, as the dashboard asks for them."},
     {"name": "keeping", "description": "What became of every event: ledger, gaps, quarantine."},
 ]
 
 
-def create_app(settings: Settings, *, watch: HealthWatch | None = None) -> FastAPI:
-    """Return the application. `watch` replaces the checks of the installation."""
+def create_app(
+    settings: Settings, *, watch: HealthWatch | None = None, settings_file: SettingsFile | None = None
+) -> FastAPI:
+    """Return the application. `watch` replaces the checks of the installation; `settings_file` may be changed."""
     health = watch or HealthWatch(checks_for(settings))
     observer = Observer(settings)
     registry = CollectorRegistry(auto_describe=False)
@@ -71,6 +79,7 @@ def create_app(settings: Settings, *, watch: HealthWatch | None = None) -> FastA
     registry.register(OverviewCollector(observer.read))
     keys = bootstrap.open_keyring(settings)
     means = Means(settings)
+    stats = StatsWatch(means)
 
     @asynccontextmanager
     async def closing(_: FastAPI) -> AsyncIterator[None]:
@@ -81,6 +90,7 @@ def create_app(settings: Settings, *, watch: HealthWatch | None = None) -> FastA
         showing.cancel()
         health.close()
         observer.close()
+        stats.close()
         means.close()
 
     # The pages that FastAPI has for its description load scripts from elsewhere: the reference is in docs/.
@@ -94,9 +104,12 @@ def create_app(settings: Settings, *, watch: HealthWatch | None = None) -> FastA
     )
     app.state.means = means
     app.state.graphs = Graphs(means)
+    app.state.stats = stats
+    app.state.settings_file = settings_file
+    app.state.audit = Audit(settings.data_dir)
     handle_problems(app)
     _add_pages(app)
-    _add_health(app, health)
+    _add_health(app, health, stats, bootstrap.open_status_board(settings))
 
     @app.get(_METRICS, response_class=PlainTextResponse, tags=["health"])
     def read_metrics() -> Response:
@@ -128,7 +141,7 @@ async def _show_life(file: AliveFile) -> None:
         file.remove()
 
 
-def _add_health(app: FastAPI, health: HealthWatch) -> None:
+def _add_health(app: FastAPI, health: HealthWatch, stats: StatsWatch, board: StatusBoard) -> None:
     """Add the three answers: alive (cheap), ready, and each component."""
 
     @app.get("/livez", response_class=PlainTextResponse, tags=["health"])
@@ -147,7 +160,8 @@ def _add_health(app: FastAPI, health: HealthWatch) -> None:
     def read_health() -> JSONResponse:
         """Return how each component is; 503 if one does not work, status "degraded" if events are missing."""
         found = health.read()
-        return JSONResponse(found.as_dict(), 200 if found.ok else _UNAVAILABLE)
+        answer = health_object(found, stats.read(), board_of(board.read))
+        return JSONResponse(answer, 200 if found.ok else _UNAVAILABLE)
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -43,7 +43,7 @@ class _Tagging:
         start, self._start = self._start, None
         headers = MutableHeaders(scope=start)
         if not message.get("more_body") and "etag" not in headers:
-            tag = f'"{hashlib.blake2b(message.get("body", b""), digest_size=_DIGEST_BYTES).hexdigest()}"'
+            tag = tag_of(message.get("body", b""))
             headers["ETag"] = tag
             if _knows(self._known, tag):
                 start["status"] = _NOT_MODIFIED
@@ -52,6 +52,11 @@ class _Tagging:
                 message = {"type": "http.response.body", "body": b""}
         await self._send(start)
         await self._send(message)
+
+
+def tag_of(body: bytes) -> str:
+    """Return the ETag of an answer."""
+    return f'"{hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()}"'
 
 
 def _knows(if_none_match: str, tag: str) -> bool:

@@ -57,4 +57,8 @@ EXAMPLES: Final[dict[tuple[str, str], str]] = {
     ("get", "/api/v1/quarantine"): "/api/v1/quarantine",
     ("get", "/api/v1/quarantine/pieces"): "/api/v1/quarantine/pieces?limit=2",
     ("get", "/api/v1/quarantine/pieces/{piece_id}"): "/api/v1/quarantine/pieces/1",
+    ("get", "/api/stats"): "/api/stats",
+    ("get", "/api/events/recent"): "/api/events/recent?limit=2&entity_id=sensor.kitchen",
+    ("get", "/api/config"): "/api/config",
+    ("put", "/api/config"): '/api/config {"weather_cache_minutes": 30}',
 }

@@ -29,10 +29,17 @@ _OF_ERRORS: Final[tuple[tuple[type[errors.IngestorError], int, str], ...]] = (
     (errors.TookTooLong, 503, "took-too-long"),
     (errors.Transient, 503, "unavailable"),
     (errors.StoreRefused, 502, "store-refused"),
-    (errors.InvalidSettings, 422, "invalid-settings"),
+    (errors.Conflict, 409, "conflict"),
+    (errors.InvalidSettings, 400, "invalid-settings"),
     (errors.Rejected, 422, "invalid"),
 )
-_OF_STATUS: Final = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 422: "invalid"}
+_OF_STATUS: Final = {
+    412: "precondition-failed",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    422: "invalid",
+}
 _log: Final = structlog.get_logger(__name__)
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from ingestor.api import admin
 from ingestor.api.v1 import events, exports, history, home, home_events, keeping, quality, relationships
 
 #: A path with a fixed word (`/events/history`) stands before one that takes any (`/events/{event_id}`).
@@ -18,4 +19,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     relationships.router,
     quality.router,
     keeping.router,
+    admin.router,
 )

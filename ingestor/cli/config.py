@@ -12,7 +12,7 @@ from ingestor.cli.config_file import commented_file
 from ingestor.cli.exit_codes import ExitCode
 from ingestor.cli.options import JsonFlag, loaded, overrides_of
 from ingestor.cli.output import print_json, print_table, say
-from ingestor.cli.shown_settings import shown_settings
+from ingestor.reading.config import shown_settings
 from ingestor.settings_faults import explain
 from ingestor.settings_sources import CONFIG_FILE, Loaded, try_settings
 

@@ -12,10 +12,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ingestor.cli.events_context import ContextJoin, in_words
+from ingestor.cli.events_context import in_words
 from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import print_json_line, print_table, say
 from ingestor.events.point import FieldValue, StoredEvent
+from ingestor.reading.context import ContextJoin
 from ingestor.reading.times import rfc3339_of_ns
 from ingestor.storage.port import EventQuery, StoredMoment
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from ingestor import errors
-from ingestor.cli.options import HomeOption, hand_down, home_of, settings_of
+from ingestor.cli.options import HomeOption, hand_down, home_of, overrides_of, settings_of
 from ingestor.cli.places import require_data_dir, require_port
 from ingestor.queue.pools import POOLS, node_command
 from ingestor.settings import HomeSettings, Settings
@@ -140,6 +140,7 @@ def api(context: typer.Context) -> None:
 
     from ingestor import bootstrap, logs
     from ingestor.api.app import create_app
+    from ingestor.settings_writing import SettingsFile
 
     settings = settings_of(context)
     logs.set_up(settings.log)
@@ -147,7 +148,7 @@ def api(context: typer.Context) -> None:
     require_data_dir(settings.data_dir)
     bootstrap.open_keyring(settings).key()  # one that cannot be used ends us here, with a sentence
     uvicorn.run(
-        create_app(settings),
+        create_app(settings, settings_file=SettingsFile(overrides_of(context))),
         host=settings.api.host,
         port=settings.api.port,
         log_config=None,

@@ -1,4 +1,4 @@
-"""The settings in force as `config show` prints them: by key, with origin, no secret readable."""
+"""The settings in force as they are told: by key, with origin, no secret readable."""
 
 from __future__ import annotations
 

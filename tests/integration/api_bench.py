@@ -20,11 +20,13 @@ from ingestor.api.health import HealthWatch
 from ingestor.events.event import Event, Place
 from ingestor.events.point import Point
 from ingestor.settings import Settings, StorageSettings
+from ingestor.settings_writing import SettingsFile
 from ingestor.storage.schema import PointBuilder, point_time_ns
 from tests.servers import wait_until
 
 T0_US = 1_795_229_244_000_000
 KEY = "the key of the tests"
+NOBODY = "redis://127.0.0.1:1/0"
 SECOND_US = 1_000_000
 _builder = PointBuilder(StorageSettings())
 
@@ -52,8 +54,10 @@ class ApiBench:
 
 def api_app(folder: Path, settings: Mapping[str, Any] | None = None) -> FastAPI:
     """Return the API; nobody answers as broker, and health is said to be fine."""
-    given = {"data_dir": folder, "broker": {"url": "redis://127.0.0.1:1/0"}, "api": {"key": KEY}, **(settings or {})}
-    return create_app(Settings.model_validate(given), watch=HealthWatch({"fine": lambda: "fine"}))
+    given = {"data_dir": folder, "broker": {"url": NOBODY}, "api": {"key": KEY}, **(settings or {})}
+    file = SettingsFile({"data_dir": folder, "api.key": KEY, "broker.url": NOBODY}, environ={}, cwd=folder)
+    watch = HealthWatch({"fine": lambda: "fine"})
+    return create_app(Settings.model_validate(given), watch=watch, settings_file=file)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ingestor.cli.main import run
-from ingestor.cli.shown_settings import mask
+from ingestor.reading.config import mask
 from ingestor.settings_keys import all_keys
 from ingestor.settings_sources import load_settings
 

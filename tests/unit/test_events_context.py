@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ingestor.cli.events_context import ContextJoin, in_words
+from ingestor.cli.events_context import in_words
 from ingestor.events.point import FieldValue, StoredEvent
+from ingestor.reading.context import ContextJoin
 from ingestor.storage.port import HOUR_NS, StoredMoment
 
 NOON_NS = 1_795_262_400_000_000_000

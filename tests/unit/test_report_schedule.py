@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from ingestor import errors
-from ingestor.cli.shown_settings import shown_settings
+from ingestor.reading.config import shown_settings
 from ingestor.reports.alerts import changes
 from ingestor.reports.deliver import PostOffice
 from ingestor.reports.document import Report

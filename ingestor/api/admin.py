@@ -1,0 +1,211 @@
+"""The endpoints of administration, in the shapes that the dashboard asks for: figures, newest states, settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+from ingestor import errors
+from ingestor.api.answers import Asking, Question, Text, as_json, json_answer, may_read
+from ingestor.api.description import problem_response
+from ingestor.api.etag import tag_of
+from ingestor.api.gate import principal_of
+from ingestor.api.means import Means
+from ingestor.api.stats import StatsWatch
+from ingestor.api.v1.events import EventFilters, series_asked_for
+from ingestor.reading.config import mask, plain
+from ingestor.reading.recent import recent_states
+from ingestor.security.access import Action, authorize
+from ingestor.security.audit import Audit
+from ingestor.settings import Settings
+from ingestor.settings_writing import SettingsFile
+from ingestor.storage.port import Store
+
+router: Final = APIRouter(prefix="/api", tags=["admin"])
+#: Which setting each key of a change is; the location is two.
+_KEYS: Final = {
+    "ha_url": "homeassistant.url",
+    "ha_token": "homeassistant.token",
+    "weather_api_key": "weather.api_key",
+    "weather_cache_minutes": "weather.cache_minutes",
+}
+_PLACE: Final = ("weather.latitude", "weather.longitude")
+#: Who reads a group of settings when it starts.
+_READ_BY: Final = {"homeassistant": ("listeners", "workers"), "weather": ("workers",)}
+_REFUSED: Final[dict[int | str, dict[str, Any]]] = {
+    400: problem_response("The settings would not be in order as a whole: every fault is named."),
+    409: problem_response("A stronger source (environment, command line) decides, or the file cannot be written."),
+    412: problem_response("`If-Match` names other settings than there are now."),
+}
+
+
+class StatsShape(BaseModel):
+    """How much comes in; null: not known just now."""
+
+    events_per_hour: float | None = Field(description="Received in the last 60 minutes.")
+    total_events_today: int | None = Field(description="Since midnight where the API runs.")
+    last_event_time: str | None = Field(json_schema_extra={"format": "date-time"})
+    error_rate: float | None = Field(description="Percent of the last 24 hours that was rejected or lost.")
+
+
+class WeatherShape(BaseModel):
+    """The weather outside."""
+
+    temperature: float | None = Field(description="°C.")
+    humidity: float | None = Field(description="%.")
+    pressure: float | None = Field(description="hPa.")
+    condition: str | None
+    timestamp: str | None = Field(description="When it was observed.")
+
+
+class RecentShape(BaseModel):
+    """A change of state."""
+
+    entity_id: str
+    domain: str
+    device_class: str | None
+    state_value: str | None = Field(description="Null: it was removed.")
+    previous_state: str | None
+    timestamp: str = Field(json_schema_extra={"format": "date-time"})
+    weather_data: WeatherShape | None = Field(description="As of its time; null where none is known.")
+    attributes: dict[str, Any] = Field(description="Those that are stored, and the unit.")
+
+
+class RecentList(Question):
+    """Which of the newest states."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    entity_id: Text | None = Field(None, description="Glob over the entity_id.")
+
+
+class ConfigShape(BaseModel):
+    """The settings that the dashboard changes, and all others; secrets are masked to their last four signs."""
+
+    ha_url: str | None
+    ha_token_masked: str | None
+    weather_api_key_masked: str | None
+    weather_location: str | None = Field(description="`latitude,longitude`; null: as set in Home Assistant.")
+    retention_days: int | None = Field(description="Null: events are kept for ever; there is no other choice yet.")
+    weather_cache_minutes: float
+    file: str | None = Field(description="Where changes are written; null: nowhere.")
+    needs_restart: list[str] = Field(description="Who still runs with other settings than these.")
+    settings: dict[str, Any] = Field(description="Every setting.")
+
+
+class ConfigChange(BaseModel):
+    """What is to be different; what is left out stays, null takes a setting back to its default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ha_url: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    ha_token: SecretStr | None = None
+    weather_api_key: SecretStr | None = None
+    weather_location: (
+        Annotated[str, StringConstraints(pattern=r"^-?\d{1,3}(\.\d{1,9})?,-?\d{1,3}(\.\d{1,9})?$")] | None
+    ) = None
+    retention_days: None = None
+    weather_cache_minutes: Annotated[float, Field(ge=1, le=1440)] | None = None
+
+    def wanted(self) -> dict[str, Any]:
+        """Return what is to be set, by dotted name of the setting; None takes it out."""
+        found: dict[str, Any] = {}
+        for name in self.model_fields_set - {"weather_location", "retention_days"}:
+            value = getattr(self, name)
+            found[_KEYS[name]] = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if "weather_location" in self.model_fields_set:
+            place = self.weather_location.split(",") if self.weather_location else (None, None)
+            found.update((key, None if part is None else float(part)) for key, part in zip(_PLACE, place, strict=True))
+        return found
+
+
+def may_see_settings(request: Request) -> None:
+    """Let pass who may read settings."""
+    authorize(principal_of(request.scope), Action.READ_CONFIG)
+
+
+def may_change_settings(request: Request) -> None:
+    """Let pass who may change settings."""
+    authorize(principal_of(request.scope), Action.CHANGE_CONFIG)
+
+
+@router.get("/stats", response_model=StatsShape, dependencies=[Depends(may_read)])
+async def read_stats(request: Request, means: Asking) -> Response:
+    """Return how much comes in."""
+    watch: StatsWatch = request.app.state.stats
+    return json_answer(await means.other(lambda: as_json(StatsShape.model_validate(watch.read().as_dict()))))
+
+
+@router.get("/events/recent", response_model=list[RecentShape], dependencies=[Depends(may_read)])
+async def list_recent(asked: Annotated[RecentList, Query()], means: Asking) -> Response:
+    """Return the newest changes of state with the weather of their time, newest first."""
+    series = await series_asked_for(EventFilters(entity=asked.entity_id), means)
+
+    def read(store: Store) -> bytes:
+        found = recent_states(store, asked.limit, series, asked.entity_id)
+        return b"[" + b",".join(as_json(RecentShape.model_validate(one)) for one in found) + b"]"
+
+    return json_answer(await means.store(read))
+
+
+@router.get("/config", response_model=ConfigShape, dependencies=[Depends(may_see_settings)])
+async def read_config(request: Request, means: Asking) -> Response:
+    """Return the settings as a process that starts now would have them, and who still runs with others."""
+    file: SettingsFile | None = request.app.state.settings_file
+    return json_answer(await means.other(lambda: _config(means, file)))
+
+
+@router.put("/config", response_model=ConfigShape, responses=_REFUSED, dependencies=[Depends(may_change_settings)])
+async def change_config(
+    request: Request, change: ConfigChange, means: Asking, if_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """Change settings: checked as a whole, noted in the audit, written to the settings file; all of them or none."""
+    file: SettingsFile | None = request.app.state.settings_file
+    audit: Audit = request.app.state.audit
+
+    def write() -> bytes:
+        if file is None:
+            raise errors.Conflict("this process has no settings file")
+        if if_match is not None and if_match not in ("*", tag_of(_config(means, file))):
+            raise HTTPException(412, "the settings are others than those that If-Match names")
+        wanted = change.wanted()
+        if wanted:
+            about = {"keys": sorted(wanted), "request_id": request.scope["state"]["request_id"]}
+            audit.note(principal_of(request.scope), Action.CHANGE_CONFIG, about)
+            file.change(wanted)
+        return _config(means, file)
+
+    return json_answer(await means.other(write))
+
+
+def _config(means: Means, file: SettingsFile | None) -> bytes:
+    now = means.settings
+    then = now if file is None else file.load().settings
+    weather, home = then.weather, then.homeassistant
+    place = None if weather.latitude is None else f"{weather.latitude:g},{weather.longitude:g}"
+    shape = ConfigShape(
+        ha_url=home.url,
+        ha_token_masked=_masked(home.token),
+        weather_api_key_masked=_masked(weather.api_key),
+        weather_location=place,
+        retention_days=None,
+        weather_cache_minutes=weather.cache_minutes,
+        file=None if file is None else str(file.path),
+        needs_restart=_needs_restart(now, then),
+        settings=plain(then),
+    )
+    return as_json(shape)
+
+
+def _needs_restart(now: Settings, then: Settings) -> list[str]:
+    """Return who has read other settings than there are."""
+    found: set[str] = set()
+    for group in type(now).model_fields:
+        if group not in ("data_dir", "profile") and getattr(now, group) != getattr(then, group):
+            found.update(_READ_BY.get(group, ("all",)))
+    return sorted(found)
+
+
+def _masked(secret: SecretStr | None) -> str | None:
+    return None if secret is None else mask(secret.get_secret_value())

@@ -1,0 +1,94 @@
+"""How much comes in, in the few figures that a dashboard shows; kept for some seconds however many ask."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ingestor import bootstrap
+from ingestor.api.means import Means
+from ingestor.api.side_by_side import SideBySide
+from ingestor.events.counts import Counts, hour_of
+from ingestor.reading.ledger import read_ledger
+from ingestor.reading.times import rfc3339_of_ns
+from ingestor.storage.port import EventQuery
+
+_KEPT_FOR_S: Final = 5.0
+_TIMEOUT_S: Final = 3.0
+_HOUR_S: Final = 3600
+_DAY_S: Final = 86_400
+_S_NS: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Figures; None: not known just now.
+
+    `events_per_hour`: received in the last 60 minutes, of the hour before this one in proportion. `total_events_today`:
+    since midnight where this runs. `error_rate`: percent of the last 24 hours that was rejected or lost.
+    """
+
+    events_per_hour: float | None = None
+    total_events_today: int | None = None
+    last_event_time: str | None = None
+    error_rate: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+
+class StatsWatch:
+    """Reads the figures, at most once in five seconds; waits for nobody longer than three."""
+
+    def __init__(self, means: Means, *, clock: Callable[[], float] = time.time) -> None:
+        self._means = means
+        self._clock = clock
+        self._parts = SideBySide({"ledger": self._ledger, "newest": self._newest}, timeout_s=_TIMEOUT_S)
+        self._lock = threading.Lock()
+        self._kept = Stats()
+        self._kept_at: float | None = None
+
+    def read(self) -> Stats:
+        """Return the figures, as of at most five seconds ago; blocks."""
+        with self._lock:
+            if self._kept_at is None or time.monotonic() - self._kept_at > _KEPT_FOR_S:
+                answers = self._parts.ask()
+                per_hour, today, errors_share = answers["ledger"].value or (None, None, None)
+                newest = answers["newest"].value
+                self._kept = Stats(per_hour, today, rfc3339_of_ns(newest) if newest else None, errors_share)
+                self._kept_at = time.monotonic()
+            return self._kept
+
+    def close(self) -> None:
+        """End the threads."""
+        self._parts.close()
+
+    def _ledger(self) -> tuple[float, int, float]:
+        now_s = self._clock()
+        midnight = datetime.fromtimestamp(now_s, UTC).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        since_s = min(hour_of(int(now_s * _S_NS)) - _DAY_S, int(midnight.timestamp()))
+        rows, _ = read_ledger(self._means.settings, self._means.metadata(), None, since_s)
+        by_hour: dict[int, int] = {}
+        day = Counts()
+        for row in rows:
+            by_hour[row.hour_s] = by_hour.get(row.hour_s, 0) + row.counts.total
+            if row.hour_s >= now_s - _DAY_S:
+                day.add(row.counts)
+        this_s = hour_of(int(now_s * _S_NS))
+        past = (now_s - this_s) / _HOUR_S
+        per_hour = by_hour.get(this_s, 0) + by_hour.get(this_s - _HOUR_S, 0) * (1 - past)
+        today = sum(count for hour_s, count in by_hour.items() if hour_s >= midnight.timestamp())
+        failed = 100 * (day.rejected + day.lost) / day.total if day.total else 0.0
+        return round(per_hour, 1), today, round(failed, 3)
+
+    def _newest(self) -> int | None:
+        store = bootstrap.open_store(self._means.settings, _TIMEOUT_S)
+        try:
+            return next((event.time_ns for event in store.read(EventQuery(limit=1))), None)
+        finally:
+            store.close()

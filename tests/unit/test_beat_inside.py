@@ -6,11 +6,19 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from celery import Celery
+from celery.signals import beat_init
 
 from workers.beat_inside import BeatInside
 
 ENOUGH_S = 30.0
+
+
+@pytest.fixture(autouse=True)
+def nobody_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no other test's `workers.app` hear that a beat begins: its heartbeat would go on through all that follow."""
+    monkeypatch.setattr(beat_init, "receivers", [])
 
 
 class Schedule:

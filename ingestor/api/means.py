@@ -103,7 +103,10 @@ class Means:
         return await anyio.to_thread.run_sync(ask, limiter=self._threads)
 
     def _with_store(self, ask: Callable[[Store], T]) -> T:
-        store = self._free.pop() if self._free else bootstrap.open_store(self.settings, self.settings.api.timeout_s)
+        try:
+            store = self._free.pop()  # not asked before: another thread may take the last one in between
+        except IndexError:
+            store = bootstrap.open_store(self.settings, self.settings.api.timeout_s)
         try:
             return ask(store)
         finally:

@@ -84,6 +84,14 @@ def test_more_series_than_are_read_singly_are_found_all_the_same(bench: Bench) -
     assert [event.series for event in bench.read(series=tuple(names), limit=2, oldest_first=True)] == names[:2]
 
 
+def test_a_question_that_is_too_long_for_an_address_is_answered(bench: Bench) -> None:
+    names = [f"sensor.of_a_rather_long_name_that_goes_on_and_on_{number}" for number in range(400)]
+    bench.write_events(*[(state(number, entity=name), place(name)) for number, name in enumerate(names)])
+
+    assert len(bench.read(series=tuple(names))) == 400
+    assert [event.series for event in bench.read(series=tuple(names), limit=1)] == names[-1:]
+
+
 @pytest.mark.parametrize(
     ("glob", "expected"),
     [

@@ -170,6 +170,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         parts = urlsplit(self.path)
+        if parts.path == "/query":
+            self._send(self.fake.select(parse_qs(body.decode())["q"][0]))
+            return
         params = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self._send(self.fake.take(Request(parts.path, params, self.headers, body.decode().splitlines())))
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ingestor.home.traces.store import RoutineTraces
     from ingestor.live.channel import LiveChannel
     from ingestor.live.feed import LiveFeed
+    from ingestor.live.hub import LiveHub
     from ingestor.pipeline.late_causes import LateCauses
     from ingestor.pipeline.quality_hours import HourRoller
     from ingestor.pipeline.reconcile import Reconciler
@@ -265,6 +266,22 @@ def open_live_channel(settings: Settings, state: redis.Redis[bytes]) -> LiveChan
     from ingestor.live.channel_redis import RedisChannel
 
     return RedisChannel(state, max_entries=settings.live.max_entries, max_bytes=settings.live.max_bytes)
+
+
+def open_live_hub(settings: Settings) -> LiveHub | None:
+    """Open what reads the live channel for all who listen in this process; None where it is switched off."""
+    if not settings.live.enabled:
+        return None
+    from ingestor.live.hub import LiveHub
+    from ingestor.storage.context_fields import ContextFields
+
+    return LiveHub(
+        open_live_channel(settings, open_state(settings)),
+        [home.name for home in settings.all_homes()],
+        chosen=ContextFields(settings.storage.context_fields).of,
+        max_listeners=settings.live.max_listeners,
+        max_waiting=settings.live.max_waiting,
+    )
 
 
 def open_live_feed(settings: Settings) -> LiveFeed | None:

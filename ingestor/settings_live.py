@@ -19,3 +19,10 @@ class LiveSettings(Group):
         ge=64 * 1024,
         description="Most bytes of them, in the state server's memory; where that is full they are given up first.",
     )
+    max_listeners: int = Field(1000, ge=1, description="Most streams that one process of the API serves at once.")
+    max_waiting: int = Field(
+        1000, ge=1, description="Most messages that wait for a slow reader; beyond it they are let go, and it is told."
+    )
+    heartbeat_s: float = Field(
+        15.0, gt=0, le=300, description="Seconds after which a quiet stream shows that it lives."
+    )

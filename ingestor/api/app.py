@@ -65,6 +65,7 @@ _TAGS: Final = [
     {"name": "quality", "description": "How good the data is."},
     {"name": "admin", "description": "Figures, newest states and settings, as the dashboard asks for them."},
     {"name": "keeping", "description": "What became of every event: ledger, gaps, quarantine."},
+    {"name": "live", "description": "What happens now ([the live channel](../explanation/live.md))."},
 ]
 
 
@@ -80,6 +81,7 @@ def create_app(
     keys = bootstrap.open_keyring(settings)
     means = Means(settings)
     stats = StatsWatch(means)
+    live = bootstrap.open_live_hub(settings)
 
     @asynccontextmanager
     async def closing(_: FastAPI) -> AsyncIterator[None]:
@@ -88,6 +90,8 @@ def create_app(
         with heartbeat_of(bootstrap.open_status_board(settings), "api", settings.data_dir):
             yield
         showing.cancel()
+        if live is not None:
+            await live.close()
         health.close()
         observer.close()
         stats.close()
@@ -107,6 +111,7 @@ def create_app(
     app.state.stats = stats
     app.state.settings_file = settings_file
     app.state.audit = Audit(settings.data_dir)
+    app.state.live = live
     handle_problems(app)
     _add_pages(app)
     _add_health(app, health, stats, bootstrap.open_status_board(settings))

@@ -33,6 +33,7 @@ class Subject(NamedTuple):
     domain: str = ""
     area: str = ""
     device: str = ""
+    event_type: str = ""
 
 
 class EventData(msgspec.Struct, omit_defaults=True, gc=False):
@@ -121,7 +122,8 @@ class Messages:
             self._subject("event.updated" if index in self._updated else "event.new", index)
             for index in range(len(entry.events))
         ]
-        found.extend(self._subject(sign.name, sign.event) for sign in entry.signs)
+        # A sign is no event of Home Assistant, so it has no type of one.
+        found.extend(self._subject(sign.name, sign.event)._replace(event_type="") for sign in entry.signs)
         found.extend(_subject_of(notice) for notice in entry.notices)
         return found
 
@@ -137,7 +139,7 @@ class Messages:
     def _subject(self, name: Name, index: int) -> Subject:
         event = self._entry.events[index]
         place = self._entry.places[event.place]
-        return Subject(name, event.entity_id or "", place.domain, place.area, place.device)
+        return Subject(name, event.entity_id or "", place.domain, place.area, place.device, event.event_type)
 
     def _envelope(self, index: int) -> Envelope:
         entry = self._entry

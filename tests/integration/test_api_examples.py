@@ -12,6 +12,7 @@ import pytest
 from ingestor.api.examples import EXAMPLES
 from tests.integration.api_bench import ApiBench, api_app, api_bench
 from tests.integration.api_home import fill
+from tests.servers_brokers import ValkeyServer
 
 DESCRIBED = api_app(Path("unused")).openapi()
 OPERATIONS = [
@@ -20,8 +21,8 @@ OPERATIONS = [
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiBench]:
-    with api_bench(tmp_path_factory.mktemp("api")) as bench:
+def api(tmp_path_factory: pytest.TempPathFactory, valkey_server: ValkeyServer) -> Iterator[ApiBench]:
+    with api_bench(tmp_path_factory.mktemp("api"), {"state": {"url": valkey_server.url}}) as bench:
         fill(bench)
         yield bench
 

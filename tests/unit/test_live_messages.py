@@ -202,6 +202,7 @@ def test_what_is_no_entry_of_ours_is_refused(body: bytes) -> None:
         (LiveFilter(areas=("kitchen", "HALL")), (0, 1)),
         (LiveFilter(devices=("Lamp",)), (1,)),
         (LiveFilter(types=("automation.*",)), (3,)),
+        (LiveFilter(types=("automation_*",)), (2,)),
         (LiveFilter(types=("event.new",), domains=("automation",)), (2,)),
         (LiveFilter(areas=("Kitchen",), domains=("light",)), ()),
         (LiveFilter(homes=("villa",)), (0, 1, 2, 3)),

@@ -1,0 +1,48 @@
+"""What the live transports have in common: the hub, the filters as parameters. Knows no transport."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from starlette.datastructures import State
+
+from ingestor import errors
+from ingestor.api.answers import Question, Texts
+from ingestor.live.filter import LiveFilter
+from ingestor.live.hub import LiveHub
+
+
+class LiveFilters(Question):
+    """Which messages. Of several values of one kind any may fit; of different kinds all must."""
+
+    entity: Texts = Field([], description="Globs over the entity_id: `*` stands for any signs, `?` for one.")
+    domain: Texts = Field([], description="Domains, such as `sensor`.")
+    area: Texts = Field([], description="Names of areas, in whatever case.")
+    device: Texts = Field([], description="Names of devices, in whatever case.")
+    type: Texts = Field(
+        [],
+        description="Globs over the type of message (`event.new`, `automation.*`, `device.*`) or over Home Assistant's"
+        " type of event (`call_service`).",
+    )
+    home: Texts = Field([], description="Names of homes.")
+
+    def checked(self) -> LiveFilter:
+        """Return the filter. Raises Rejected."""
+        found = LiveFilter(
+            entities=tuple(self.entity),
+            domains=tuple(self.domain),
+            areas=tuple(self.area),
+            devices=tuple(self.device),
+            types=tuple(self.type),
+            homes=tuple(self.home),
+        )
+        found.check()
+        return found
+
+
+def hub_of(state: State) -> LiveHub:
+    """Return the hub of an application. Raises NotFound where the live channel is switched off."""
+    found = state.live
+    if found is None:
+        raise errors.NotFound("the live channel is switched off (live.enabled)")
+    assert isinstance(found, LiveHub)  # noqa: S101 -- put there by create_app
+    return found

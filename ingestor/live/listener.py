@@ -1,0 +1,176 @@
+"""One who listens: what waits for them, so much and no more, and what they are told of what they missed. One loop's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from ingestor.live.channel import EntryId
+from ingestor.live.cursor import WHOLE, Cursor, Position, cursor_text
+from ingestor.live.envelope import Messages
+from ingestor.live.filter import LiveFilter
+
+#: What is let go where a listener is too slow: the oldest that waits, the newest that comes, or the listener.
+Policy = Literal["drop_oldest", "drop_newest", "disconnect"]
+POLICIES: Final[tuple[Policy, ...]] = ("drop_oldest", "drop_newest", "disconnect")
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """The messages of an entry that a filter takes: one object for all who listen by that filter.
+
+    `before` is where they all were. `made` is for transports: what they made of it, by a key of theirs.
+    """
+
+    messages: Messages
+    entry_id: EntryId
+    chosen: tuple[int, ...]
+    before: Cursor
+    made: dict[str, bytes] = field(default_factory=dict)
+
+    def made_once(self, key: str, make: Callable[[Delivery], bytes]) -> bytes:
+        """Return what a transport makes of it, made at the first call."""
+        known = self.made.get(key)
+        if known is None:
+            known = self.made[key] = make(self)
+        return known
+
+    def cursor_at(self, place: int) -> str:
+        """Return the cursor of who has taken the messages up to this place in `chosen`."""
+        at = self.chosen[place] if place < len(self.chosen) - 1 else WHOLE
+        return cursor_text({**self.before, self.messages.home: Position(self.entry_id, at)})
+
+    @property
+    def cursor(self) -> str:
+        """The cursor of who has taken all of it."""
+        return self.cursor_at(len(self.chosen) - 1)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Messages of a home were not kept for this listener, nobody knows how many; the store has their events."""
+
+    home: str
+    cursor: str
+
+
+@dataclass(frozen=True)
+class Missed:
+    """So many messages were let go, because this listener was too slow."""
+
+    messages: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """There is no more: the listener was too slow, or this process ends."""
+
+    too_slow: bool
+
+
+Item = Delivery | Gap | Missed | Ended
+
+
+class Listener:
+    """What waits for one who listens: at most so many messages, whatever they do; a single entry always has room."""
+
+    def __init__(self, wanted: LiveFilter, *, most: int, policy: Policy = "drop_oldest") -> None:
+        self.wanted = wanted
+        #: Up to which entry of a home they had all before they began to listen, where that is beyond the reader.
+        self.ahead: dict[str, EntryId] = {}
+        self._most = most
+        self._policy = policy
+        self._waiting: deque[Delivery | Gap] = deque()
+        self._messages = 0
+        self._missed = 0
+        self._ended: Ended | None = None
+        self._wake = asyncio.Event()
+
+    def put(self, item: Delivery | Gap) -> None:
+        """Let something wait; at the limit the policy says what goes."""
+        if self._ended is not None:
+            return
+        if isinstance(item, Delivery) and not self._has_room(len(item.chosen)):
+            return
+        self._messages += _size(item)
+        self._waiting.append(item)
+        self._wake.set()
+
+    def has_had(self, home: str, entry_id: EntryId) -> bool:
+        """Tell whether they had this entry before they began to listen."""
+        until = self.ahead.get(home)
+        if until is None:
+            return False
+        if entry_id > until:
+            del self.ahead[home]
+            return False
+        return True
+
+    def end(self, *, too_slow: bool = False) -> None:
+        """Let nothing more wait: what does goes, and the end is told."""
+        if self._ended is None:
+            self._ended = Ended(too_slow)
+            self._waiting.clear()
+            self._wake.set()
+
+    async def get(self, wait_s: float) -> Item | None:
+        """Return what comes next, None where nothing does for so long."""
+        if (item := self._next()) is None:
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), wait_s)
+            except TimeoutError:
+                return None
+            item = self._next()
+        return item
+
+    def _next(self) -> Item | None:
+        if self._missed:
+            missed, self._missed = self._missed, 0
+            return Missed(missed)
+        if self._ended is not None:
+            return self._ended
+        if not self._waiting:
+            return None
+        item = self._waiting.popleft()
+        self._messages -= _size(item)
+        return item
+
+    def _has_room(self, messages: int) -> bool:
+        if self._messages + messages <= self._most or not self._messages:
+            return True
+        if self._policy == "drop_newest":
+            self._miss(messages)
+            return False
+        if self._policy == "disconnect":
+            self._miss(messages + self._messages)
+            self.end(too_slow=True)
+            return False
+        while self._waiting and self._messages + messages > self._most:
+            gone = self._waiting.popleft()
+            self._messages -= _size(gone)
+            self._miss(_size(gone))
+        return True
+
+    def _miss(self, messages: int) -> None:
+        self._missed += messages
+        self._wake.set()
+
+
+def _size(item: Delivery | Gap) -> int:
+    return len(item.chosen) if isinstance(item, Delivery) else 0
+
+
+def delivery_of(
+    messages: Messages, entry_id: EntryId, wanted: LiveFilter, before: Mapping[str, Position], *, behind: int = -1
+) -> Delivery | None:
+    """Return what a filter takes of an entry, later than the message numbered `behind`; None where that is nothing."""
+    chosen = wanted.select(messages)
+    if behind >= 0:
+        chosen = tuple(one for one in chosen if one > behind)
+    if not chosen:
+        return None
+    return Delivery(messages, entry_id, chosen, {home: at for home, at in before.items() if wanted.takes_home(home)})

@@ -7,7 +7,7 @@ import functools
 import gc
 import importlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from celery import Celery
@@ -31,6 +31,7 @@ from tasks import resources
 from workers.beat_inside import ServiceOfNode
 from workers.ending import WORKER_ENDS_WITHIN_S, end_worker_within
 from workers.memory import GivesBack
+from workers.modules import task_modules
 from workers.node import NodeLife
 
 #: What tasks load at their first use, for the children of a small machine to share.
@@ -62,11 +63,6 @@ def build(queues: Collection[str] | None = None) -> Celery:
         app.conf.worker_send_task_events = False  # nobody listens
     metrics.start(settings.data_dir / "metrics")
     return app
-
-
-def task_modules(routes: Mapping[str, Mapping[str, str]], queues: Collection[str] | None = None) -> list[str]:
-    """Return the modules with the tasks of these queues, or of all: each has a route (celeryconfig)."""
-    return [tasks.removesuffix(".*") for tasks, to in routes.items() if queues is None or to["queue"] in queues]
 
 
 @setup_logging.connect

@@ -11,13 +11,9 @@ import gc
 import sys
 from collections.abc import Sequence
 
-from celery.bin.base import CLIContext
-from celery.bin.worker import worker
-
 from ingestor import bootstrap, errors
 from ingestor.queue.pools import POOLS, pool_of
 from ingestor.settings import Settings
-from workers.app import build
 
 
 def arguments(settings: Settings, said: Sequence[str]) -> list[str]:
@@ -41,6 +37,12 @@ def main(said: Sequence[str]) -> int:
     """Run a node until it is stopped; exit code 2 for bad settings, else Celery's."""
     # What is loaded stays: looking through it for garbage is a sixth of the start. The signal `worker_init` ends it.
     gc.disable()
+    # Not before: who imports this module must not get Celery's signals connected.
+    from celery.bin.base import CLIContext  # noqa: PLC0415 -- see above
+    from celery.bin.worker import worker  # noqa: PLC0415 -- see above
+
+    from workers.app import build  # noqa: PLC0415 -- see above
+
     try:
         settings = bootstrap.settings()
         context = CLIContext(app=build(queues(said)), no_color=False, workdir=None)

@@ -13,7 +13,7 @@ import pytest
 import celeryconfig
 from ingestor.queue import names
 from ingestor.settings import Settings
-from workers.app import task_modules
+from workers.modules import task_modules
 from workers.worker import arguments, queues
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ def test_every_task_that_is_sent_is_in_a_module_that_a_node_of_its_queue_loads()
 @pytest.mark.parametrize("queue", ["validate", "enrich", "write"])
 def test_a_node_of_a_step_loads_nothing_large_that_it_may_never_need(queue: str, tmp_path: Path) -> None:
     program = (
-        "import sys; from workers.worker import build\n"
+        "import sys; from workers.app import build; import celery.bin.worker\n"
         f"build([{queue!r}]).loader.import_default_modules()\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )

@@ -11,7 +11,7 @@ from ingestor.quality.hours import lag_ms
 from ingestor.quality.model import Dimension, Part, Scope, Score
 from ingestor.quality.subjects import JudgeContext
 from ingestor.quality.sums import Sums
-from ingestor.wording import times
+from ingestor.wording import milliseconds, times
 
 D = Dimension
 WEIGHTS: Final[Mapping[Dimension, float]] = {
@@ -154,7 +154,8 @@ def _timeliness(sums: Sums) -> Part:
     score = 100.0 if late <= _PROMPT_MS else 100 * (_PROMPT_MS / late) ** 0.3
     score = min(score, 100 * (1 - _share(sums.late, sums.events)))
     text = (
-        f"Half of its events came within {p50:,.0f} ms, 95% within {p95:,.0f} ms; {sums.late} a minute late or later."
+        f"Half of its events came within {milliseconds(p50)}, 95% within {milliseconds(p95)};"
+        f" {sums.late} a minute late or later."
     )
     measures = {"lag_p50_ms": p50, "lag_p95_ms": p95, "lag_p99_ms": p99, "late": float(sums.late)}
     return _part(D.TIMELINESS, score, text, **measures)

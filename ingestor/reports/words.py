@@ -40,7 +40,9 @@ def summary_of(
     """Return the report in a few sentences."""
     told = [balance.explanation]
     judged = f" over {number_of(entities, 'entity')}" if entities else ""
-    told.append(f"The home's score is {score:.0f} of 100{judged}." if score is not None else "The home has no score.")
+    told.append(
+        f"The home's score is {number(score)} of 100{judged}." if score is not None else "The home has no score."
+    )
     missed = [one.title.lower() for one in targets if one.met is False]
     unknown = [one.title.lower() for one in targets if one.met is None]
     if missed:

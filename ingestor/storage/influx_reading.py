@@ -7,18 +7,22 @@ asked for without that time, and for all of that time: no more than a home has s
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from ingestor.events.point import StoredEvent
 from ingestor.storage.influx_counts import quoted
-from ingestor.storage.port import EventQuery
+from ingestor.storage.port import HOUR_NS, EventQuery
 from ingestor.storage.reading_order import follows, in_order
 from ingestor.storage.schema import OTHERS, STATES
 
 _MEASUREMENTS: Final = {"state": STATES, "event": OTHERS}
 _GLOB: Final = {"*": ".*", "?": "."}
+#: How far back is looked for so few events, before all of the past is asked for.
+_FEW: Final = 2_000
+_SPANS_NS: Final = tuple(hours * HOUR_NS for hours in (1, 12, 144))
 #: Asks for one kind of events by a statement.
 Ask = Callable[[str, str], list[StoredEvent]]
 
@@ -42,11 +46,27 @@ def _first(query: EventQuery, kind: str, ask: Ask) -> list[StoredEvent]:
     if len(begun) >= query.limit:
         return begun
     # One more tells whether the last of them has others beside it that were cut off.
-    found = _asked(replace(query, limit=query.limit + 1), kind, ask)
+    found = _newest_or_all(replace(query, limit=query.limit + 1), kind, ask)
     if len(found) <= query.limit or found[-1].time_ns != found[-2].time_ns:
         return begun + found
     cut_ns = found[-1].time_ns
     return [*begun, *(event for event in found if event.time_ns != cut_ns), *_all_of(query, kind, cut_ns, ask)]
+
+
+def _newest_or_all(query: EventQuery, kind: str, ask: Ask) -> list[StoredEvent]:
+    """Return the first `limit` events; the newest ones are looked for in more and more of the past.
+
+    Without a beginning a server opens all that it has of every series before it tells the newest.
+    """
+    if query.limit <= _FEW and not query.oldest_first:
+        end_ns = time.time_ns() if query.until_ns is None else query.until_ns
+        for span_ns in _SPANS_NS:
+            if end_ns - span_ns <= (query.since_ns or 0):
+                break
+            found = _asked(replace(query, since_ns=end_ns - span_ns), kind, ask)
+            if len(found) >= query.limit:
+                return found
+    return _asked(query, kind, ask)
 
 
 def _all_of(query: EventQuery, kind: str, time_ns: int, ask: Ask) -> list[StoredEvent]:

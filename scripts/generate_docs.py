@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import typer.main
 
+from ingestor.api import asyncapi
 from ingestor.api.app import create_app
 from ingestor.api.reference import api_page
 from ingestor.cli.config_file import as_toml
@@ -283,6 +284,11 @@ def api_reference() -> str:
     return api_page(create_app(settings).openapi(), NOTE)
 
 
+def socket_description() -> str:
+    """Return the description of the WebSocket."""
+    return json.dumps(asyncapi.description(), indent=2, ensure_ascii=False) + "\n"
+
+
 def cli_page() -> str:
     """Return the page of every command."""
     app: Any = typer.main.get_command(build_app())
@@ -358,6 +364,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "schemas/event.v1.avsc": avro_schema,
     "schemas/event.v1.proto": proto_text,
     "api.md": api_reference,
+    "asyncapi.json": socket_description,
 }
 
 

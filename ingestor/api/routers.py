@@ -7,12 +7,13 @@ from typing import Final
 from fastapi import APIRouter
 
 from ingestor.api import admin
-from ingestor.api.v1 import events, exports, history, home, home_events, keeping, quality, relationships, stream
+from ingestor.api.v1 import events, exports, history, home, home_events, keeping, quality, relationships, socket, stream
 
 #: A path with a fixed word (`/events/history`) stands before one that takes any (`/events/{event_id}`).
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     history.router,
     stream.router,
+    socket.router,
     events.router,
     exports.router,
     home.router,

@@ -140,6 +140,7 @@ def api(context: typer.Context) -> None:
 
     from ingestor import bootstrap, logs
     from ingestor.api.app import create_app
+    from ingestor.api.v1.socket import MAX_FRAME_BYTES
     from ingestor.settings_writing import SettingsFile
 
     settings = settings_of(context)
@@ -154,6 +155,9 @@ def api(context: typer.Context) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
+        # Who sends more at once is not one of us; and packing each frame for each of many costs more than it saves.
+        ws_max_size=MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
     )
 
 

@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from ingestor import bootstrap
 from ingestor.api.app import create_app
 from ingestor.api.health import HealthWatch
+from ingestor.api.v1.socket import MAX_FRAME_BYTES
 from ingestor.events.event import Event, Place
 from ingestor.events.point import Point
 from ingestor.settings import Settings, StorageSettings
@@ -100,7 +101,15 @@ def called(at_s: float, entity: str) -> tuple[Event, Place]:
 def served(app: FastAPI) -> Iterator[str]:
     """Serve an application on loopback as `ha-ingestor api` does; yield its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        ws_max_size=MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,9 @@ import pytest
 import requests
 import sseclient
 
-from ingestor import bootstrap
-from ingestor.events.event import Event, EventBatch, Place
 from ingestor.live.cursor import Position, cursor_text
-from ingestor.live.entry import encode_entry, entry_of
-from ingestor.live.hub import LiveHub
-from ingestor.settings import Settings
 from tests.integration.api_bench import KEY, api_app, served
+from tests.integration.live_home import LiveHome
 from tests.servers import wait_until
 from tests.servers_brokers import ValkeyServer
 
@@ -28,30 +23,8 @@ PATH = "/api/v1/events/stream"
 DARK = "light.hall"
 
 
-class Live:
-    """An API that is served, and the channel behind it."""
-
-    def __init__(self, folder: Path, url: str, **live: Any) -> None:
-        self.home = f"sse-{uuid.uuid4().hex[:8]}"
-        self.app = api_app(folder, {"state": {"url": url}, "home": self.home, "live": live})
-        self.settings: Settings = self.app.state.means.settings
-        self.hub: LiveHub = self.app.state.live
-        self.channel = bootstrap.open_live_channel(self.settings, bootstrap.open_state(self.settings))
-        self.address = ""
-
-    def publish(self, *entities: str, **changes: Any) -> None:
-        places = [Place(name, name.partition(".")[0], "Küche", device="Lamp") for name in entities]
-        events = [
-            Event(slot, "state", "state_changed", name, name, slot + 1, 1, "websocket", 7, state="on", place=slot)
-            for slot, name in enumerate(entities)
-        ]
-        for event in events:
-            for name, value in changes.items():
-                setattr(event, name, value)
-        batch = EventBatch("B", self.home, "websocket", "j", 0, len(events), events, places=places)
-        entry = entry_of(batch, [(event, event.time_us * 1000, False) for event in events])
-        assert entry is not None
-        self.channel.publish(self.home, encode_entry(entry))
+class Live(LiveHome):
+    """Such a home, and who asks for its stream."""
 
     def ask(self, headers: dict[str, str] | None = None, **params: Any) -> requests.Response:
         return requests.get(
@@ -65,9 +38,6 @@ class Live:
             assert answer.status_code == 200, answer.text
             events = sseclient.SSEClient(answer.iter_content(chunk_size=None)).events()
             yield events
-
-    def nobody_listens(self) -> bool:
-        return self.hub.listeners == 0 and self.hub._reader is None
 
 
 @pytest.fixture

@@ -1,0 +1,251 @@
+"""`/api/v1/ws`: what happens now, over a WebSocket: several subscriptions a connection, each with a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import orjson
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import BaseModel, ValidationError
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ingestor import errors
+from ingestor.api import asyncapi
+from ingestor.api.gate import principal_of
+from ingestor.api.live import hub_of
+from ingestor.api.v1 import socket_messages as said
+from ingestor.live.cursor import parse_cursor
+from ingestor.live.hub import Hearing, LiveHub
+from ingestor.live.listener import Delivery, Ended, Gap, Item, Missed
+from ingestor.live.pacing import Pace
+from ingestor.security.access import Action, authorize
+
+router: Final = APIRouter()
+MAX_SUBSCRIPTIONS: Final = 20
+#: Commands that a client may send in a second, and the longest (characters).
+MAX_COMMANDS_PER_S: Final = 50
+MAX_COMMAND: Final = 64 * 1024
+#: The longest frame that the server lets through to us.
+MAX_FRAME_BYTES: Final = 4 * MAX_COMMAND
+_WAIT_S: Final = 60.0
+_GOING_AWAY, _NOT_TEXT, _POLICY, _TOO_LARGE, _TRY_LATER = 1001, 1003, 1008, 1009, 1013
+
+
+@router.get("/asyncapi.json", include_in_schema=False)
+async def describe_socket() -> Response:
+    """Return the AsyncAPI document."""
+    return Response(orjson.dumps(asyncapi.description()), media_type="application/json")
+
+
+@router.websocket(asyncapi.PATH)
+async def live_socket(socket: WebSocket) -> None:
+    """Serve one client until it goes."""
+    try:
+        authorize(principal_of(socket.scope), Action.READ_DATA)
+        hub = hub_of(socket.app.state)
+    except errors.IngestorError as error:
+        await socket.close(_POLICY, str(error)[:120])
+        return
+    await socket.accept()
+    connection = Connection(socket, hub)
+    try:
+        await connection.hear()
+    except WebSocketDisconnect:
+        pass
+    finally:
+        await connection.end()
+
+
+class Connection:
+    """One client: its commands are taken one after another, its subscriptions run beside each other."""
+
+    def __init__(self, socket: WebSocket, hub: LiveHub) -> None:
+        self._socket = socket
+        self._hub = hub
+        self._subscriptions: dict[str, Subscription] = {}
+        self._sending = asyncio.Lock()
+        self._commands = Pace(max_per_s=MAX_COMMANDS_PER_S)
+
+    async def hear(self) -> None:
+        """Take commands until the client goes, or says too much. Raises WebSocketDisconnect."""
+        while True:
+            text = await self._text()
+            if text is None:
+                await self.close(_NOT_TEXT, "commands are JSON text")
+                return
+            if len(text) > MAX_COMMAND:
+                await self.close(_TOO_LARGE, f"a command has at most {MAX_COMMAND} characters")
+                return
+            if not self._commands.select([b""]):
+                await self.close(_POLICY, f"at most {MAX_COMMANDS_PER_S} commands a second")
+                return
+            try:
+                await self._obey(said.COMMANDS.validate_json(text))
+            except ValidationError as error:
+                first = error.errors(include_url=False, include_input=False)[0]
+                where = ".".join(str(step) for step in first["loc"]) or "command"
+                await self.say(said.Failed(code="invalid", detail=f"{where}: {first['msg']}"))
+
+    async def _text(self) -> str | None:
+        """Return the next frame; None where it is not text. Raises WebSocketDisconnect."""
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message["code"])
+        text = message.get("text")
+        return text if isinstance(text, str) else None
+
+    async def end(self) -> None:
+        """End all subscriptions."""
+        tasks = [one.task for one in self._subscriptions.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def say(self, message: BaseModel) -> None:
+        """Send a message."""
+        await self.send(message.model_dump_json(exclude_none=True))
+
+    async def send(self, text: str) -> None:
+        """Send a frame; waits where the client is slow."""
+        async with self._sending:
+            await self._socket.send_text(text)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection."""
+        async with self._sending:
+            await self._socket.close(code, reason)
+
+    def forget(self, name: str) -> None:
+        """Let a subscription go that has ended."""
+        self._subscriptions.pop(name, None)
+
+    async def _obey(self, command: BaseModel) -> None:
+        match command:
+            case said.Subscribe():
+                await self._subscribe(command)
+            case said.Unsubscribe():
+                if (subscription := await self._named(command.id)) is not None:
+                    subscription.task.cancel()
+                    await asyncio.gather(subscription.task, return_exceptions=True)
+                    self.forget(command.id)  # one that had not begun has not done so itself
+                    await self.say(said.Unsubscribed(id=command.id))
+            case said.Ack():
+                if (subscription := await self._named(command.id)) is not None:
+                    subscription.acknowledge(command.seq)
+            case said.Ping():
+                await self.say(said.Pong(data=command.data))
+
+    async def _named(self, name: str) -> Subscription | None:
+        found = self._subscriptions.get(name)
+        if found is None:
+            detail = f"there is no subscription {name!r}"
+            await self.say(said.Failed(id=name, code="unknown_subscription", detail=detail))
+        return found
+
+    async def _subscribe(self, asked: said.Subscribe) -> None:
+        if asked.id in self._subscriptions:
+            detail = "unsubscribe first, or take another name"
+            await self.say(said.Failed(id=asked.id, code="already_subscribed", detail=detail))
+            return
+        if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
+            detail = f"a connection has at most {MAX_SUBSCRIPTIONS} subscriptions"
+            await self.say(said.Failed(id=asked.id, code="overloaded", detail=detail))
+            return
+        try:
+            asked.filter.checked()
+            parse_cursor(asked.cursor) if asked.cursor else None
+        except errors.Rejected as error:
+            await self.say(said.Failed(id=asked.id, code="invalid", detail=error.detail))
+            return
+        self._subscriptions[asked.id] = Subscription(self, self._hub, asked)
+
+
+class Subscription:
+    """One of a client's subscriptions, which runs until it is ended, or has to end."""
+
+    def __init__(self, connection: Connection, hub: LiveHub, asked: said.Subscribe) -> None:
+        self._connection = connection
+        self._hub = hub
+        self._asked = asked
+        self._pace = Pace(max_per_s=asked.max_per_s, sample=asked.sample)
+        self._seq = 0
+        #: Frames that were sent and not acknowledged: how many messages each has.
+        self._sent: dict[int, int] = {}
+        self._room = asyncio.Event()
+        self._room.set()
+        self.task = asyncio.create_task(self._run(), name=f"live-subscription-{asked.id}")
+
+    def acknowledge(self, seq: int) -> None:
+        """Take note that all up to this frame has been taken."""
+        for one in [one for one in self._sent if one <= seq]:
+            del self._sent[one]
+        self._look_for_room()
+
+    async def _run(self) -> None:
+        asked = self._asked
+        try:
+            after = parse_cursor(asked.cursor) if asked.cursor else None
+            async with self._hub.listen(asked.filter.checked(), after=after, policy=asked.policy) as hearing:
+                await self._connection.say(said.Subscribed(id=asked.id, cursor=hearing.cursor))
+                await self._serve(hearing)
+        except errors.Overloaded as error:
+            await self._connection.say(said.Failed(id=asked.id, code="overloaded", detail=str(error)))
+        except errors.IngestorError as error:
+            await self._connection.say(said.Failed(id=asked.id, code="unavailable", detail=str(error)))
+        except (WebSocketDisconnect, RuntimeError):
+            pass  # the client has gone; whoever hears it ends us all
+        finally:
+            self._connection.forget(asked.id)
+
+    async def _serve(self, hearing: Hearing) -> None:
+        async for item in hearing.items(lambda: _WAIT_S):
+            await self._room.wait()
+            if isinstance(item, Ended):
+                code, why = (_TRY_LATER, "too slow") if item.too_slow else (_GOING_AWAY, "this process ends")
+                await self._connection.close(code, why)
+                return
+            if item is not None:
+                await self._tell(item)
+
+    async def _tell(self, item: Item) -> None:
+        name = self._asked.id
+        match item:
+            case Delivery():
+                await self._tell_events(item)
+            case Gap():
+                await self._connection.say(said.GapTold(id=name, home=item.home, cursor=item.cursor))
+            case Missed():
+                await self._connection.say(said.MissedTold(id=name, messages=item.messages))
+
+    async def _tell_events(self, delivery: Delivery) -> None:
+        body, messages = self._body(delivery)
+        if not messages:
+            return
+        self._seq += 1
+        skipped, self._pace.skipped = self._pace.skipped, 0
+        if self._asked.window is not None:
+            self._sent[self._seq] = messages
+            self._look_for_room()
+        head = {"type": "events", "id": self._asked.id, "seq": self._seq, "cursor": delivery.cursor, "skipped": skipped}
+        await self._connection.send(f'{orjson.dumps(head).decode()[:-1]},"events":[{body.decode()}]}}')
+
+    def _body(self, delivery: Delivery) -> tuple[bytes, int]:
+        """Return the messages, and how many: made once for all who want all of them in this form."""
+        form = self._asked.form
+
+        def joined(one: Delivery) -> bytes:
+            return b",".join(one.messages.render(index, form) for index in one.chosen)
+
+        if not self._pace.limits:
+            return delivery.made_once(f"ws {form}", joined), len(delivery.chosen)
+        wanted = self._pace.select([delivery.messages.render(index, form) for index in delivery.chosen])
+        return b",".join(wanted), len(wanted)
+
+    def _look_for_room(self) -> None:
+        window = self._asked.window
+        if window is None or sum(self._sent.values()) < window:
+            self._room.set()
+        else:
+            self._room.clear()

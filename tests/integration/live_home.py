@@ -1,0 +1,43 @@
+"""An API that is served with a live channel behind it, for tests of those who listen."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from ingestor import bootstrap
+from ingestor.events.event import Event, EventBatch, Place
+from ingestor.live.entry import encode_entry, entry_of
+from ingestor.live.hub import LiveHub
+from ingestor.settings import Settings
+from tests.integration.api_bench import api_app
+
+
+class LiveHome:
+    """An API that is served, and the channel behind it."""
+
+    def __init__(self, folder: Path, url: str, **live: Any) -> None:
+        self.home = f"sse-{uuid.uuid4().hex[:8]}"
+        self.app = api_app(folder, {"state": {"url": url}, "home": self.home, "live": live})
+        self.settings: Settings = self.app.state.means.settings
+        self.hub: LiveHub = self.app.state.live
+        self.channel = bootstrap.open_live_channel(self.settings, bootstrap.open_state(self.settings))
+        self.address = ""
+
+    def publish(self, *entities: str, **changes: Any) -> None:
+        places = [Place(name, name.partition(".")[0], "Küche", device="Lamp") for name in entities]
+        events = [
+            Event(slot, "state", "state_changed", name, name, slot + 1, 1, "websocket", 7, state="on", place=slot)
+            for slot, name in enumerate(entities)
+        ]
+        for event in events:
+            for name, value in changes.items():
+                setattr(event, name, value)
+        batch = EventBatch("B", self.home, "websocket", "j", 0, len(events), events, places=places)
+        entry = entry_of(batch, [(event, event.time_us * 1000, False) for event in events])
+        assert entry is not None
+        self.channel.publish(self.home, encode_entry(entry))
+
+    def nobody_listens(self) -> bool:
+        return self.hub.listeners == 0 and self.hub._reader is None

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from celery import shared_task
 
 from ingestor import errors
-from ingestor.home.traces.sync import run_fetch
+from ingestor.home.objects_store import RegistryObjects
+from ingestor.home.traces.model import Run
+from ingestor.home.traces.sync import item_ids, run_fetch
+from ingestor.live.feed import LiveFeed
+from ingestor.live.runs import run_notices
 from ingestor.queue import names
 from tasks.asking import ask_if_possible
 from tasks.fetching import SOON_S, send_fetch
@@ -46,10 +52,22 @@ def fetch_traces(home: str, whole: bool = False) -> None:
         # Nothing is lost by it but what Home Assistant forgets until the next time.
         _log.warning("traces_not_fetched", home=home, error=str(error), kind=type(error).__name__)
         return
+    if fetched.runs and held.live_feed is not None:
+        _tell(held.live_feed, home, fetched.runs)
     if fetched.new or fetched.left:
         _log.info("traces_fetched", home=home, new=fetched.new, left=fetched.left)
     if fetched.left:
         send_fetch(home, whole=whole)
+
+
+def _tell(feed: LiveFeed, home: str, runs: Sequence[Run]) -> None:
+    """Tell those who listen how automations ended; they are kept whether or not anybody hears of it."""
+    try:
+        ids = item_ids(RegistryObjects(resources().database), home)
+    except errors.IngestorError as error:
+        _log.warning("runs_not_told", home=home, error=str(error), kind=type(error).__name__)
+        return
+    feed.notify(home, run_notices(home, runs, {item: entity_id for entity_id, item in ids.items()}))
 
 
 @shared_task(name=names.FETCH_ALL_TRACES)

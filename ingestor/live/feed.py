@@ -11,7 +11,7 @@ import structlog
 from ingestor import errors, metrics
 from ingestor.events.event import EventBatch
 from ingestor.live.channel import LiveChannel
-from ingestor.live.entry import LiveEntry, Told, encode_entry, entry_of
+from ingestor.live.entry import LiveEntry, Notice, Told, encode_entry, entry_of
 
 #: After a failure nothing is tried for so long: each try may cost a time-out, and batches wait behind it.
 _PAUSE_S: Final = 2.0
@@ -31,10 +31,17 @@ class LiveFeed:
         entry = entry_of(batch, told)
         if entry is None:
             return False
-        taken = self._clock() >= self._next_s and self._publish(entry)
+        taken = self._take(entry)
         name = "ingestor_live_events_total" if taken else "ingestor_live_lost_total"
         metrics.counter(name, home=batch.home).inc(len(told))
         return taken
+
+    def notify(self, home: str, notices: Sequence[Notice]) -> bool:
+        """Publish what is no event as one entry; return whether the channel has it."""
+        return bool(notices) and self._take(LiveEntry(home, notices=list(notices)))
+
+    def _take(self, entry: LiveEntry) -> bool:
+        return self._clock() >= self._next_s and self._publish(entry)
 
     def _publish(self, entry: LiveEntry) -> bool:
         try:

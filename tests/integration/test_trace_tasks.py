@@ -19,6 +19,7 @@ from ingestor.events.observed import ObservedPage
 from ingestor.home.model import Snapshot, Timeline
 from ingestor.home.publication import RedisMaps
 from ingestor.home.traces.requests import take_started, traces_lock
+from ingestor.live.entry import decode_entry
 from ingestor.queue import message
 from ingestor.queue.app import make_app
 from ingestor.settings import BrokerSettings, HomeAssistantSettings, HomeSettings, Settings, StateSettings
@@ -84,12 +85,21 @@ def test_what_a_worker_saw_to_run_is_fetched_and_kept(app: Celery) -> None:
     held = resources()
     held.observed_post.put(ObservedPage(uuid.uuid4().hex, 1, HOME, [], [], [BEDTIME]))
 
+    channel = bootstrap.open_live_channel(held.settings, held.state)
+    start = channel.kept(HOME).last
+
     keep_observed()
     fetch_traces(*sent(app)[0])
 
     runs = bootstrap.open_traces(held.settings, held.database).runs(HOME)
     assert {run.domain for run in runs} == {"automation", "script"}
     assert take_started(held.state, HOME) == []
+    (entry,) = channel.read({HOME: start}, most=10, wait_s=0)
+    told = decode_entry(entry.body).notices
+    assert sorted(notice.data["run_id"] for notice in told) == sorted(
+        run.run_id for run in runs if run.domain == "automation"
+    )
+    assert {notice.name for notice in told} == {"automation.executed"}
 
 
 def test_while_another_one_fetches_what_has_run_waits(app: Celery) -> None:

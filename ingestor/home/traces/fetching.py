@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import structlog
@@ -48,11 +48,15 @@ class Kept(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What one fetching has brought. `left`: so many runs wait for the next; `may_not`: this token sees no traces."""
+    """What one fetching has brought. `left`: so many runs wait for the next; `may_not`: this token sees no traces.
+
+    `runs` are those that were fetched, the oldest first.
+    """
 
     new: int = 0
     left: int = 0
     may_not: bool = False
+    runs: tuple[Run, ...] = field(default=(), compare=False)
 
 
 def fetch_traces(
@@ -83,7 +87,7 @@ def fetch_traces(
         asked += 1
         if (trace := _trace(client, run.item, run.run_id)) is not None:
             traces.append(trace)
-    return Fetched(kept.add(home, traces), len(waiting) - asked)
+    return Fetched(kept.add(home, traces), len(waiting) - asked, runs=tuple(trace.run for trace in traces))
 
 
 def _listed(client: Commands, items: Sequence[Item] | None) -> Iterator[Row]:

@@ -12,7 +12,7 @@ from ingestor.api.answers import NOT_FOUND, Asking, Text, as_json, json_answer, 
 from ingestor.api.graphs import Graphs
 from ingestor.api.means import Means
 from ingestor.api.v1.home import OfHome
-from ingestor.home.graph import automations, questions
+from ingestor.home.graph import questions
 from ingestor.home.graph.model import HomeGraph
 from ingestor.reading.graph import cycle_object, edge_object, impact_object, uses_object
 from ingestor.reading.homes import home_name
@@ -101,6 +101,8 @@ async def read_cycles(request: Request, asked: Annotated[OfHome, Query()], means
     """Return automations that set each other off in a circle, those that were seen to do so first."""
 
     def ask(graph: HomeGraph) -> BaseModel:
+        from ingestor.home.graph import automations  # noqa: PLC0415 -- networkx takes 10 MB of who never asks
+
         return CyclesShape(items=[cycle_object(cycle) for cycle in automations.cycles(graph)])
 
     return await _answer(request, asked.home, means, ask)

@@ -92,9 +92,22 @@ def decode_entry(body: bytes) -> LiveEntry:
         if zstandard.frame_content_size(frame) > _MAX_DECODED_BYTES:
             raise errors.UnreadableMessage("message_too_large", f"more than {_MAX_DECODED_BYTES} bytes decoded")
         decompressed = zstandard.ZstdDecompressor().decompress(frame, max_output_size=_MAX_DECODED_BYTES)
-        return _decoder.decode(decompressed)
+        entry = _decoder.decode(decompressed)
     except (*UNREADABLE, zstandard.ZstdError) as error:
         raise errors.UnreadableMessage("unreadable_message", str(error)) from error
+    _check(entry)
+    return entry
+
+
+def _check(entry: LiveEntry) -> None:
+    """Refuse an entry that leads nowhere: whoever can write to the state server must not end those who read it."""
+    events, places = len(entry.events), len(entry.places)
+    if (
+        len(entry.times_ns) != events
+        or any(not 0 <= event.place < places for event in entry.events)
+        or any(not 0 <= sign.event < events for sign in entry.signs)
+    ):
+        raise errors.UnreadableMessage("unreadable_message", "an event, its place or its time is not there")
 
 
 def _signs(events: Sequence[Event], places: Sequence[Place]) -> list[Sign]:

@@ -12,7 +12,7 @@ from ingestor import errors
 from ingestor.events.event import Event, EventBatch, Moment, Place
 from ingestor.live.channel import EntryId, Kept
 from ingestor.live.cursor import Position, cursor_text, parse_cursor
-from ingestor.live.entry import LiveEntry, Notice, decode_entry, encode_entry, entry_of
+from ingestor.live.entry import LiveEntry, Notice, Sign, decode_entry, encode_entry, entry_of
 from ingestor.live.envelope import Messages
 from ingestor.live.filter import MOST_PATTERNS, LiveFilter
 from ingestor.storage.context_fields import ContextFields
@@ -29,7 +29,7 @@ ON = {"state": "on", "previous_state": "off"}
 
 
 def event(place: int = 0, **changes: Any) -> Event:
-    series = PLACES[place].series
+    series = PLACES[max(place, 0) % len(PLACES)].series
     made = Event(
         0, "state", "state_changed", series, series, T0_US, T0_US * 1000, "websocket", 7, state="21.5", place=place
     )
@@ -190,6 +190,25 @@ def test_a_notice_is_told_as_it_is() -> None:
 def test_what_is_no_entry_of_ours_is_refused(body: bytes) -> None:
     with pytest.raises(errors.UnreadableMessage):
         decode_entry(body)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"times_ns": []},
+        {"places": []},
+        {"events": [event(-1)]},
+        {"events": [event(3)]},
+        {"signs": [Sign("device.offline", 1)]},
+        {"signs": [Sign("device.offline", -1)]},
+    ],
+)
+def test_an_entry_that_leads_nowhere_is_refused(changes: dict[str, Any]) -> None:
+    whole: dict[str, Any] = {"events": [event()], "times_ns": [1], "places": PLACES}
+    assert decode_entry(encode_entry(LiveEntry("villa", **whole))).times_ns == [1]
+
+    with pytest.raises(errors.UnreadableMessage):
+        decode_entry(encode_entry(LiveEntry("villa", **(whole | changes))))
 
 
 @pytest.mark.parametrize(

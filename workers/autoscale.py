@@ -56,6 +56,8 @@ class Autoscaler:
         self._calm_since_s: float | None = None
         self._calm_s = CALM_S
         self._per_node = 0.0
+        #: The most that a node took since more were wanted: while others start, all of them seem to take less.
+        self._most_per_node = 0.0
         self._came: deque[tuple[float, float]] = deque(maxlen=1000)
 
     def step(self, now_s: float, seen: Seen, least: int, most: int) -> int:
@@ -72,6 +74,10 @@ class Autoscaler:
         self._came.append((now_s, seen.come_per_s))
         while now_s - self._came[0][0] > CALM_S:
             self._came.popleft()
+        if seen.age_s >= self._grow_at_s:
+            self._most_per_node = max(self._most_per_node, seen.taken_per_s / max(1, seen.nodes))
+        elif not self._extra:
+            self._most_per_node = 0.0
         if seen.age_s >= self._grow_at_s * _CALM_BELOW:
             self._calm_since_s = None
         elif self._calm_since_s is None:
@@ -98,7 +104,7 @@ class Autoscaler:
     def _give_back(self, now_s: float, seen: Seen) -> None:
         """Give back half of what is not needed."""
         came = max(per_s for _, per_s in self._came)
-        needed = math.ceil(came / (self._per_node * _FULL_AT)) if self._per_node else 1
+        needed = math.ceil(came / (self._most_per_node * _FULL_AT)) if self._most_per_node else 1
         spare = min(self._extra, math.ceil((seen.nodes - needed) / seen.hosts))
         if spare > 0:
             self._extra -= math.ceil(spare / 2)

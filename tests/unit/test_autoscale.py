@@ -70,6 +70,18 @@ def test_a_ten_fold_burst_is_answered_within_ten_seconds_and_given_back_within_t
     assert world.turns == 1
 
 
+def test_nodes_that_had_just_started_are_all_given_back_too() -> None:
+    scaler = Autoscaler(grow_at_s=2.0)
+    scaler.step(0.0, Seen(2.5, 40, 14.0, 4.0, 1), 1, 8)
+    wanted = scaler.step(8.5, Seen(3.0, 60, 20.0, 8.0, 5), 1, 8)  # four of the five have taken little yet
+
+    assert wanted == 8
+    for now_s in range(10, 200):
+        wanted = scaler.step(float(now_s), Seen(0.0, 0, 2.0, 2.0, wanted), 1, 8)
+
+    assert wanted == 1
+
+
 def test_what_a_lasting_burst_needs_is_not_given_back_while_it_lasts() -> None:
     world = World()
     world.run(30, per_s=5)

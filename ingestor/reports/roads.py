@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import queue
 import smtplib
 import ssl
 import time
@@ -86,14 +87,15 @@ def by_mqtt(settings: ReportTopicSettings, message: Message) -> None:
         client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
     if parts.scheme in ("mqtts", "wss"):
         client.tls_set()
-    refused: list[str] = []
-    client.on_connect = lambda _client, _data, _flags, code, _properties: refused.extend([str(code)] * code.is_failure)
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client.on_connect = lambda _client, _data, _flags, code, _properties: answers.put(code)
     topic = settings.topic.replace("{home}", message.home) + ("/alert" if message.kind == "alert" else "")
     try:
         client.connect(parts.hostname or "", parts.port or _MQTT_PORTS[parts.scheme], _KEEPALIVE_S)
         client.loop_start()
+        _let_in(answers)
         sent = client.publish(topic, msgspec.json.encode(message.summary), qos=1, retain=settings.retain)
-        _wait(sent, refused)
+        _wait(sent)
     except (OSError, ValueError, RuntimeError) as error:
         raise NotDelivered(f"the MQTT broker did not take it ({type(error).__name__}: {error})") from error
     finally:
@@ -101,14 +103,20 @@ def by_mqtt(settings: ReportTopicSettings, message: Message) -> None:
         client.loop_stop()
 
 
-def _wait(sent: Any, refused: list[str]) -> None:
-    until = time.monotonic() + _MQTT_TIMEOUT_S
-    while not sent.is_published():
-        if refused:
-            raise NotDelivered(f"the MQTT broker refuses us: {refused[0]}")
-        if time.monotonic() > until:
-            raise NotDelivered(f"the MQTT broker has not confirmed it within {_MQTT_TIMEOUT_S:g} s")
-        sent.wait_for_publish(0.1)
+def _let_in(answers: queue.SimpleQueue[Any]) -> None:
+    """Wait for the broker's answer to our greeting: what is published before it comes may end in either error."""
+    try:
+        code = answers.get(timeout=_MQTT_TIMEOUT_S)
+    except queue.Empty:
+        raise NotDelivered(f"the MQTT broker has not answered within {_MQTT_TIMEOUT_S:g} s") from None
+    if code.is_failure:
+        raise NotDelivered(f"the MQTT broker refuses us: {code}")
+
+
+def _wait(sent: mqtt.MQTTMessageInfo) -> None:
+    sent.wait_for_publish(_MQTT_TIMEOUT_S)
+    if not sent.is_published():
+        raise NotDelivered(f"the MQTT broker has not confirmed it within {_MQTT_TIMEOUT_S:g} s")
 
 
 def by_mail(settings: MailSettings, message: Message) -> None:

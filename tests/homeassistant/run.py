@@ -163,7 +163,12 @@ class HomeAssistant(Server):
         self.token = token
         self.user_token = self._log_in("user")
         kept = self.folder / "config" / ".storage" / "auth"
-        wait_until(lambda: kept.read_text().count(TOKEN_NAME) == 2, timeout_s=60, what="the tokens are saved")
+        # Home Assistant saves them some time later; until then there may be no file at all.
+        wait_until(
+            lambda: kept.exists() and kept.read_text().count(TOKEN_NAME) == 2,
+            timeout_s=60,
+            what="the tokens are saved",
+        )
 
     def _first_user(self) -> str:
         account = {"name": "Admin", "username": "admin", "password": "password of admin", "language": "en"}

@@ -11,15 +11,22 @@ from ingestor.storage.series_hours import SeriesHour, StoredValue
 
 _NS: Final = 1000
 _HOUR_NS: Final = HOUR_US * _NS
-#: An InfluxDB adds so many up for little more than two: more would be too long a step.
-_AT_ONCE: Final = 4
-#: Series and states of all these hours; of more each hour is asked for alone, in parts.
+#: To ask for many at once is much less work for an InfluxDB, and more would be too long a step.
+_AT_ONCE: Final = 12
+#: Series and states of all these hours; of more each hour is asked for alone, in parts. A store that reads them, since
+#: each series has few, does not mind how many series there are.
+_FEWER: Final = 3
 _MOST_SERIES: Final = 1_000
 _MOST_STATES: Final = 250_000
 
 
 class ManyHours(HourStore, Protocol):
-    """What is asked of a store."""
+    """What is asked of a store. Up to `reads_below` states a series and hour it reads hours, and has none added up."""
+
+    @property
+    def reads_below(self) -> int:
+        """As above."""
+        ...
 
     def states_by_series(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
         """Return how many states each series has in a span."""
@@ -73,12 +80,18 @@ class HoursAhead:
         return self._ready_ns == hour_us * _NS
 
     def _ask_ahead(self, hour_us: int) -> bool:
-        until_us = min(hour_us + _AT_ONCE * HOUR_US, self._until_us)
-        if until_us <= hour_us + HOUR_US or not self._is_settled(hour_us, until_us):
-            return False
-        counts = self._store.states_by_series(self._home, hour_us * _NS, until_us * _NS)
-        if len(counts) > _MOST_SERIES or sum(counts.values()) > _MOST_STATES:
-            return False
-        self._asked_until_us = until_us
-        self._more = self._store.hours_by_series(self._home, hour_us * _NS, until_us * _NS)
-        return True
+        for many in (_AT_ONCE, _FEWER):
+            until_us = min(hour_us + many * HOUR_US, self._until_us)
+            if until_us <= hour_us + HOUR_US or not self._is_settled(hour_us, until_us):
+                continue
+            counts = self._store.states_by_series(self._home, hour_us * _NS, until_us * _NS)
+            if self._are_few(counts, (until_us - hour_us) // HOUR_US):
+                self._asked_until_us = until_us
+                self._more = self._store.hours_by_series(self._home, hour_us * _NS, until_us * _NS)
+                return True
+        return False
+
+    def _are_few(self, counts: Mapping[str, int], hours: int) -> bool:
+        states = sum(counts.values())
+        is_read = states <= self._store.reads_below * len(counts) * hours
+        return states <= _MOST_STATES and (is_read or len(counts) <= _MOST_SERIES)

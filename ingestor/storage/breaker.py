@@ -242,6 +242,11 @@ class GuardedStore:
         """Return how many states were repaired, by the rules that did it."""
         return self._store.repair_counts(home, since_ns, until_ns)
 
+    @property
+    def reads_below(self) -> int:
+        """As the store has it."""
+        return self._store.reads_below
+
     def states_by_series(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
         """Read past the breaker: a reader does not harm a store that is slow to write."""
         return self._store.states_by_series(home, since_ns, until_ns)

@@ -56,6 +56,9 @@ class EmbeddedStore:
     A question that takes longer than `read_timeout_s` is ended (TookTooLong); without it none is.
     """
 
+    #: SQLite adds up as fast as it reads.
+    reads_below = 0
+
     def __init__(self, path: Path, read_timeout_s: float | None = None) -> None:
         self._path = path
         self._read_timeout_s = read_timeout_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ _MAX_BYTES: Final = 4_000_000
 _TAGS: Final = ("home", "series", "domain", "area", "device", "device_class", "floor")
 #: A longer one (many series are named) goes as a body: what an address may hold is the server's to say.
 _LONG_STATEMENT: Final = 4000
+#: What a streamed answer comes in.
+_CHUNK_ROWS: Final = "5000"
+_CHUNK_BYTES: Final = 1 << 18
 #: Fields whose first time is remembered.
 _MAX_KNOWN: Final = 1000
 
@@ -66,6 +70,7 @@ class InfluxStore(abc.ABC):
     """A store that takes line protocol and answers InfluxQL; adapters say how a request is made."""
 
     product = "InfluxDB"
+    reads_below = hours.READS_BELOW
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -139,7 +144,7 @@ class InfluxStore(abc.ABC):
 
     def hours_by_series(self, home: str, since_ns: int, until_ns: int) -> Iterator[tuple[int, list[SeriesHour]]]:
         """Yield the hours of a span added up by series."""
-        return hours.hours_by_series(self.query, home, since_ns, until_ns)
+        return hours.hours_by_series(self.query, self._rows, home, since_ns, until_ns)
 
     def windows(self, query: WindowQuery) -> list[Window]:
         """Return states added up by windows of time."""
@@ -161,6 +166,20 @@ class InfluxStore(abc.ABC):
                 grouped_by = series.get("tags", {})
                 for values in series["values"]:
                     yield {**grouped_by, **dict(zip(series["columns"], values, strict=True))}
+
+    def _rows(self, statement: str, columns: Sequence[str]) -> Iterator[Sequence[Any]]:
+        """Yield the rows of a query while they come, with these columns; None where there is none of that name."""
+        params = {"db": self._address.database, "epoch": "ns", "chunked": "true", "chunk_size": _CHUNK_ROWS}
+        # Packing takes the server more than half of what reading takes it.
+        headers = {"Accept-Encoding": "identity"}
+        answer = self._request("GET", "/query", params={**params, "q": statement}, headers=headers, stream=True)
+        with contextlib.closing(answer):
+            try:
+                for line in answer.iter_lines(_CHUNK_BYTES, delimiter=b"\n"):
+                    if line:
+                        yield from _chosen(read_results(answer.status_code, line, answer.headers), columns)
+            except requests.RequestException as error:
+                raise self._away(error) from error
 
     def check(self, *, write: bool = False) -> StoreInfo:
         """Say which InfluxDB answers; with `write`, also that it takes a write from us."""
@@ -186,7 +205,10 @@ class InfluxStore(abc.ABC):
                 **options,
             )
         except requests.RequestException as error:
-            raise errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {in_words(error)}") from error
+            raise self._away(error) from error
+
+    def _away(self, error: requests.RequestException) -> errors.StoreUnavailable:
+        return errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {in_words(error)}")
 
     def _post_lines(self, path: str, params: Mapping[str, str], body: bytes) -> requests.Response:
         """Post lines. The request is prepared once: making it anew takes as long as sending it (0.36 ms, measured)."""
@@ -202,7 +224,7 @@ class InfluxStore(abc.ABC):
             # A redirected POST becomes a GET, and its 200 would pass for a yes.
             return self._session.send(prepared, timeout=self._address.timeout_s, allow_redirects=False)
         except requests.RequestException as error:
-            raise errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {in_words(error)}") from error
+            raise self._away(error) from error
 
     def _ask(self, body: bytes) -> Answer:
         return read_answer(*self._send(body))
@@ -229,6 +251,17 @@ class InfluxStore(abc.ABC):
                 self._first_written.clear()
             self._first_written[key] = datetime.fromtimestamp(row["time"] / 1e9, UTC) if row else None
         return self._first_written[key]
+
+
+def _chosen(results: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[Sequence[Any]]:
+    for result in results:
+        for series in result.get("series", []):
+            if series["columns"] == list(columns):
+                yield from series["values"]
+                continue
+            at = {name: index for index, name in enumerate(series["columns"])}
+            for values in series["values"]:
+                yield [values[at[name]] if name in at else None for name in columns]
 
 
 def _requests(lines: Sequence[Line]) -> Iterator[list[Line]]:

@@ -7,11 +7,12 @@ settings; anything else may succeed later.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+
+import orjson
 
 from ingestor import errors
 
@@ -121,7 +122,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return orjson.loads(body)
     except ValueError:
         return None
 

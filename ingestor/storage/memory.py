@@ -33,6 +33,8 @@ _KINDS = {STATES: "state", OTHERS: "event"}
 class MemoryStore:
     """Points by measurement, tags and time; a field keeps its first type, as in InfluxDB. `away`: unavailable."""
 
+    reads_below = 0
+
     def __init__(self) -> None:
         self.points: dict[tuple[str, Tags, int], dict[str, FieldValue]] = {}
         self.writes = 0

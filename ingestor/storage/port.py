@@ -166,6 +166,11 @@ class Store(PointSink, Protocol):
     def repair_counts(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
         """Return how many states were repaired, by what `repaired_by` says. Raises as `write` does."""
 
+    @property
+    def reads_below(self) -> int:
+        """Up to how many states a series and hour `hours_by_series` reads them, and has none added up; 0: never."""
+        ...
+
     def states_by_series(self, home: str, since_ns: int, until_ns: int) -> dict[str, int]:
         """Return how many states each series has in a span. Raises as `write` does."""
         ...

@@ -14,6 +14,7 @@ import pytest
 from ingestor.events.event import Event, Place
 from ingestor.events.point import Point
 from ingestor.settings import StorageSettings
+from ingestor.storage import influx_hours
 from ingestor.storage.memory import MemoryStore
 from ingestor.storage.open import open_store
 from ingestor.storage.port import HOUR_NS, HOUR_US, Store
@@ -127,7 +128,12 @@ def test_an_hour_is_added_up_by_series_as_the_plain_way_does_it(both: Both) -> N
         assert one.delays_s == pytest.approx(expected.delays_s)
 
 
-def test_several_hours_are_added_up_at_once_as_each_alone(both: Both) -> None:
+@pytest.mark.parametrize("reads_below", [influx_hours.READS_BELOW, 0])
+def test_several_hours_are_added_up_at_once_as_each_alone(
+    both: Both, reads_below: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An InfluxDB reads them where each series has few states, and adds them up itself where they have many."""
+    monkeypatch.setattr(influx_hours, "READS_BELOW", reads_below)
     told(both)
     both.write(*[(state(3 * HOUR_US + at, str(value)), place()) for at, value in ((0, 9), (9_000_000, 8), (1, 10))])
     hours = [T0_US * 1000 + number * HOUR_NS for number in range(5)]
@@ -136,9 +142,16 @@ def test_several_hours_are_added_up_at_once_as_each_alone(both: Both) -> None:
 
     assert [hour_ns for hour_ns, _ in found] == hours
     for hour_ns, at_once in found:
-        assert sorted(at_once) == sorted(both.store.series_hours(both.home, hour_ns, hour_ns + HOUR_NS))
+        alone = sorted(both.store.series_hours(both.home, hour_ns, hour_ns + HOUR_NS))
+        for one, expected in zip(sorted(at_once), alone, strict=True):
+            assert _but_for_rounding(one) == _but_for_rounding(expected)
+            assert [one.mean or 0, one.deviation or 0] == pytest.approx([expected.mean or 0, expected.deviation or 0])
     assert [len(hour) for _, hour in found] == [3, 1, 0, 1, 0]
     assert [(one.falls, one.longest_s) for one in found[3][1]] == [(1, 8.999999)]
+
+
+def _but_for_rounding(hour: SeriesHour) -> SeriesHour:
+    return hour._replace(mean=None, deviation=None)
 
 
 def test_chosen_series_are_added_up_alone_and_all_are_counted(both: Both) -> None:

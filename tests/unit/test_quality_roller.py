@@ -166,7 +166,7 @@ def test_who_is_dead_is_said_in_points_too(book: SqlQualityBook, tmp_path: Path)
 def test_a_step_that_is_over_is_gone_on_from_and_finds_the_same(
     empty: SqlQualityBook, book: SqlQualityBook, store: Store
 ) -> None:
-    steps = steps_of(empty, store, T0 + 2 * DAY_US, budget_s=20.0)
+    steps = steps_of(empty, store, T0 + 2 * DAY_US, budget_s=8.0)
 
     assert steps > 2
     assert empty.homes() == {"h": T0 + 2 * DAY_US}
@@ -225,7 +225,7 @@ class Asked(MemoryStore):
 
 
 @pytest.mark.parametrize(
-    ("under_way_us", "at_once"), [(None, [4] * 5), (T0 + 17 * HOUR_US, [4] * 4)], ids=["all settled", "one under way"]
+    ("under_way_us", "at_once"), [(None, [12, 8]), (T0 + 17 * HOUR_US, [12, 3])], ids=["all settled", "one under way"]
 )
 def test_hours_that_are_due_together_are_asked_for_at_once_unless_something_of_them_is_under_way(
     empty: SqlQualityBook, under_way_us: int | None, at_once: list[int]

@@ -226,6 +226,10 @@ class Hearing:
         while True:
             yield await self._listener.get(wait_s())
 
+    def more(self, most: int) -> list[Delivery]:
+        """Return deliveries that wait already, of so many messages together at most: for who tells them at once."""
+        return self._listener.more(most)
+
     def heard_all(self) -> str:
         """Return the cursor of who has heard all there is: also where none of it was for them."""
         return self._hub.cursor_of(self._listener.wanted)

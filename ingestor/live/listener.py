@@ -6,13 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from ingestor.live.channel import EntryId
 from ingestor.live.cursor import WHOLE, Cursor, Position, cursor_text
 from ingestor.live.envelope import Messages
 from ingestor.live.filter import LiveFilter
 
+Made = TypeVar("Made")
 #: What is let go where a listener is too slow: the oldest that waits, the newest that comes, or the listener.
 Policy = Literal["drop_oldest", "drop_newest", "disconnect"]
 POLICIES: Final[tuple[Policy, ...]] = ("drop_oldest", "drop_newest", "disconnect")
@@ -29,14 +30,14 @@ class Delivery:
     entry_id: EntryId
     chosen: tuple[int, ...]
     before: Cursor
-    made: dict[str, bytes] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
 
-    def made_once(self, key: str, make: Callable[[Delivery], bytes]) -> bytes:
+    def made_once(self, key: str, make: Callable[[Delivery], Made]) -> Made:
         """Return what a transport makes of it, made at the first call."""
-        known = self.made.get(key)
-        if known is None:
-            known = self.made[key] = make(self)
-        return known
+        if key not in self.made:
+            self.made[key] = make(self)
+        made: Made = self.made[key]
+        return made
 
     def cursor_at(self, place: int) -> str:
         """Return the cursor of who has taken the messages up to this place in `chosen`."""
@@ -46,7 +47,7 @@ class Delivery:
     @property
     def cursor(self) -> str:
         """The cursor of who has taken all of it."""
-        return self.cursor_at(len(self.chosen) - 1)
+        return self.made_once("cursor", lambda made: made.cursor_at(len(made.chosen) - 1))
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Listener:
         self._messages = 0
         self._missed = 0
         self._ended: Ended | None = None
-        self._wake = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
 
     def put(self, item: Delivery | Gap) -> None:
         """Let something wait; at the limit the policy says what goes."""
@@ -97,7 +98,7 @@ class Listener:
             return
         self._messages += _size(item)
         self._waiting.append(item)
-        self._wake.set()
+        self._wake()
 
     def has_had(self, home: str, entry_id: EntryId) -> bool:
         """Tell whether they had this entry before they began to listen."""
@@ -114,18 +115,41 @@ class Listener:
         if self._ended is None:
             self._ended = Ended(too_slow)
             self._waiting.clear()
-            self._wake.set()
+            self._wake()
 
     async def get(self, wait_s: float) -> Item | None:
         """Return what comes next, None where nothing does for so long."""
         if (item := self._next()) is None:
-            self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), wait_s)
-            except TimeoutError:
-                return None
+            await self._woken(wait_s)
             item = self._next()
         return item
+
+    def more(self, most: int) -> list[Delivery]:
+        """Return what waits behind, without waiting: whole deliveries of so many messages together at most."""
+        found: list[Delivery] = []
+        while not self._missed and self._waiting and isinstance(first := self._waiting[0], Delivery):
+            most -= len(first.chosen)
+            if most < 0:
+                break
+            self._messages -= len(first.chosen)
+            self._waiting.popleft()
+            found.append(first)
+        return found
+
+    async def _woken(self, wait_s: float) -> None:
+        """Wait until something happens, for so long at most: `asyncio.wait_for` would make a task of each wait."""
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter = loop.create_future()
+        timer = loop.call_later(wait_s, self._wake)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _next(self) -> Item | None:
         if self._missed:
@@ -157,7 +181,7 @@ class Listener:
 
     def _miss(self, messages: int) -> None:
         self._missed += messages
-        self._wake.set()
+        self._wake()
 
 
 def _size(item: Delivery | Gap) -> int:

@@ -401,3 +401,33 @@ def test_an_entry_that_is_larger_than_may_wait_still_has_room_for_itself() -> No
         await stage.hub.close()
 
     run(story())
+
+
+def test_what_waits_can_be_taken_together_up_to_a_number_and_never_past_what_must_be_told_first() -> None:
+    async def story() -> None:
+        stage = Stage()
+        async with stage.hearing() as heard:
+            await heard.ready()
+            for first in (0, 2, 4, 6):
+                stage.publish(f"light.{first}", f"light.{first + 1}")
+            await heard.until(lambda: len(heard.entities) == 8)
+        listener = Listener(ALL, most=8)
+        one, two, three, four = (item for item in heard.items if isinstance(item, Delivery))
+        gap = Gap("villa", one.cursor)
+        for item in (one, two, three, gap, four):
+            listener.put(item)
+
+        assert await listener.get(1) is one
+        assert listener.more(1) == []
+        assert listener.more(3) == [two]
+        assert listener.more(100) == [three]
+        assert listener.more(100) == []
+        assert [await listener.get(1), await listener.get(1), await listener.get(0)] == [gap, four, None]
+        for item in (one, two, three, four, one):
+            listener.put(item)
+        assert listener.more(100) == [], "what was missed is told first"
+        assert await listener.get(1) == Missed(2)
+        assert listener.more(100) == [two, three, four, one]
+        await stage.hub.close()
+
+    asyncio.run(story())

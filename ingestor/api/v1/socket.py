@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import orjson
@@ -18,7 +19,7 @@ from ingestor.api.live import hub_of
 from ingestor.api.v1 import socket_messages as said
 from ingestor.live.cursor import parse_cursor
 from ingestor.live.hub import Hearing, LiveHub
-from ingestor.live.listener import Delivery, Ended, Gap, Item, Missed
+from ingestor.live.listener import Delivery, Ended, Gap, Missed
 from ingestor.live.pacing import Pace
 from ingestor.security.access import Action, authorize
 
@@ -30,6 +31,8 @@ MAX_COMMAND: Final = 64 * 1024
 #: The longest frame that the server lets through to us.
 MAX_FRAME_BYTES: Final = 4 * MAX_COMMAND
 _WAIT_S: Final = 60.0
+#: Messages that one frame tells where more than one delivery waits.
+_TOGETHER: Final = 500
 _GOING_AWAY, _NOT_TEXT, _POLICY, _TOO_LARGE, _TRY_LATER = 1001, 1003, 1008, 1009, 1013
 
 
@@ -206,21 +209,26 @@ class Subscription:
                 code, why = (_TRY_LATER, "too slow") if item.too_slow else (_GOING_AWAY, "this process ends")
                 await self._connection.close(code, why)
                 return
-            if item is not None:
+            if isinstance(item, Delivery):
+                # Who acknowledges frames says how much may be under way: theirs stay small.
+                behind = [] if self._asked.window is not None else hearing.more(_TOGETHER - len(item.chosen))
+                await self._tell_events([item, *behind])
+            elif item is not None:
                 await self._tell(item)
 
-    async def _tell(self, item: Item) -> None:
+    async def _tell(self, item: Gap | Missed) -> None:
         name = self._asked.id
         match item:
-            case Delivery():
-                await self._tell_events(item)
             case Gap():
                 await self._connection.say(said.GapTold(id=name, home=item.home, cursor=item.cursor))
             case Missed():
                 await self._connection.say(said.MissedTold(id=name, messages=item.messages))
 
-    async def _tell_events(self, delivery: Delivery) -> None:
-        body, messages = self._body(delivery)
+    async def _tell_events(self, deliveries: Sequence[Delivery]) -> None:
+        """Send a frame: of what has come meanwhile, too, so that who falls behind has fewer frames to send."""
+        made = [self._body(one) for one in deliveries]
+        body = ",".join(text for text, messages in made if messages)
+        messages = sum(messages for _, messages in made)
         if not messages:
             return
         self._seq += 1
@@ -228,20 +236,26 @@ class Subscription:
         if self._asked.window is not None:
             self._sent[self._seq] = messages
             self._look_for_room()
-        head = {"type": "events", "id": self._asked.id, "seq": self._seq, "cursor": delivery.cursor, "skipped": skipped}
-        await self._connection.send(f'{orjson.dumps(head).decode()[:-1]},"events":[{body.decode()}]}}')
+        head = {
+            "type": "events",
+            "id": self._asked.id,
+            "seq": self._seq,
+            "cursor": deliveries[-1].cursor,
+            "skipped": skipped,
+        }
+        await self._connection.send(f'{orjson.dumps(head).decode()[:-1]},"events":[{body}]}}')
 
-    def _body(self, delivery: Delivery) -> tuple[bytes, int]:
+    def _body(self, delivery: Delivery) -> tuple[str, int]:
         """Return the messages, and how many: made once for all who want all of them in this form."""
         form = self._asked.form
 
-        def joined(one: Delivery) -> bytes:
-            return b",".join(one.messages.render(index, form) for index in one.chosen)
+        def joined(one: Delivery) -> str:
+            return b",".join(one.messages.render(index, form) for index in one.chosen).decode()
 
         if not self._pace.limits:
             return delivery.made_once(f"ws {form}", joined), len(delivery.chosen)
         wanted = self._pace.select([delivery.messages.render(index, form) for index in delivery.chosen])
-        return b",".join(wanted), len(wanted)
+        return b",".join(wanted).decode(), len(wanted)
 
     def _look_for_room(self) -> None:
         window = self._asked.window

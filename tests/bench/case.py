@@ -55,7 +55,8 @@ class Case:
 
     `away_s`: the store is stopped for so long, and what has waited is to be drained. `every_field`: all that enrichment
     finds stands on every point, and no step is left out. `together`: two processes take a batch through its steps
-    (`workers.together`) instead of a pool for each.
+    (`workers.together`) instead of a pool for each. `subscribers`: so many listen by WebSocket, one in
+    ten with a filter.
     """
 
     road: str
@@ -65,12 +66,14 @@ class Case:
     away_s: int = 0
     every_field: bool = False
     together: bool = False
+    subscribers: int = 0
 
     @property
     def name(self) -> str:
         """A name to choose it by."""
         away = f"-away-{self.away_s}" if self.away_s else ""
         marks = "-every-field" * self.every_field + "-together" * self.together
+        marks += f"-{self.subscribers}-subscribers" if self.subscribers else ""
         return f"{self.road}-{self.store}-{self.rate}{away}{marks}"
 
 
@@ -90,6 +93,7 @@ class Bench:
         self.folder = folder
         self._stack = stack
         self._home_port = free_port()
+        self._api_port = free_port()
         self.influx: InfluxDB | None = None
         self.mosquitto: Mosquitto | None = None
         self.settings = Settings(data_dir=folder / "data")
@@ -100,6 +104,7 @@ class Bench:
         self._start_servers()
         up = self._start([sys.executable, "-m", "ingestor", "up"], "up")
         self._wait_for_workers(up)
+        listening = self._start_subscribers() if self.case.subscribers else None
         cpu_before = measure.cpu_by_stage(self.roots)
         load = self._start_load()
         back_at = self._be_away() if self.case.away_s else 0.0
@@ -107,6 +112,7 @@ class Bench:
         ended = time.time()
         cpu, waiting = self._drain(sent), time.time() - ended
         memory = measure.memory_by_stage(self.roots)
+        live = self._heard(listening) if listening else None
         stored, total = self._stored()
         expected = sent * (sent - 1) // 2
         lag, sustained = self._from_log(ended)
@@ -120,6 +126,7 @@ class Bench:
             "drain_s": waiting,
             "drained_per_s": self._drained_per_s(back_at) if back_at else None,
             "lag_ms": {"p50": lag.p50, "p95": lag.p95, "p99": lag.p99, "events": lag.events},
+            "live": live,
             "cpu_us_per_event": {
                 stage: round((used - cpu_before.get(stage, 0.0)) / max(sent, 1) * 1e6, 1)
                 for stage, used in sorted(cpu.items())
@@ -150,7 +157,8 @@ class Bench:
         found = {key: value for key, value in os.environ.items() if not key.startswith("HA_INGESTOR_")}
         found |= {
             "HA_INGESTOR_DATA_DIR": str(self.settings.data_dir),
-            "HA_INGESTOR_API__PORT": str(free_port()),
+            "HA_INGESTOR_API__PORT": str(self._api_port),
+            "HA_INGESTOR_API__KEY": TOKEN * 8,
             "HA_INGESTOR_FLOWER__PORT": str(free_port()),
             "HA_INGESTOR_HOMEASSISTANT__URL": f"http://127.0.0.1:{self._home_port}",
             "HA_INGESTOR_HOMEASSISTANT__TOKEN": TOKEN,
@@ -191,6 +199,31 @@ class Bench:
         form = ("--mqtt-url", self.mosquitto.url, "--mqtt-form", self.case.road)
         self._start(self._demo(*form, *pace), "load")
         return self.folder / "load.out"
+
+    def _start_subscribers(self) -> subprocess.Popen[bytes]:
+        answers = lambda: requests.get(f"http://127.0.0.1:{self._api_port}/livez", timeout=5).ok  # noqa: E731
+        self._wait(lambda: _is_quiet(answers), 60, "the API")
+        entity = DemoHome(1, ENTITIES, sensors_only=True)
+        entity.begin()
+        words = ["--subscribers", str(self.case.subscribers), "--entity", min(entity.bus.states)]
+        words += ["--key", TOKEN * 8, "--warm-up-s", str(WARM_UP_S), str(self._api_port)]
+        started = self._start([sys.executable, "-m", "tests.bench.subscribers", *words], "subscribers")
+        self._wait((self.folder / "subscribers.out").read_text, 60, "the subscribers")
+        return started
+
+    def _heard(self, listening: subprocess.Popen[bytes]) -> dict[str, Any]:
+        time.sleep(1)
+        listening.send_signal(signal.SIGTERM)
+        listening.wait(60)
+        told = json.loads((self.folder / "subscribers.out").read_text().splitlines()[-1])
+        pairs = told["pairs"]
+        return {
+            **{f"p{share * 100:g}": round(measure.quantile(pairs, share), 1) for share in (0.5, 0.95, 0.99)},
+            "frames": told["frames"],
+            "missed": told["missed"],
+            "messages_min": min(told["messages"]),
+            "messages_max": max(told["messages"]),
+        }
 
     def _be_away(self) -> float:
         """Stop the store for a while; return when it was back."""
@@ -321,6 +354,14 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def _is_quiet(call: Callable[[], Any]) -> Any:
+    """Return what a call returns, False where nobody answers."""
+    try:
+        return call()
+    except requests.RequestException:
+        return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -31,6 +31,7 @@ STAGES = (
     ("celery -A workers beat", "beat"),
     ("flower", "flower"),
     ("ingestor api", "api"),
+    ("tests.bench.subscribers", "subscribers"),
 )
 
 

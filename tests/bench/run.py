@@ -42,6 +42,7 @@ def cases(seconds: int) -> list[Case]:
         Case("websocket", "influxdb", 15_000, seconds),
         Case("websocket", "influxdb", 10_000, seconds, every_field=True),
         Case("websocket", "influxdb", 2_000, AWAY_S + 30, AWAY_S),
+        Case("websocket", "influxdb", 2_000, LATENCY_S, subscribers=100),
     ]
 
 
@@ -52,6 +53,8 @@ def main() -> int:
     parser.add_argument(
         "--only", default="", help="run only cases whose name has this text, such as websocket-influxdb"
     )
+    parser.add_argument("--subscribers", type=int, default=0, help="with --rate: so many listen by WebSocket")
+    parser.add_argument("--together", action="store_true", help="with --rate: as with workers.together = 2")
     parser.add_argument("--rate", type=int, default=0, help="run at this rate instead (events/s)")
     options = parser.parse_args()
     steps = measure_steps() if not options.rate else {}
@@ -71,7 +74,14 @@ def main() -> int:
         if options.only not in case.name:
             continue
         if options.rate:
-            case = Case(case.road, case.store, options.rate, options.seconds)  # noqa: PLW2901 -- as asked for
+            case = Case(  # noqa: PLW2901 -- as asked for
+                case.road,
+                case.store,
+                options.rate,
+                options.seconds,
+                together=options.together,
+                subscribers=options.subscribers,
+            )
         result = run_case(case)
         results.append(result)
         print_result(result)
@@ -99,6 +109,12 @@ def print_result(result: dict[str, Any]) -> None:
         f" {result['sent']:,} sent, {result['stored']:,} stored, drained {result['drain_s']:.1f} s after the end"
     )
     print(f"  receipt to acknowledged write: p50 {lag['p50']:.0f} ms, p95 {lag['p95']:.0f} ms, p99 {lag['p99']:.0f} ms")
+    if live := result["live"]:
+        print(
+            f"  receipt to subscribers: p50 {live['p50']:.0f} ms, p95 {live['p95']:.0f} ms, p99 {live['p99']:.0f} ms;"
+            f" {live['frames']:,} frames, {live['missed']:,} messages missed, {live['messages_min']:,} to"
+            f" {live['messages_max']:,} a subscriber"
+        )
     if result["drained_per_s"] is not None:
         print(f"  what had waited for the store was drained at {result['drained_per_s']:,.0f} events/s")
     costs = "  ".join(f"{stage} {cost:.1f}" for stage, cost in result["cpu_us_per_event"].items())

@@ -1,0 +1,153 @@
+"""Those who listen to a running stack by WebSocket, as a process of its own: `python -m tests.bench.subscribers URL …`.
+
+They read frames and no more, so that what is measured is the server and not a hundred JSON parsers on its machine: of
+each frame the times of its oldest and its newest event are found by their text. One in ten has a filter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import json
+import os
+import signal
+import sys
+import time
+from datetime import datetime
+from typing import Any, Final
+
+from ingestor.api import asyncapi
+
+_TIME: Final = b'"time":"'
+_TIME_CHARS: Final = len("2026-01-01T00:00:00.000000Z")
+_SHORT, _LONG, _LONGER = 125, 126, 127
+#: One in so many hears a single entity's messages.
+FILTERED_EVERY: Final = 10
+
+
+class Subscriber(asyncio.Protocol):
+    """One connection: subscribes, and notes (heard at, oldest, newest, messages) of each frame of events."""
+
+    def __init__(self, key: str, wanted: dict[str, Any]) -> None:
+        self.heard: list[tuple[float, float, float, int]] = []
+        self.missed = 0
+        self.subscribed = asyncio.Event()
+        self._key = key
+        self._wanted = wanted
+        self._got = bytearray()
+        self._open = False
+        self._transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Ask for a WebSocket."""
+        self._transport = transport
+        nonce = base64.b64encode(os.urandom(16)).decode()
+        transport.write(
+            f"GET {asyncapi.PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {nonce}\r\nSec-WebSocket-Version: 13\r\nX-API-Key: {self._key}\r\n\r\n".encode()
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """Take whole frames off what has come."""
+        self._got += data
+        if not self._open:
+            head, found, rest = bytes(self._got).partition(b"\r\n\r\n")
+            if not found:
+                return
+            if b" 101 " not in head.split(b"\r\n", 1)[0]:
+                raise ConnectionError(head.decode(errors="replace"))
+            self._open, self._got = True, bytearray(rest)
+            self._say({"type": "subscribe", "id": "bench", "filter": self._wanted})
+        while (frame := self._frame()) is not None:
+            self._take(*frame)
+
+    def _frame(self) -> tuple[int, bytes] | None:
+        got = self._got
+        if len(got) < 2:
+            return None
+        length, start = got[1] & 0x7F, 2
+        extra = {_LONG: 2, _LONGER: 8}.get(length, 0)
+        if extra:
+            length, start = int.from_bytes(got[2 : 2 + extra], "big"), 2 + extra
+        if len(got) < start + length:
+            return None
+        opcode, payload = got[0] & 0x0F, bytes(got[start : start + length])
+        del got[: start + length]
+        return opcode, payload
+
+    def _take(self, opcode: int, payload: bytes) -> None:
+        if opcode == 0x9:
+            self._send(0xA, payload)
+        elif payload.startswith(b'{"type":"events"'):
+            oldest = payload.index(_TIME) + len(_TIME)
+            newest = payload.rindex(_TIME) + len(_TIME)
+            times = [payload[at : at + _TIME_CHARS] for at in (oldest, newest)]
+            messages = payload.count(b'"context_id":')
+            self.heard.append((time.time(), _seconds(times[0]), _seconds(times[1]), messages))
+        else:
+            told = json.loads(payload)
+            if told["type"] == "subscribed":
+                self.subscribed.set()
+            elif told["type"] == "missed":
+                self.missed += told["messages"]
+
+    def _say(self, command: dict[str, Any]) -> None:
+        self._send(0x1, json.dumps(command).encode())
+
+    def _send(self, opcode: int, payload: bytes) -> None:
+        # A mask of zeros is a mask, and leaves the payload as it is.
+        self._transport.write(bytes((0x80 | opcode, 0x80 | len(payload))) + bytes(4) + payload)
+
+
+def _seconds(text: bytes) -> float:
+    return datetime.fromisoformat(text.decode()).timestamp()
+
+
+async def hear(port: int, key: str, subscribers: int, entity: str) -> list[Subscriber]:
+    """Listen until told to stop (SIGTERM)."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    found = []
+    for number in range(subscribers):
+        wanted = {"entity": [entity]} if number % FILTERED_EVERY == FILTERED_EVERY - 1 else {}
+        one = Subscriber(key, wanted)
+        await loop.create_connection(lambda one=one: one, "127.0.0.1", port)  # type: ignore[misc]
+        found.append(one)
+    for one in found:
+        await asyncio.wait_for(one.subscribed.wait(), 60)
+    print(json.dumps({"subscribed": len(found)}), flush=True)
+    await stop.wait()
+    return found
+
+
+def main() -> int:
+    """Listen, and print what was heard as one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("port", type=int)
+    parser.add_argument("--key", required=True)
+    parser.add_argument("--subscribers", type=int, default=100)
+    parser.add_argument("--entity", default="*")
+    parser.add_argument("--warm-up-s", type=float, default=0.0)
+    options = parser.parse_args()
+    found = asyncio.run(hear(options.port, options.key, options.subscribers, options.entity))
+    begin = min((one.heard[0][0] for one in found if one.heard), default=0.0) + options.warm_up_s
+    frames = [frame for one in found for frame in one.heard if frame[0] >= begin]
+    pairs = [
+        (round((at - oldest - (newest - oldest) * part) * 1000, 2), messages / 5)
+        for at, oldest, newest, messages in frames
+        for part in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+    told = {
+        "frames": len(frames),
+        "messages": [sum(frame[3] for frame in one.heard) for one in found],
+        "missed": sum(one.missed for one in found),
+        "pairs": pairs[:: max(1, len(pairs) // 100_000)],
+    }
+    print(json.dumps(told), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

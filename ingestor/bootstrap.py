@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from ingestor.storage.port import Store
     from ingestor.storage.quarantine import Quarantine
     from ingestor.storage.reconciled import ReconciledHours
+    from ingestor.webhooks.deliverer import Deliverer
+    from ingestor.webhooks.desk import WebhookDesk
 
 
 @functools.cache
@@ -292,6 +294,34 @@ def open_live_feed(settings: Settings) -> LiveFeed | None:
     from ingestor.queue.state import connect_state
 
     return LiveFeed(open_live_channel(settings, connect_state(settings.state_url, hurried=True)))
+
+
+def open_webhook_desk(settings: Settings, database: sqlalchemy.Engine | None = None) -> WebhookDesk:
+    """Open where webhooks are registered and looked at, in the metadata database and the data folder."""
+    from ingestor.webhooks.book_sql import SqlWebhookBook
+    from ingestor.webhooks.desk import WebhookDesk
+    from ingestor.webhooks.secrets import SecretShelf
+
+    book = SqlWebhookBook(database or open_metadata(settings))
+    return WebhookDesk(book, SecretShelf(settings.data_dir), settings.webhooks)
+
+
+def open_webhook_deliverer(settings: Settings, hub: LiveHub) -> Deliverer:
+    """Open what delivers to webhooks from this process; it connects to nothing before it starts."""
+    from ingestor.intake.leadership import Leadership
+    from ingestor.webhooks.asking import AskBook
+    from ingestor.webhooks.book_sql import SqlWebhookBook
+    from ingestor.webhooks.deliverer import LEASE_S, Deliverer
+    from ingestor.webhooks.secrets import SecretShelf
+
+    state = open_state(settings)
+    return Deliverer(
+        hub,
+        AskBook(lambda: SqlWebhookBook(open_metadata(settings))),
+        SecretShelf(settings.data_dir),
+        settings.webhooks,
+        lambda hook_id: Leadership(state, f"webhook:{hook_id}", LEASE_S),
+    )
 
 
 def open_late_causes(

@@ -31,6 +31,7 @@ from ingestor.settings_reports import ReportsSettings
 from ingestor.settings_tracing import TracingSettings
 from ingestor.settings_types import Group, Name, Port
 from ingestor.settings_weather import WeatherSettings
+from ingestor.settings_webhooks import WebhooksSettings
 
 __all__ = [
     "DEFAULT_EVENT_TYPES",
@@ -318,6 +319,7 @@ class Settings(Group):
     registry: RegistrySettings = RegistrySettings()
     weather: WeatherSettings = WeatherSettings()
     live: LiveSettings = LiveSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
     api: ApiSettings = ApiSettings()
     flower: FlowerSettings = FlowerSettings()
     demo: DemoSettings = DemoSettings()

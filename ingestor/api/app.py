@@ -66,6 +66,7 @@ _TAGS: Final = [
     {"name": "admin", "description": "Figures, newest states and settings, as the dashboard asks for them."},
     {"name": "keeping", "description": "What became of every event: ledger, gaps, quarantine."},
     {"name": "live", "description": "What happens now ([the live channel](../explanation/live.md))."},
+    {"name": "webhooks", "description": "What happens now, posted to you ([how to](../how-to/webhooks.md))."},
 ]
 
 
@@ -84,12 +85,18 @@ def create_app(
     live = bootstrap.open_live_hub(settings)
 
     @asynccontextmanager
-    async def closing(_: FastAPI) -> AsyncIterator[None]:
+    async def closing(app: FastAPI) -> AsyncIterator[None]:
         keys.key()  # made at the first start, so that it is there before anybody asks
         showing = asyncio.create_task(_show_life(AliveFile(settings.data_dir)))
         with heartbeat_of(bootstrap.open_status_board(settings), "api", settings.data_dir):
+            webhooks = bootstrap.open_webhook_deliverer(settings, live) if live is not None else None
+            if webhooks is not None:
+                app.state.webhooks = webhooks
+                webhooks.start()
             yield
         showing.cancel()
+        if webhooks is not None:
+            await webhooks.close()
         if live is not None:
             await live.close()
         health.close()
@@ -112,6 +119,7 @@ def create_app(
     app.state.settings_file = settings_file
     app.state.audit = Audit(settings.data_dir)
     app.state.live = live
+    app.state.webhooks = None
     handle_problems(app)
     _add_pages(app)
     _add_health(app, health, stats, bootstrap.open_status_board(settings))

@@ -7,7 +7,19 @@ from typing import Final
 from fastapi import APIRouter
 
 from ingestor.api import admin
-from ingestor.api.v1 import events, exports, history, home, home_events, keeping, quality, relationships, socket, stream
+from ingestor.api.v1 import (
+    events,
+    exports,
+    history,
+    home,
+    home_events,
+    keeping,
+    quality,
+    relationships,
+    socket,
+    stream,
+    webhooks,
+)
 
 #: A path with a fixed word (`/events/history`) stands before one that takes any (`/events/{event_id}`).
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -21,5 +33,6 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     relationships.router,
     quality.router,
     keeping.router,
+    webhooks.router,
     admin.router,
 )

@@ -23,6 +23,7 @@ from ingestor.cli import (
     quarantine,
     reconcile,
     status,
+    webhooks,
     workers,
 )
 from ingestor.cli.exit_codes import MEANINGS, ExitCode
@@ -58,6 +59,7 @@ def build_app() -> typer.Typer:
         quarantine,
         quality,
         ledger,
+        webhooks,
         key,
         logs_level,
     ):

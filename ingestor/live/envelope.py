@@ -127,6 +127,14 @@ class Messages:
         found.extend(_subject_of(notice) for notice in entry.notices)
         return found
 
+    def is_late(self, index: int) -> bool:
+        """Tell whether a message was told more than a minute after it happened."""
+        entry = self._entry
+        if index >= len(entry.events) + len(entry.signs):
+            return self._is_late(entry.notices[index - len(entry.events) - len(entry.signs)].time_us)
+        of = index if index < len(entry.events) else entry.signs[index - len(entry.events)].event
+        return self._is_late(entry.events[of].time_us)
+
     def render(self, index: int, form: Form) -> bytes:
         """Return a message as JSON, on one line."""
         known = self._rendered.get((form, index))

@@ -19,6 +19,8 @@ class Action(StrEnum):
     READ_DATA = "data:read"
     READ_CONFIG = "config:read"
     CHANGE_CONFIG = "config:change"
+    READ_WEBHOOKS = "webhooks:read"
+    CHANGE_WEBHOOKS = "webhooks:change"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from ingestor.quality.tally import Carry
 from ingestor.reports.shelf_sql import SqlReportShelf
 from ingestor.storage.gaps import GapRecord
 from ingestor.storage.quarantine import Quarantined
+from ingestor.webhooks.book_sql import SqlWebhookBook
+from ingestor.webhooks.model import Hook, Parcel, Wanted
 from tests.fakes.report_home import example_report
 from tests.integration.api_bench import SECOND_US, T0_US, ApiBench, called, state
 
@@ -49,6 +51,7 @@ def fill(bench: ApiBench) -> None:
     _write_home(bench, database)
     _write_quality(bench, database)
     _write_kept(bench, database)
+    _write_webhooks(database)
     database.dispose()
 
 
@@ -93,3 +96,13 @@ def _write_kept(bench: ApiBench, database: sa.Engine) -> None:
     raw = b'{"entity_id": "lock.door", "access_token": "my secret"'
     piece = Quarantined("b", 1, "home", "mqtt", "invalid_json", "cut", raw, FROM_US * 1000, "topic", "home/door")
     bootstrap.open_quarantine(bench.settings, database).put([piece])
+
+
+def _write_webhooks(database: sa.Engine) -> None:
+    """Register two webhooks; of one some deliveries were given up."""
+    book = SqlWebhookBook(database)
+    for hook_id in ("wh_lights", "wh_old"):
+        book.create(Hook(hook_id, "https://example.org/hook", Wanted(), made_us=FROM_US), 10)
+    parcels = [Parcel(f"msg_{number}", "messages", 1, b'{"type": "event.new"}') for number in range(1, 5)]
+    book.add("wh_lights", parcels, "home:1-0", FROM_US)
+    book.tidy("wh_lights", FROM_US + 2, give_up_after_us=1, keep_dead=10, keep_delivered=10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from tests.integration.api_bench import api_app
 class LiveHome:
     """An API that is served, and the channel behind it."""
 
-    def __init__(self, folder: Path, url: str, **live: Any) -> None:
-        self.home = f"sse-{uuid.uuid4().hex[:8]}"
-        self.app = api_app(folder, {"state": {"url": url}, "home": self.home, "live": live})
+    def __init__(
+        self, folder: Path, url: str, *, home: str | None = None, more: Mapping[str, Any] | None = None, **live: Any
+    ) -> None:
+        self.home = home or f"sse-{uuid.uuid4().hex[:8]}"
+        self.app = api_app(folder, {"state": {"url": url}, "home": self.home, "live": live, **(more or {})})
         self.settings: Settings = self.app.state.means.settings
         self.hub: LiveHub = self.app.state.live
         self.channel = bootstrap.open_live_channel(self.settings, bootstrap.open_state(self.settings))

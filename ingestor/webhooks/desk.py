@@ -1,0 +1,123 @@
+"""Where webhooks are registered, changed, tested and replayed: the same for the API and the command line."""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ingestor import errors
+from ingestor.settings_webhooks import WebhooksSettings
+from ingestor.webhooks.addresses import Reach
+from ingestor.webhooks.book import WebhookBook
+from ingestor.webhooks.messages import ping_parcel
+from ingestor.webhooks.model import LONGEST_WAIT_S, MOST_IN_BATCH, Delivery, DeliveryState, Hook, Wanted
+from ingestor.webhooks.schedule import now_us
+from ingestor.webhooks.secrets import SecretShelf
+
+LONGEST_URL: Final = 2000
+_SCHEMES: Final = ("http", "https")
+
+
+class WebhookDesk:
+    """What people do with webhooks. Every call may raise StoreUnavailable, and NotFound for one that is not there."""
+
+    def __init__(self, book: WebhookBook, shelf: SecretShelf, limits: WebhooksSettings) -> None:
+        self.book = book
+        self._shelf = shelf
+        self._limits = limits
+
+    def create(self, url: str, wanted: Wanted, description: str = "", cursor: str = "") -> tuple[Hook, str]:
+        """Register a webhook; return it and its secret, which is told this once. Raises Unanswerable, Conflict."""
+        self._check(url, wanted)
+        hook_id = f"wh_{uuid.uuid4().hex[:20]}"
+        hook = Hook(hook_id, url, wanted, description, made_us=now_us(), cursor=cursor)
+        secret = self._shelf.make(hook_id)
+        try:
+            self.book.create(hook, self._limits.max_hooks)
+        except errors.IngestorError:
+            self._shelf.remove(hook_id)
+            raise
+        return hook, secret
+
+    def change(
+        self,
+        hook_id: str,
+        *,
+        url: str | None = None,
+        wanted: Wanted | None = None,
+        description: str | None = None,
+        enabled: bool | None = None,
+    ) -> Hook:
+        """Change what is given. Raises Rejected, Unanswerable."""
+        hook = self.book.find(hook_id)
+        given: dict[str, Any] = {"url": url, "wanted": wanted, "description": description, "enabled": enabled}
+        changed = replace(hook, **{name: value for name, value in given.items() if value is not None})
+        self._check(changed.url, changed.wanted)
+        if enabled is not None:
+            changed = replace(changed, why="")
+        return self.book.change(changed)
+
+    def remove(self, hook_id: str) -> None:
+        """Forget a webhook, its deliveries and its secret."""
+        self.book.remove(hook_id)
+        self._shelf.remove(hook_id)
+
+    def rotate(self, hook_id: str) -> tuple[Hook, str]:
+        """Make a new secret and return it with the webhook; for a day both are signed with."""
+        hook = self.book.find(hook_id)
+        return hook, self._shelf.rotate(hook_id, now_us())
+
+    def ping(self, hook_id: str) -> Delivery:
+        """Have a test delivery made. Raises Conflict for a webhook that is disabled."""
+        hook = self.book.find(hook_id)
+        if not hook.enabled:
+            raise errors.Conflict(f"the webhook {hook_id} is disabled")
+        at_us = now_us()
+        parcel = ping_parcel(hook, at_us)
+        self.book.add(hook_id, [parcel], "", at_us)
+        return self.book.delivery(hook_id, parcel.delivery_id)
+
+    def replay(self, hook_id: str, delivery_id: str | None = None) -> int:
+        """Let what was given up be tried anew, one or all; return how many. Raises Conflict where one was not."""
+        hook = self.book.find(hook_id)
+        if delivery_id is not None and self.book.delivery(hook_id, delivery_id).state is not DeliveryState.DEAD:
+            raise errors.Conflict(f"the delivery {delivery_id} was not given up")
+        return self.book.replay(hook.hook_id, now_us(), delivery_id)
+
+    def _check(self, url: str, wanted: Wanted) -> None:
+        wanted.messages.check()
+        if not 1 <= wanted.batch <= MOST_IN_BATCH or not 0 <= wanted.batch_wait_s <= LONGEST_WAIT_S:
+            raise errors.Unanswerable(f"a batch has 1 to {MOST_IN_BATCH} messages and waits up to {LONGEST_WAIT_S:g} s")
+        self._check_url(url)
+
+    def _check_url(self, url: str) -> None:
+        """Refuse what can never be reached. Raises Unanswerable. A name is looked at when it is connected to."""
+        if len(url) > LONGEST_URL or not url.isascii() or any(sign.isspace() or not sign.isprintable() for sign in url):
+            raise _bad_url(f"has up to {LONGEST_URL} ASCII signs, none of them white space")
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise _bad_url("cannot be read") from None
+        if parts.scheme not in _SCHEMES or not host or port == 0:
+            raise _bad_url("is an address such as https://example.org/hook")
+        if parts.username or parts.password or parts.fragment:
+            raise _bad_url("has no user, password or fragment: it is shown in lists")
+        reach = Reach(private=self._limits.allow_private, networks=self._limits.allow_networks)
+        if _is_address(host) and not reach.allows(host):
+            raise _bad_url("is a private address (webhooks.allow_private, webhooks.allow_networks)")
+
+
+def _bad_url(text: str) -> errors.Unanswerable:
+    return errors.Unanswerable(f"the url {text}")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,71 @@
+"""Where the secrets of webhooks are kept: a file each in the data folder, for its owner's eyes alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from ingestor import errors
+from ingestor.webhooks.model import Secrets
+from ingestor.webhooks.signing import new_secret
+
+FOLDER: Final = "webhook-secrets"
+#: How long the old secret is signed with besides the new one.
+BOTH_FOR_US: Final = 24 * 3600 * 1_000_000
+
+
+class SecretShelf:
+    """The secrets of the webhooks that were made on this host."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._folder = data_dir / FOLDER
+
+    def make(self, hook_id: str) -> str:
+        """Make a secret for a new webhook and return it."""
+        made = new_secret()
+        self._write(hook_id, Secrets(made))
+        return made
+
+    def rotate(self, hook_id: str, now_us: int) -> str:
+        """Make another secret and return it; the one before holds for a day more."""
+        made = new_secret()
+        before = self.find(hook_id)
+        self._write(hook_id, Secrets(made, before.current, now_us + BOTH_FOR_US) if before else Secrets(made))
+        return made
+
+    def find(self, hook_id: str) -> Secrets | None:
+        """Return the secrets of a webhook; None where they are not on this host. Raises Fatal for a broken file."""
+        try:
+            found = self._path(hook_id).read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return msgspec.json.decode(found, type=Secrets)
+        except msgspec.DecodeError as error:
+            raise errors.Fatal(f"the secrets of webhook {hook_id} cannot be read: rotate them") from error
+
+    def remove(self, hook_id: str) -> None:
+        """Forget the secrets of a webhook."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path(hook_id).unlink()
+
+    def _path(self, hook_id: str) -> Path:
+        return self._folder / f"{hook_id}.json"
+
+    def _write(self, hook_id: str, secrets: Secrets) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(prefix=".", dir=self._folder)  # mode 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(msgspec.json.encode(asdict(secrets)))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self._path(hook_id))
+        finally:
+            Path(name).unlink(missing_ok=True)

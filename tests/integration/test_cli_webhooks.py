@@ -1,0 +1,100 @@
+"""`ha-ingestor webhooks`: registers, shows and removes; a ping is sent by the API that runs beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ingestor import bootstrap
+from ingestor.cli.main import run
+from ingestor.live.cursor import Position, cursor_text
+from ingestor.webhooks.model import Parcel, Wanted
+from tests.fakes.receiver import receiving
+from tests.integration.api_bench import served
+from tests.integration.live_home import LiveHome
+from tests.servers_brokers import ValkeyServer
+
+Command = Callable[..., str]
+pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
+
+
+@pytest.fixture
+def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
+    def ran(*words: str, code: int = 0) -> str:
+        assert run(["--data-dir", str(tmp_path), "webhooks", *words]) == code
+        return capsys.readouterr().out
+
+    return ran
+
+
+def test_a_webhook_is_added_shown_changed_and_removed(command: Command, tmp_path: Path) -> None:
+    words = (
+        "--type",
+        "event.*",
+        "--area",
+        "Küche",
+        "--domain",
+        "light",
+        "--domain",
+        "switch",
+        "--batch",
+        "5",
+        "--late",
+    )
+    made = json.loads(command("add", "https://example.org/hook", *words, "--batch", "5", "--late", "--json"))
+
+    shown = json.loads(command("show", made["id"], "--json"))
+    assert made["secret"].startswith("whsec_")
+    assert made["secret"] not in json.dumps(shown)
+    assert {kind: values for kind, values in shown["filter"].items() if values} == {
+        "type": ["event.*"],
+        "area": ["Küche"],
+        "domain": ["light", "switch"],
+    }
+    assert (shown["batch"], shown["late"], shown["enabled"]) == (5, True, True)
+    assert "https://example.org/hook" in command("list")
+    assert "domain=light,switch" in command("show", made["id"])
+
+    command("disable", made["id"])
+    assert not json.loads(command("--json"))[0]["enabled"]
+    command("enable", made["id"])
+    assert command("rotate", made["id"]).strip() not in ("", made["secret"])
+    command("remove", made["id"])
+    assert json.loads(command("--json")) == []
+    command("show", made["id"], code=1)
+    command("add", "http://127.0.0.1/", code=1)
+    assert not list((tmp_path / "webhook-secrets").iterdir())
+
+
+def test_what_was_given_up_is_listed_and_replayed(command: Command, tmp_path: Path) -> None:
+    made = json.loads(command("add", "https://example.org/hook", "--json"))
+    settings = LiveHome(tmp_path, "redis://127.0.0.1:1").settings
+    book = bootstrap.open_webhook_desk(settings).book
+    book.add(made["id"], [Parcel(f"msg_{one}", "messages", 1, b"{}") for one in "ab"], "", 1)
+    book.tidy(made["id"], 10, give_up_after_us=1, keep_dead=9, keep_delivered=9)
+
+    assert [one["id"] for one in json.loads(command("deliveries", made["id"], "--state", "dead", "--json"))] == [
+        "msg_b",
+        "msg_a",
+    ]
+    command("replay", made["id"], "msg_a")
+    assert "msg_a" not in command("deliveries", made["id"], "--state", "dead")
+    command("replay", made["id"])
+    assert book.counted(made["id"]).waiting == 2
+    command("replay", made["id"], "msg_a", code=1)
+
+
+def test_a_ping_tells_what_came_of_it(command: Command, tmp_path: Path, valkey_server: ValkeyServer) -> None:
+    more = {"webhooks": {"allow_networks": ["127.0.0.0/8"]}}
+    home = LiveHome(tmp_path, valkey_server.url, more=more)
+    with receiving() as receiver, served(home.app):
+        desk = bootstrap.open_webhook_desk(home.settings)
+        now = cursor_text({home.home: Position(home.channel.kept(home.home).last)})
+        hook, _ = desk.create(receiver.url, Wanted(), cursor=now)
+
+        assert json.loads(command("ping", hook.hook_id, "--json"))["state"] == "delivered"
+        receiver.answer = lambda _: (500, {})
+        assert json.loads(command("ping", hook.hook_id, "--json", code=1))["status"] == 500

@@ -34,6 +34,7 @@ from ingestor.storage.port import (
     StoreInfo,
     WriteResult,
 )
+from ingestor.storage.reading_order import first_of_each
 from ingestor.storage.schema import event_id
 from ingestor.storage.series_hours import SeriesHour, StoredValue, one_by_one
 from ingestor.storage.windows import Window, WindowQuery
@@ -85,6 +86,9 @@ class EmbeddedStore:
 
     def read(self, query: EventQuery) -> Iterator[StoredEvent]:
         """Yield stored events of our own schema, in the query's order."""
+        if query.each is not None:
+            yield from self._first_of_each(query)
+            return
         chosen = {kind: self._chosen(query, measurement) for kind, _, measurement in reading.kinds_of(query)}
         if asked := reading.selection(query, chosen):
             yield from (_event(row) for row in self._rows(*asked))
@@ -150,6 +154,14 @@ class EmbeddedStore:
         if self._connection is not None and self._owner == os.getpid():
             self._connection.close()
         self._connection = None
+
+    def _first_of_each(self, query: EventQuery) -> list[StoredEvent]:
+        found: list[StoredEvent] = []
+        for kind in reading.kinds_of(query):
+            numbers = [number for (number,) in self._rows(*(reading.series_chosen(query, kind[2]) or ("", [])))]
+            for statement in reading.selections_of_each(query, kind, numbers):
+                found += map(_event, self._rows(*statement))
+        return first_of_each(found, query)
 
     def _chosen(self, query: EventQuery, measurement: str) -> list[int] | None:
         """Return the numbers of the series that are asked for; None where these are too many, or all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ingestor.storage.embedded_tables import COLUMNS, READ_COLUMNS
@@ -13,6 +13,10 @@ from ingestor.storage.schema import OTHERS, STATES
 KINDS: Final = (("state", "states", STATES), ("event", "events", OTHERS))
 #: Up to so many series are read each by its own key, newest first; of more, time is gone through.
 MOST_SINGLY: Final = 64
+#: Where the first events of each series are asked for, so many series go into one statement: SQLite takes 500.
+_SERIES_AT_ONCE: Final = 200
+#: More series than a question can name.
+_ALL: Final = -1
 _TAG: Final = (
     "EXISTS (SELECT 1 FROM json_each(s.tags) AS tag WHERE json_extract(tag.value, '$[0]') = ?"
     " AND json_extract(tag.value, '$[1]') IN ({}))"
@@ -31,11 +35,12 @@ def series_chosen(query: EventQuery, measurement: str) -> Statement | None:
 
     None where nothing but a home is asked for: then all are.
     """
-    terms, values = _of_series(query, measurement)
     if not (query.tags or query.series is not None):
         return None
+    terms, values = _of_series(query, measurement)
+    most = MOST_SINGLY + 1 if query.each is None else _ALL
     statement = f"SELECT s.id FROM series s WHERE s.measurement = ? AND {' AND '.join(terms)} LIMIT ?"  # noqa: S608 -- our own names
-    return statement, [measurement, *values, MOST_SINGLY + 1]
+    return statement, [measurement, *values, most]
 
 
 def selection(query: EventQuery, chosen: Mapping[str, Sequence[int] | None]) -> Statement | None:
@@ -53,6 +58,15 @@ def selection(query: EventQuery, chosen: Mapping[str, Sequence[int] | None]) -> 
     if not parts:
         return None
     return f"{' UNION ALL '.join(parts)} ORDER BY {order} LIMIT ?", [*values, query.limit]
+
+
+def selections_of_each(query: EventQuery, kind: tuple[str, str, str], numbers: Sequence[int]) -> Iterator[Statement]:
+    """Yield what reads the first `each` events of each of these series, by its own key."""
+    most = query.limit if query.each is None else query.each
+    for start in range(0, len(numbers), _SERIES_AT_ONCE):
+        selections = _selections(query, kind, numbers[start : start + _SERIES_AT_ONCE])
+        parts = [f"SELECT * FROM ({one} ORDER BY {_order(query)} LIMIT ?)" for one, _ in selections]  # noqa: S608 -- our own names
+        yield " UNION ALL ".join(parts), [value for _, given in selections for value in (*given, most)]
 
 
 def _order(query: EventQuery) -> str:

@@ -14,8 +14,8 @@ from typing import Final
 
 from ingestor.events.point import StoredEvent
 from ingestor.storage.influx_counts import quoted
-from ingestor.storage.port import HOUR_NS, EventQuery
-from ingestor.storage.reading_order import follows, in_order
+from ingestor.storage.port import HOUR_NS, EventQuery, position_of
+from ingestor.storage.reading_order import first_of_each, follows, names_of
 from ingestor.storage.schema import OTHERS, STATES
 
 _MEASUREMENTS: Final = {"state": STATES, "event": OTHERS}
@@ -32,8 +32,8 @@ def read(query: EventQuery, ask: Ask) -> Iterator[StoredEvent]:
     found: list[StoredEvent] = []
     for kind in _MEASUREMENTS:
         if query.kind in (None, kind) and query.limit > 0:
-            found += _first(query, kind, ask)
-    yield from in_order(found, query)[: query.limit]
+            found += _first(query, kind, ask) if query.each is None else _first_of_each(query, kind, ask)
+    yield from first_of_each(found, query)
 
 
 def _first(query: EventQuery, kind: str, ask: Ask) -> list[StoredEvent]:
@@ -69,6 +69,24 @@ def _newest_or_all(query: EventQuery, kind: str, ask: Ask) -> list[StoredEvent]:
     return _asked(query, kind, ask)
 
 
+def _first_of_each(query: EventQuery, kind: str, ask: Ask) -> list[StoredEvent]:
+    """Return at least the first `each` events of each series; of those that lack some, more of the past is asked."""
+    end_ns = time.time_ns() if query.until_ns is None else query.until_ns
+    spans = (
+        () if query.oldest_first else tuple(end_ns - one for one in _SPANS_NS if end_ns - one > (query.since_ns or 0))
+    )
+    missing = set(query.series or ())
+    found: dict[str, list[StoredEvent]] = {}
+    for since_ns in (*spans, query.since_ns):
+        if not missing:
+            break
+        events = _asked(replace(query, series=tuple(sorted(missing)), since_ns=since_ns, limit=0), kind, ask)
+        for name in missing:
+            found[name] = [event for event in events if name in names_of(event)]
+        missing = {name for name in missing if len(found[name]) < (query.each or 0)}
+    return list({position_of(event): event for events in found.values() for event in events}.values())
+
+
 def _all_of(query: EventQuery, kind: str, time_ns: int, ask: Ask) -> list[StoredEvent]:
     since_ns, until_ns = query.since_ns, query.until_ns
     if (since_ns is not None and time_ns < since_ns) or (until_ns is not None and time_ns >= until_ns):
@@ -89,8 +107,10 @@ def _asked(query: EventQuery, kind: str, ask: Ask) -> list[StoredEvent]:
         return []
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
     order = "ASC" if query.oldest_first else "DESC"
-    most = f" LIMIT {int(query.limit)}" if query.limit else ""
-    return ask(kind, f'SELECT * FROM "{_MEASUREMENTS[kind]}"{where} ORDER BY time {order}{most}')  # noqa: S608 -- escaped
+    limit = query.each or query.limit
+    most = f" LIMIT {int(limit)}" if limit else ""
+    by = ' GROUP BY "home", "series"' if query.each else ""
+    return ask(kind, f'SELECT * FROM "{_MEASUREMENTS[kind]}"{where}{by} ORDER BY time {order}{most}')  # noqa: S608 -- escaped
 
 
 def _terms(query: EventQuery, kind: str) -> list[str] | None:

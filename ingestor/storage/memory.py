@@ -22,7 +22,7 @@ from ingestor.storage.port import (
     StoreInfo,
     WriteResult,
 )
-from ingestor.storage.reading_order import follows, in_order
+from ingestor.storage.reading_order import first_of_each, follows, names_of
 from ingestor.storage.schema import CONTEXT, OTHERS, STATES, UNKNOWN
 from ingestor.storage.series_hours import SeriesHour, StoredValue, one_by_one
 from ingestor.storage.windows import Window, WindowQuery, windows_of
@@ -60,7 +60,7 @@ class MemoryStore:
         """Yield stored events of our own schema, in the query's order."""
         self._require_here()
         found = [event for event in self._events() if _matches(event, query)]
-        yield from in_order(found, query)[: query.limit]
+        yield from first_of_each(found, query)
 
     def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
         """Return how many points are there by hour, kind and source."""
@@ -188,14 +188,10 @@ def _matches(event: StoredEvent, query: EventQuery) -> bool:
         and (query.until_ns is None or event.time_ns < query.until_ns)
         and (query.context_ids is None or event.fields.get("context_id") in query.context_ids)
         and all(event.tags.get(name) in values for name, values in query.tags)
-        and (query.series is None or bool(_about(event) & set(query.series)))
+        and (query.series is None or bool(names_of(event) & set(query.series)))
         and (query.cause is None or any(_fits(cause, query.cause) for cause in _causes(event)))
         and follows(event, query)
     )
-
-
-def _about(event: StoredEvent) -> set[str]:
-    return {event.series} if event.kind == "state" else {event.series, event.series.partition(":")[2]}
 
 
 def _causes(event: StoredEvent) -> list[str]:

@@ -59,7 +59,8 @@ class EventQuery:
     `context_ids` asks for what happened in one of these contexts; no store has an index of them: say the time too.
     `tags` asks, for each tag named, for one of the values. `series` asks for states of these series, and for other
     events that are about one of them (`call_service:light.hall`). `cause` is a glob over the id of the cause or of the
-    root cause. `after` asks for what follows that place in the order.
+    root cause. `after` asks for what follows that place in the order. `each` asks for the first so many of each of
+    `series`, other events about it among them; it goes with `series` and without `after`, and `limit` is of all.
 
     The order is total: by time, and within one time by home, series and kind.
     """
@@ -77,6 +78,7 @@ class EventQuery:
     series: tuple[str, ...] | None = None
     cause: str | None = None
     after: EventPosition | None = None
+    each: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ingestor.events.event import Event, Place
 from ingestor.events.point import StoredEvent
 from ingestor.storage.embedded_reading import MOST_SINGLY
 from ingestor.storage.port import EventPosition, position_of
-from tests.contract.test_store_contract import Bench, bench, called, database_1, place, state
+from tests.contract.test_store_contract import T0_US, Bench, bench, called, database_1, place, state
 
 __all__ = ["bench", "database_1"]  # fixtures
 Placed = tuple[Event, Place]
@@ -199,3 +199,50 @@ def test_a_place_between_two_events_or_beyond_the_last_is_a_place_too(bench: Ben
 
     assert bench.read(after=beyond) == []
     assert bench.read(after=between) == [one for one in everything if one.time_ns < everything[0].time_ns]
+
+
+def lived(bench: Bench) -> None:
+    """A sensor that says much, a light that says little and long ago, and one who called it."""
+    old = -30 * 86_400_000_000
+    service = called(5, subject="call_service:light.hall", entity_id="light.hall")
+    bench.write_events(
+        *[(state(number, str(number), entity="sensor.busy"), place("sensor.busy")) for number in range(9)],
+        (state(4, "moved", entity="sensor.busy"), place("sensor.busy", area="Hall")),
+        (state(old, "off", entity="light.hall"), place("light.hall")),
+        (state(old + 1, "on", entity="light.hall"), place("light.hall")),
+        (service, Place("call_service:light.hall", "light")),
+        (state(99, entity="sensor.other"), place("sensor.other")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"each": 1, "kind": "state"}, [("sensor.busy", "8"), ("light.hall", "on")]),
+        (
+            {"each": 2},
+            [("sensor.busy", "8"), ("sensor.busy", "7"), ("call_service:light.hall", None), ("light.hall", "on")],
+        ),
+        ({"each": 1, "oldest_first": True}, [("light.hall", "off"), ("sensor.busy", "0")]),
+        ({"each": 1, "kind": "state", "until_ns": (T0_US + 3) * 1000}, [("sensor.busy", "2"), ("light.hall", "on")]),
+        ({"each": 1, "kind": "state", "since_ns": T0_US * 1000}, [("sensor.busy", "8")]),
+        ({"each": 5, "limit": 1}, [("sensor.busy", "8")]),
+    ],
+)
+def test_the_first_events_of_each_series_are_found_by_one_question(
+    bench: Bench, query: dict[str, Any], expected: list[tuple[str, str | None]]
+) -> None:
+    lived(bench)
+
+    found = bench.read(series=("sensor.busy", "light.hall", "gone.x"), **query)
+
+    assert [(event.series, event.fields.get("state")) for event in found] == expected
+
+
+def test_the_first_events_of_very_many_series_are_found(bench: Bench) -> None:
+    names = [f"sensor.n{number}" for number in range(450)]
+    bench.write_events(*[(state(turn, str(turn), entity=name), place(name)) for name in names for turn in (0, 1)])
+
+    found = bench.read(series=tuple(names), each=1)
+
+    assert sorted((event.series, event.fields["state"]) for event in found) == sorted((name, "1") for name in names)

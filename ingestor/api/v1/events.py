@@ -98,21 +98,27 @@ async def read_event(
     event_id: Annotated[str, Path(description="`home~series~nanoseconds`, as `event_id` says.")], means: Asking
 ) -> Response:
     """Return one event; its id says where it is, so no store has to look for it."""
+    query = query_by_id(event_id)
+    return json_answer(await means.store(lambda store: as_json(event_of(store, query, event_id))))
+
+
+def query_by_id(event_id: str) -> EventQuery:
+    """Return how a store is asked for the one event of an id. Raises NotFound."""
     try:
         home, series, time_ns = parse_event_id(event_id)
     except errors.Rejected as error:
         raise errors.NotFound(error.detail) from error
     if time_ns > LAST_NS:
         raise errors.NotFound(f"{event_id!r:.100}: no store holds such a time")
-    query = EventQuery(home=home, series=(series,), since_ns=time_ns, until_ns=time_ns + 1, limit=100)
+    return EventQuery(home=home, series=(series,), since_ns=time_ns, until_ns=time_ns + 1, limit=100)
 
-    def read(store: Store) -> bytes:
-        for event in store.read(query):
-            if event.series == series:
-                return as_json(EventShape.model_validate(event_object(event)))
-        raise errors.NotFound(f"there is no event {event_id!r:.300}")
 
-    return json_answer(await means.store(read))
+def event_of(store: Store, query: EventQuery, event_id: str) -> EventShape:
+    """Return the event of an id. Raises NotFound, and what the store raises."""
+    for event in store.read(query):
+        if query.series == (event.series,):
+            return EventShape.model_validate(event_object(event))
+    raise errors.NotFound(f"there is no event {event_id!r:.300}")
 
 
 def query_of(asked: EventFilters, series: tuple[str, ...] | None, **more: Any) -> EventQuery:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
@@ -59,6 +59,18 @@ class HistoryList(Question):
     limit: Limit = Field(1000, description="Most states of a page.")
     cursor: Cursor | None = Field(None, description="Of a page of states.")
 
+    @property
+    def window_ns(self) -> int:
+        """The length of a window (ns); 0 where states are asked for."""
+        return int(self.window[:-1]) * _UNIT_NS[self.window[-1]] if self.window else 0
+
+    def check(self) -> None:
+        """Raise Unanswerable where it contradicts itself."""
+        if self.window is None and (self.aggregate or self.fill != "none"):
+            raise errors.Unanswerable("aggregate and fill need a window")
+        if self.window is not None and self.cursor is not None:
+            raise errors.Unanswerable("a cursor is for states: windows come all at once")
+
 
 class StateShape(BaseModel):
     """A state of an entity."""
@@ -104,7 +116,9 @@ class WindowPage(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
+class HistorySpan:
+    """Of which home, which series, from when to when (Unix, ns)."""
+
     home: str
     #: The series of each entity, as it is called now.
     series: dict[str, str]
@@ -115,18 +129,16 @@ class _Span:
 @router.get("/events/history", response_model=StatePage | WindowPage, responses=UNANSWERABLE)
 async def read_history(request: Request, asked: Annotated[HistoryList, Query()], means: Asking) -> Response:
     """Return the states of entities, oldest first in pages, or what they come to by windows of time."""
-    if asked.window is None and (asked.aggregate or asked.fill != "none"):
-        raise errors.Unanswerable("aggregate and fill need a window")
-    if asked.window is not None and asked.cursor is not None:
-        raise errors.Unanswerable("a cursor is for states: windows come all at once")
-    span = await means.other(lambda: _span(asked, means))
+    asked.check()
+    span = await means.other(lambda: span_of(asked, means))
     if asked.window is not None:
-        return json_answer(await means.store(lambda store: _windows(store, asked, span)))
+        return json_answer(await means.store(lambda store: window_page(store, asked, span)))
     body, cursor = await means.store(lambda store: _states(store, asked, span))
     return json_answer(body, next_link(request, cursor))
 
 
-def _span(asked: HistoryList, means: Means) -> _Span:
+def span_of(asked: HistoryList, means: Means) -> HistorySpan:
+    """Return what is asked for, with the series that the entities are stored as; blocks. Raises Unanswerable."""
     now_ns = time.time_ns()
     until_ns = min(asked.until if asked.until is not None else now_ns, LAST_NS)
     since_ns = asked.since if asked.since is not None else max(0, until_ns - _DAY_NS)
@@ -134,21 +146,25 @@ def _span(asked: HistoryList, means: Means) -> _Span:
         raise errors.Unanswerable("since must be before until")
     home = asked.home or means.settings.all_homes()[0].name
     known = MapHistory(means.metadata()).series_now(home, asked.entity)
-    return _Span(home, {known.get(one, one): one for one in asked.entity}, since_ns, until_ns)
+    return HistorySpan(home, {known.get(one, one): one for one in asked.entity}, since_ns, until_ns)
 
 
-def _windows(store: Store, asked: HistoryList, span: _Span) -> bytes:
-    assert asked.window is not None  # noqa: S101 -- looked at before
-    window_ns = int(asked.window[:-1]) * _UNIT_NS[asked.window[-1]]
+def windows_of(store: Store, asked: HistoryList, span: HistorySpan) -> list[dict[str, Any]]:
+    """Return windows of time. Raises Unanswerable, and what the store raises."""
     chosen = tuple(dict.fromkeys(asked.aggregate)) or _USUAL
-    times = (span.since_ns, span.until_ns, window_ns)
-    rows = history_rows(store, HistoryAsked(span.home, span.series, *times, chosen, asked.fill, time.time_ns()))
-    items = [WindowShape.model_validate(row) for row in rows]
-    answer = WindowPage(form="windows", window_s=window_ns / 10**9, items=items)
+    times = (span.since_ns, span.until_ns, asked.window_ns)
+    return history_rows(store, HistoryAsked(span.home, span.series, *times, chosen, asked.fill, time.time_ns()))
+
+
+def window_page(store: Store, asked: HistoryList, span: HistorySpan) -> bytes:
+    """Return windows of time as JSON."""
+    items = [WindowShape.model_validate(row) for row in windows_of(store, asked, span)]
+    answer = WindowPage(form="windows", window_s=asked.window_ns / 10**9, items=items)
     return answer.model_dump_json(exclude_unset=True).encode()
 
 
-def _states(store: Store, asked: HistoryList, span: _Span) -> tuple[bytes, str | None]:
+def states_query(asked: HistoryList, span: HistorySpan) -> tuple[EventQuery, object]:
+    """Return how a store is asked for a page of states and one more, and what their cursor belongs to."""
     question = asked.model_dump(exclude={"limit", "cursor"})
     query = EventQuery(
         home=span.home,
@@ -160,13 +176,19 @@ def _states(store: Store, asked: HistoryList, span: _Span) -> tuple[bytes, str |
         oldest_first=True,
         after=EventPosition(*place_of(asked.cursor, question, _PLACE)) if asked.cursor is not None else None,
     )
+    return query, question
+
+
+def _states(store: Store, asked: HistoryList, span: HistorySpan) -> tuple[bytes, str | None]:
+    query, question = states_query(asked, span)
     found = list(store.read(query))
     page = found[: asked.limit]
     cursor = cursor_of(question, position_of(page[-1])) if len(found) > len(page) else None
-    return as_json(StatePage(items=[_state(event) for event in page], next=cursor)), cursor
+    return as_json(StatePage(items=[state_shape(event) for event in page], next=cursor)), cursor
 
 
-def _state(event: StoredEvent) -> StateShape:
+def state_shape(event: StoredEvent) -> StateShape:
+    """Return a stored state as it is told."""
     state, value, unit = (event.fields.get(name) for name in ("state", "value", "unit"))
     return StateShape(
         time=rfc3339_of_ns(event.time_ns),

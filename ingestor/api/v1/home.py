@@ -139,17 +139,24 @@ def key_in_graph(kind: str, key: str, data: dict[str, Any]) -> str:
     return f"{kind}:{key}"
 
 
+def dependencies_of(means: Means, graphs: Graphs, home: str | None) -> DependenciesShape:
+    """Return how the automations of a home depend on each other; blocks. Raises NotFound, StoreUnavailable."""
+    name = home_name(means.settings, home)
+    failing, ran = read_runs(means.settings, means.metadata(), name)
+    return DependenciesShape.model_validate(automations_object(graphs.of(name), failing, ran))
+
+
+def run_shape(told: dict[str, Any]) -> RunShape:
+    """Return a run as it is told."""
+    times = {"started": rfc3339_of_us(told["started_us"]), "finished": rfc3339_of_us(told["finished_us"])}
+    return RunShape.model_validate({**told, **times})
+
+
 @router.get("/automations/dependencies", response_model=DependenciesShape, responses=NOT_FOUND)
 async def read_dependencies(request: Request, asked: Annotated[OfHome, Query()], means: Asking) -> Response:
     """Return which automation sets off which other one, in which order, and what always fails."""
     graphs: Graphs = request.app.state.graphs
-
-    def read() -> bytes:
-        home = home_name(means.settings, asked.home)
-        failing, ran = read_runs(means.settings, means.metadata(), home)
-        return as_json(DependenciesShape.model_validate(automations_object(graphs.of(home), failing, ran)))
-
-    return json_answer(await means.other(read))
+    return json_answer(await means.other(lambda: as_json(dependencies_of(means, graphs, asked.home))))
 
 
 @router.get("/automations/{automation_id}/executions", response_model=RunItems, responses=NOT_FOUND)
@@ -163,14 +170,9 @@ async def list_executions(
     def read() -> bytes:
         known = open_runs(means.settings, means.metadata(), home_name(means.settings, asked.home))
         runs = known.kept.runs(known.home, known.find(automation_id), result=asked.result, limit=asked.limit)
-        return as_json(RunItems(items=[_run(run_object(run, known)) for run in runs]))
+        return as_json(RunItems(items=[run_shape(run_object(run, known)) for run in runs]))
 
     return json_answer(await means.other(read))
-
-
-def _run(told: dict[str, Any]) -> RunShape:
-    times = {"started": rfc3339_of_us(told["started_us"]), "finished": rfc3339_of_us(told["finished_us"])}
-    return RunShape.model_validate({**told, **times})
 
 
 def _add_kind(path: str, kind: str) -> None:

@@ -21,6 +21,7 @@ from ingestor.api.answers import (
     json_answer,
     may_read,
 )
+from ingestor.api.means import Means
 from ingestor.events.counts import Counts, hour_of
 from ingestor.reading.gaps import gap_object
 from ingestor.reading.ledger import figures, read_ledger, row_object, verdict
@@ -34,7 +35,7 @@ _DAY_NS: Final = 86_400 * _S
 #: Hours of the ledger in one answer, of all homes and sources: some weeks of a home.
 _MOST_ROWS: Final = 10_000
 #: Ids of pieces are 64 bits.
-_LAST_ID: Final = 2**63 - 1
+LAST_ID: Final = 2**63 - 1
 
 
 class LedgerSpan(Question):
@@ -177,86 +178,92 @@ class PieceItems(BaseModel):
     items: list[PieceShape]
 
 
+def ledger_of(means: Means, asked: LedgerSpan) -> LedgerShape:
+    """Return the ledger; blocks. Raises Unanswerable where that is too much, StoreUnavailable."""
+    until_ns = asked.until if asked.until is not None else time.time_ns()
+    since_ns = asked.since if asked.since is not None else max(0, until_ns - _DAY_NS)
+    span = (hour_of(since_ns), -(-until_ns // _S))
+    rows, stale = read_ledger(means.settings, means.metadata(), asked.home, *span)
+    if len(rows) > _MOST_ROWS:
+        raise errors.Unanswerable(f"{len(rows):,} rows are more than {_MOST_ROWS:,}: ask for a shorter time")
+    total = Counts()
+    for row in rows:
+        total.add(row.counts)
+    told = [LedgerRowShape.model_validate(row_object(row)) for row in rows]
+    whole = CountsShape.model_validate(figures(total))
+    return LedgerShape(rows=told, total=whole, verdict=verdict(rows, total), newest_missing=stale)
+
+
+def gaps_of(means: Means, asked: GapList) -> GapItems:
+    """Return gaps; blocks. Raises StoreUnavailable."""
+    gaps = bootstrap.open_gaps(means.settings, means.metadata())
+    found = gaps.list(home=asked.home, since_us=(asked.since or 0) // _NS_PER_US, limit=asked.limit)
+    waiting = len(gaps.list(home=asked.home, unended_only=True, limit=_MOST_ROWS))
+    return GapItems(waiting=waiting, items=[GapShape.model_validate(gap_object(gap)) for gap in found])
+
+
+def gap_of(means: Means, gap_id: str) -> GapShape:
+    """Return one gap; blocks. Raises NotFound, StoreUnavailable."""
+    gap = bootstrap.open_gaps(means.settings, means.metadata()).find(gap_id)
+    if gap is None:
+        raise errors.NotFound(f"there is no gap {gap_id!r:.200}")
+    return GapShape.model_validate(gap_object(gap))
+
+
+def causes_of(means: Means, asked: CauseList) -> CauseItems:
+    """Return what could not be used, by cause; blocks. Raises StoreUnavailable."""
+    quarantine = bootstrap.open_quarantine(means.settings, means.metadata())
+    totals = quarantine.totals()
+    items = [CauseShape.model_validate(cause_object(one)) for one in quarantine.causes(asked.limit)]
+    return CauseItems(pieces=totals.pieces, bytes=totals.bytes, evicted=totals.evicted, items=items)
+
+
+def pieces_of(means: Means, asked: PieceList) -> PieceItems:
+    """Return single pieces; blocks. Raises StoreUnavailable."""
+    quarantine = bootstrap.open_quarantine(means.settings, means.metadata())
+    found = quarantine.list(asked.limit, Chosen(cause=asked.cause or ""))
+    return PieceItems(items=[PieceShape.model_validate(piece_object(one)) for one in found])
+
+
+def piece_of(means: Means, piece_id: int) -> PieceShape:
+    """Return one piece; blocks. Raises NotFound, StoreUnavailable."""
+    found = bootstrap.open_quarantine(means.settings, means.metadata()).list(1, Chosen(ids=(piece_id,)))
+    if not found:
+        raise errors.NotFound(f"there is no piece {piece_id}")
+    return PieceShape.model_validate(piece_object(found[0]))
+
+
 @router.get("/ledger", response_model=LedgerShape, responses=UNANSWERABLE)
 async def list_ledger(asked: Annotated[LedgerSpan, Query()], means: Asking) -> Response:
     """Return what became of every event received, by hour and source, and whether the balance holds."""
-    until_ns = asked.until if asked.until is not None else time.time_ns()
-    since_ns = asked.since if asked.since is not None else max(0, until_ns - _DAY_NS)
-
-    def read() -> bytes:
-        span = (hour_of(since_ns), -(-until_ns // _S))
-        rows, stale = read_ledger(means.settings, means.metadata(), asked.home, *span)
-        if len(rows) > _MOST_ROWS:
-            raise errors.Unanswerable(f"{len(rows):,} rows are more than {_MOST_ROWS:,}: ask for a shorter time")
-        total = Counts()
-        for row in rows:
-            total.add(row.counts)
-        told = [LedgerRowShape.model_validate(row_object(row)) for row in rows]
-        whole = CountsShape.model_validate(figures(total))
-        return as_json(LedgerShape(rows=told, total=whole, verdict=verdict(rows, total), newest_missing=stale))
-
-    return json_answer(await means.other(read))
+    return json_answer(await means.other(lambda: as_json(ledger_of(means, asked))))
 
 
 @router.get("/gaps", response_model=GapItems)
 async def list_gaps(asked: Annotated[GapList, Query()], means: Asking) -> Response:
     """Return times in which a home could not be heard, and how far they are filled from its history."""
-
-    def read() -> bytes:
-        gaps = bootstrap.open_gaps(means.settings, means.metadata())
-        found = gaps.list(home=asked.home, since_us=(asked.since or 0) // _NS_PER_US, limit=asked.limit)
-        waiting = len(gaps.list(home=asked.home, unended_only=True, limit=_MOST_ROWS))
-        return as_json(GapItems(waiting=waiting, items=[GapShape.model_validate(gap_object(gap)) for gap in found]))
-
-    return json_answer(await means.other(read))
+    return json_answer(await means.other(lambda: as_json(gaps_of(means, asked))))
 
 
 @router.get("/gaps/{gap_id}", response_model=GapShape, responses=NOT_FOUND)
 async def read_gap(gap_id: Annotated[str, Path(description="As `/gaps` names it.")], means: Asking) -> Response:
     """Return one gap."""
-
-    def read() -> bytes:
-        gap = bootstrap.open_gaps(means.settings, means.metadata()).find(gap_id)
-        if gap is None:
-            raise errors.NotFound(f"there is no gap {gap_id!r:.200}")
-        return as_json(GapShape.model_validate(gap_object(gap)))
-
-    return json_answer(await means.other(read))
+    return json_answer(await means.other(lambda: as_json(gap_of(means, gap_id))))
 
 
 @router.get("/quarantine", response_model=CauseItems)
 async def list_causes(asked: Annotated[CauseList, Query()], means: Asking) -> Response:
     """Return what could not be used, by cause."""
-
-    def read() -> bytes:
-        quarantine = bootstrap.open_quarantine(means.settings, means.metadata())
-        totals = quarantine.totals()
-        items = [CauseShape.model_validate(cause_object(one)) for one in quarantine.causes(asked.limit)]
-        return as_json(CauseItems(pieces=totals.pieces, bytes=totals.bytes, evicted=totals.evicted, items=items))
-
-    return json_answer(await means.other(read))
+    return json_answer(await means.other(lambda: as_json(causes_of(means, asked))))
 
 
 @router.get("/quarantine/pieces", response_model=PieceItems)
 async def list_pieces(asked: Annotated[PieceList, Query()], means: Asking) -> Response:
     """Return single pieces, the newest first, with their bytes."""
-
-    def read() -> bytes:
-        quarantine = bootstrap.open_quarantine(means.settings, means.metadata())
-        found = quarantine.list(asked.limit, Chosen(cause=asked.cause or ""))
-        return as_json(PieceItems(items=[PieceShape.model_validate(piece_object(one)) for one in found]))
-
-    return json_answer(await means.other(read))
+    return json_answer(await means.other(lambda: as_json(pieces_of(means, asked))))
 
 
 @router.get("/quarantine/pieces/{piece_id}", response_model=PieceShape, responses=NOT_FOUND)
-async def read_piece(piece_id: Annotated[int, Path(ge=1, le=_LAST_ID)], means: Asking) -> Response:
+async def read_piece(piece_id: Annotated[int, Path(ge=1, le=LAST_ID)], means: Asking) -> Response:
     """Return one piece: what happened, what to do, and its bytes."""
-
-    def read() -> bytes:
-        found = bootstrap.open_quarantine(means.settings, means.metadata()).list(1, Chosen(ids=(piece_id,)))
-        if not found:
-            raise errors.NotFound(f"there is no piece {piece_id}")
-        return as_json(PieceShape.model_validate(piece_object(found[0])))
-
-    return json_answer(await means.other(read))
+    return json_answer(await means.other(lambda: as_json(piece_of(means, piece_id))))

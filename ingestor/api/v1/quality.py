@@ -22,6 +22,7 @@ from ingestor.api.answers import (
     json_answer,
     may_read,
 )
+from ingestor.api.means import Means
 from ingestor.quality.model import Problem, Scope
 from ingestor.reading.homes import home_name
 from ingestor.reading.quality import report_object, rule_objects, score_object
@@ -137,34 +138,24 @@ class ReportItems(BaseModel):
     items: list[ReportShape]
 
 
-@router.get("/metrics", response_model=ScoreItems, responses=UNANSWERABLE | NOT_FOUND)
-async def list_scores(asked: Annotated[ScoreSpan, Query()], means: Asking) -> Response:
-    """Return the scores of the home, its areas, integrations, devices and entities, part by part, the worst first."""
+def scores_of(means: Means, asked: ScoreSpan) -> ScoreItems:
+    """Return scores; blocks. Raises Unanswerable, NotFound, StoreUnavailable."""
     span = asked.times_us()
-
-    def read() -> bytes:
-        home = home_name(means.settings, asked.home)
-        book = bootstrap.open_quality_book(means.settings, means.metadata())
-        found = [one for one in book.scores(home, *span) if asked.scope in (None, one.scope)]
-        found.sort(key=lambda one: (one.score is None, one.score or 0.0, one.scope, one.subject))
-        until_us = book.homes().get(home)
-        items = [ScoreShape.model_validate(score_object(one)) for one in found[: asked.limit]]
-        return as_json(ScoreItems(judged_until=rfc3339_of_us(until_us) if until_us else None, items=items))
-
-    return json_answer(await means.other(read))
+    home = home_name(means.settings, asked.home)
+    book = bootstrap.open_quality_book(means.settings, means.metadata())
+    found = [one for one in book.scores(home, *span) if asked.scope in (None, one.scope)]
+    found.sort(key=lambda one: (one.score is None, one.score or 0.0, one.scope, one.subject))
+    until_us = book.homes().get(home)
+    items = [ScoreShape.model_validate(score_object(one)) for one in found[: asked.limit]]
+    return ScoreItems(judged_until=rfc3339_of_us(until_us) if until_us else None, items=items)
 
 
-@router.get("/errors", response_model=ProblemItems, responses=UNANSWERABLE | NOT_FOUND)
-async def list_problems(asked: Annotated[Span, Query()], means: Asking) -> Response:
-    """Return the problems that were there in this time: what is wrong, since when, what to do."""
+def problems_of(means: Means, asked: Span) -> ProblemItems:
+    """Return problems; blocks. Raises Unanswerable, NotFound, StoreUnavailable."""
     span = asked.times_us()
-
-    def read() -> bytes:
-        home = home_name(means.settings, asked.home)
-        found = bootstrap.open_quality_book(means.settings, means.metadata()).problems(home, *span)
-        return as_json(ProblemItems(items=[_problem(one) for one in found[: asked.limit]]))
-
-    return json_answer(await means.other(read))
+    home = home_name(means.settings, asked.home)
+    found = bootstrap.open_quality_book(means.settings, means.metadata()).problems(home, *span)
+    return ProblemItems(items=[_problem(one) for one in found[: asked.limit]])
 
 
 def _problem(problem: Problem) -> ProblemShape:
@@ -172,26 +163,16 @@ def _problem(problem: Problem) -> ProblemShape:
     return ProblemShape.model_validate({**asdict(problem), "since": rfc3339_of_us(problem.since_us), "until": until})
 
 
-@router.get("/validation", response_model=RuleItems)
-async def list_rules(means: Asking) -> Response:
-    """Return the rules in the order in which they are asked, with how often each has spoken."""
-
-    def read() -> bytes:
-        return as_json(RuleItems(items=[RuleShape.model_validate(one) for one in rule_objects(means.settings)]))
-
-    return json_answer(await means.other(read))
+def rules_of(means: Means) -> RuleItems:
+    """Return the rules; blocks."""
+    return RuleItems(items=[RuleShape.model_validate(one) for one in rule_objects(means.settings)])
 
 
-@router.get("/reports", response_model=ReportItems)
-async def list_reports(asked: Annotated[ReportList, Query()], means: Asking) -> Response:
-    """Return the reports that were made by schedule, the newest first."""
-
-    def read() -> bytes:
-        shelf = bootstrap.open_report_shelf(means.settings, means.metadata())
-        found = [report_object(one) for one in shelf.list(home=asked.home, limit=asked.limit)]
-        return as_json(ReportItems(items=[_report(one) for one in found]))
-
-    return json_answer(await means.other(read))
+def reports_of(means: Means, asked: ReportList) -> ReportItems:
+    """Return the heads of reports; blocks. Raises StoreUnavailable."""
+    shelf = bootstrap.open_report_shelf(means.settings, means.metadata())
+    found = [report_object(one) for one in shelf.list(home=asked.home, limit=asked.limit)]
+    return ReportItems(items=[_report(one) for one in found])
 
 
 def _report(told: dict[str, Any]) -> ReportShape:
@@ -199,14 +180,39 @@ def _report(told: dict[str, Any]) -> ReportShape:
     return ReportShape.model_validate({**told, **times})
 
 
+def report_of(means: Means, report_id: str) -> bytes:
+    """Return a whole report as JSON; blocks. Raises NotFound, StoreUnavailable."""
+    shelf = bootstrap.open_report_shelf(means.settings, means.metadata())
+    return rendered(shelf.find(report_id), "json")
+
+
+@router.get("/metrics", response_model=ScoreItems, responses=UNANSWERABLE | NOT_FOUND)
+async def list_scores(asked: Annotated[ScoreSpan, Query()], means: Asking) -> Response:
+    """Return the scores of the home, its areas, integrations, devices and entities, part by part, the worst first."""
+    return json_answer(await means.other(lambda: as_json(scores_of(means, asked))))
+
+
+@router.get("/errors", response_model=ProblemItems, responses=UNANSWERABLE | NOT_FOUND)
+async def list_problems(asked: Annotated[Span, Query()], means: Asking) -> Response:
+    """Return the problems that were there in this time: what is wrong, since when, what to do."""
+    return json_answer(await means.other(lambda: as_json(problems_of(means, asked))))
+
+
+@router.get("/validation", response_model=RuleItems)
+async def list_rules(means: Asking) -> Response:
+    """Return the rules in the order in which they are asked, with how often each has spoken."""
+    return json_answer(await means.other(lambda: as_json(rules_of(means))))
+
+
+@router.get("/reports", response_model=ReportItems)
+async def list_reports(asked: Annotated[ReportList, Query()], means: Asking) -> Response:
+    """Return the reports that were made by schedule, the newest first."""
+    return json_answer(await means.other(lambda: as_json(reports_of(means, asked))))
+
+
 @router.get("/reports/{report_id}", response_model=dict[str, Any], responses=NOT_FOUND)
 async def read_report(
     report_id: Annotated[str, Path(description="As `/quality/reports` names it.")], means: Asking
 ) -> Response:
     """Return a whole report ([its schema](quality-report.schema.json))."""
-
-    def read() -> bytes:
-        shelf = bootstrap.open_report_shelf(means.settings, means.metadata())
-        return rendered(shelf.find(report_id), "json")
-
-    return json_answer(await means.other(read))
+    return json_answer(await means.other(lambda: report_of(means, report_id)))

@@ -69,6 +69,33 @@ class PathShape(BaseModel):
     edges: list[dict[str, Any]] = Field(description="A shortest way, edge by edge, each with why it is known.")
 
 
+def impact_of(graph: HomeGraph, thing: str) -> ImpactShape:
+    """Return what a failure does. Raises NotFound."""
+    key = questions.find(graph, thing).key
+    return ImpactShape.model_validate(impact_object(key, questions.impact(graph, key)))
+
+
+def uses_of(graph: HomeGraph, thing: str) -> UsesShape:
+    """Return who uses a thing. Raises NotFound."""
+    key = questions.find(graph, thing).key
+    return UsesShape.model_validate(uses_object(graph, key, questions.uses(graph, key)))
+
+
+def cycles_of(graph: HomeGraph) -> CyclesShape:
+    """Return circles."""
+    from ingestor.home.graph import automations  # noqa: PLC0415 -- networkx takes 10 MB of who never asks
+
+    return CyclesShape(items=[cycle_object(cycle) for cycle in automations.cycles(graph)])
+
+
+def path_between(graph: HomeGraph, start: str, end: str) -> PathShape:
+    """Return how two things hang together. Raises NotFound."""
+    begin, until = (questions.find(graph, thing).key for thing in (start, end))
+    edges = questions.path(graph, begin, until)
+    told = [{"edge": edge.kind, **edge_object(edge)} for edge in edges]
+    return PathShape(start=begin, end=until, connected=bool(edges) or begin == until, edges=told)
+
+
 async def _answer(request: Request, home: str | None, means: Means, ask: Callable[[HomeGraph], BaseModel]) -> Response:
     graphs: Graphs = request.app.state.graphs
     return json_answer(await means.other(lambda: as_json(ask(graphs.of(home_name(means.settings, home))))))
@@ -77,45 +104,22 @@ async def _answer(request: Request, home: str | None, means: Means, ask: Callabl
 @router.get("/impact", response_model=ImpactShape, responses=NOT_FOUND)
 async def read_impact(request: Request, asked: Annotated[OfThing, Query()], means: Asking) -> Response:
     """Return what goes dark if a device, a hub or an integration fails, and which automations then lack something."""
-
-    def ask(graph: HomeGraph) -> BaseModel:
-        key = questions.find(graph, asked.thing).key
-        return ImpactShape.model_validate(impact_object(key, questions.impact(graph, key)))
-
-    return await _answer(request, asked.home, means, ask)
+    return await _answer(request, asked.home, means, lambda graph: impact_of(graph, asked.thing))
 
 
 @router.get("/uses", response_model=UsesShape, responses=NOT_FOUND)
 async def read_uses(request: Request, asked: Annotated[OfThing, Query()], means: Asking) -> Response:
     """Return every use of a thing, configured or observed: what would break if it were deleted or renamed."""
-
-    def ask(graph: HomeGraph) -> BaseModel:
-        key = questions.find(graph, asked.thing).key
-        return UsesShape.model_validate(uses_object(graph, key, questions.uses(graph, key)))
-
-    return await _answer(request, asked.home, means, ask)
+    return await _answer(request, asked.home, means, lambda graph: uses_of(graph, asked.thing))
 
 
 @router.get("/cycles", response_model=CyclesShape, responses=NOT_FOUND)
 async def read_cycles(request: Request, asked: Annotated[OfHome, Query()], means: Asking) -> Response:
     """Return automations that set each other off in a circle, those that were seen to do so first."""
-
-    def ask(graph: HomeGraph) -> BaseModel:
-        from ingestor.home.graph import automations  # noqa: PLC0415 -- networkx takes 10 MB of who never asks
-
-        return CyclesShape(items=[cycle_object(cycle) for cycle in automations.cycles(graph)])
-
-    return await _answer(request, asked.home, means, ask)
+    return await _answer(request, asked.home, means, cycles_of)
 
 
 @router.get("/path", response_model=PathShape, responses=NOT_FOUND)
 async def read_path(request: Request, asked: Annotated[BetweenThings, Query()], means: Asking) -> Response:
     """Return how two things hang together, by the fewest edges."""
-
-    def ask(graph: HomeGraph) -> BaseModel:
-        start, end = (questions.find(graph, thing).key for thing in (asked.start, asked.end))
-        edges = questions.path(graph, start, end)
-        told = [{"edge": edge.kind, **edge_object(edge)} for edge in edges]
-        return PathShape(start=start, end=end, connected=bool(edges) or start == end, edges=told)
-
-    return await _answer(request, asked.home, means, ask)
+    return await _answer(request, asked.home, means, lambda graph: path_between(graph, asked.start, asked.end))

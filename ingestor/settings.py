@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, SecretStr, model_validator
 from ingestor import settings_types as types
 from ingestor.settings_api import ApiSettings
 from ingestor.settings_demo import DemoSettings
+from ingestor.settings_graphql import GraphQLSettings
 from ingestor.settings_homes import (
     DEFAULT_EVENT_TYPES,
     HomeAssistantSettings,
@@ -321,6 +322,7 @@ class Settings(Group):
     live: LiveSettings = LiveSettings()
     webhooks: WebhooksSettings = WebhooksSettings()
     api: ApiSettings = ApiSettings()
+    graphql: GraphQLSettings = GraphQLSettings()
     flower: FlowerSettings = FlowerSettings()
     demo: DemoSettings = DemoSettings()
     log: LogSettings = LogSettings()

@@ -15,6 +15,7 @@ import typer.main
 
 from ingestor.api import asyncapi
 from ingestor.api.app import create_app
+from ingestor.api.graphql.schema import sdl
 from ingestor.api.reference import api_page
 from ingestor.cli.config_file import as_toml
 from ingestor.cli.exit_codes import MEANINGS
@@ -365,6 +366,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "schemas/event.v1.proto": proto_text,
     "api.md": api_reference,
     "asyncapi.json": socket_description,
+    "schema.graphql": lambda: sdl() + "\n",
 }
 
 

@@ -19,6 +19,7 @@ from ingestor.api.description import describe
 from ingestor.api.etag import ETags
 from ingestor.api.gate import Gate, WriteGuard
 from ingestor.api.gauges import OverviewCollector
+from ingestor.api.graphql.routes import GraphQLDoor, add_graphql
 from ingestor.api.graphs import Graphs
 from ingestor.api.health import HealthWatch, checks_for
 from ingestor.api.health_answer import board_of, health_object
@@ -83,6 +84,7 @@ def create_app(
     means = Means(settings)
     stats = StatsWatch(means)
     live = bootstrap.open_live_hub(settings)
+    graphql = GraphQLDoor(settings)
 
     @asynccontextmanager
     async def closing(app: FastAPI) -> AsyncIterator[None]:
@@ -99,6 +101,7 @@ def create_app(
             await webhooks.close()
         if live is not None:
             await live.close()
+        await graphql.close()
         health.close()
         observer.close()
         stats.close()
@@ -131,6 +134,8 @@ def create_app(
 
     for router in ROUTERS:
         app.include_router(router)
+    add_graphql(app, graphql)
+    app.state.graphql = graphql
     _add_door(app, settings, keys)
     return app
 

@@ -90,6 +90,13 @@ def problem_answer(
     return Response(body, status, dict(headers or {}), MEDIA_TYPE)
 
 
+def name_of(error: BaseException) -> str | None:
+    """Return the short stable name of an error of ours, for all transports; None of one that nobody foresaw."""
+    if not isinstance(error, errors.IngestorError):
+        return None
+    return next((name for kind, _, name in _OF_ERRORS if isinstance(error, kind)), "failed")
+
+
 def answer_to(scope: Mapping[str, Any], error: Exception) -> Response:
     """Return what is answered where this was raised; what nobody foresaw is logged and told as no more than that."""
     for kind, status, name in _OF_ERRORS:

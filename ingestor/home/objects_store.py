@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from ingestor.home.database import transaction
 from ingestor.home.objects import Held, Known, ObjectsDiff, Observed, clean_id, compare
 
+T = TypeVar("T")
 METADATA: Final = sa.MetaData()
 OBJECTS: Final = sa.Table(
     "home_objects",
@@ -95,6 +96,19 @@ class RegistryObjects:
         with transaction(self._engine) as connection:
             return [Held(since, until, orjson.loads(data)) for since, until, data in connection.execute(query)]
 
+    def histories(self, home: str, kind: str, object_ids: Iterable[str]) -> dict[str, list[Held]]:
+        """Return all that is known of some objects, each oldest first. Raises StoreUnavailable."""
+        columns = (OBJECTS.c.object_id, OBJECTS.c.from_us, OBJECTS.c.until_us, OBJECTS.c.data)
+        chosen = (OBJECTS.c.home == home) & (OBJECTS.c.kind == kind)
+        query = sa.select(*columns).where(chosen).order_by(OBJECTS.c.from_us, OBJECTS.c.id)
+        wanted = {clean_id(one): one for one in object_ids}
+        found: dict[str, list[Held]] = {one: [] for one in wanted.values()}
+        with transaction(self._engine) as connection:
+            for ids in _chunks(list(wanted)):
+                for key, since, until, data in connection.execute(query.where(OBJECTS.c.object_id.in_(ids))):
+                    found[wanted[key]].append(Held(since, until, orjson.loads(data)))
+        return found
+
     def last_known(self, home: str, kind: str) -> dict[str, Held]:
         """Return the objects of a kind as they were last, also those that are gone. Raises StoreUnavailable."""
         columns = (OBJECTS.c.object_id, OBJECTS.c.from_us, OBJECTS.c.until_us, OBJECTS.c.data)
@@ -140,6 +154,6 @@ def _row(home: str, now_us: int, begun: tuple[str, str, str, str]) -> dict[str, 
     return {"home": home, "from_us": now_us, "until_us": None, **row}
 
 
-def _chunks(rows: list[int]) -> Iterator[Iterable[int]]:
+def _chunks(rows: list[T]) -> Iterator[list[T]]:
     for start in range(0, len(rows), _AT_ONCE):
         yield rows[start : start + _AT_ONCE]

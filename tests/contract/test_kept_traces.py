@@ -136,3 +136,16 @@ def test_what_failed_in_each_of_its_newest_runs_fails_always(bench: Bench) -> No
 
     assert found == {"always": (5, "no 5", MARCH + 5 * S), "held": (2, "no 2", MARCH + 2 * S)}
     assert bench.traces.failing("another home") == []
+
+
+def test_the_newest_runs_of_each_are_found_by_one_question(bench: Bench) -> None:
+    bench.add(*[ran(f"a{turn}", "one", at_s=turn) for turn in range(4)], ran("b", "two", at_s=1, result="error"))
+    bench.add(ran("c", "three"))
+    items = [("automation", "one"), ("automation", "two"), ("script", "one")]
+
+    newest = bench.traces.newest_of_each(bench.home, items, 2)
+    failed = bench.traces.newest_of_each(bench.home, items, 2, "error")
+
+    assert [run.run_id for run in newest] == ["a3", "a2", "b"]
+    assert [run.run_id for run in failed] == ["b"]
+    assert bench.traces.newest_of_each(bench.home, [], 2) == []

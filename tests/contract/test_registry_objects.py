@@ -97,6 +97,7 @@ def test_what_comes_back_begins_anew(bench: Bench) -> None:
 
     assert told == "1 area added"
     held = bench.objects.history(bench.home, "area", "hall")
+    assert bench.objects.histories(bench.home, "area", ["hall", "nowhere"]) == {"hall": held, "nowhere": []}
     assert [(one.from_us, one.until_us) for one in held] == [(MARCH, MARCH + S), (MARCH + 2 * S, None)]
 
 

@@ -74,13 +74,7 @@ async def answer_events(
     request: Request, asked: EventList, means: Means, *, within: tuple[str, ...] | None = None
 ) -> Response:
     """Return a page of events; `within`: of these series alone."""
-    question = asked.model_dump(exclude={"limit", "cursor"})
-    after = EventPosition(*place_of(asked.cursor, question, _PLACE)) if asked.cursor is not None else None
-    series = await series_asked_for(asked, means)
-    if within is not None:
-        series = within if series is None else tuple(one for one in series if one in within)
-    oldest = asked.order == "oldest"
-    query = query_of(asked, series, limit=asked.limit + 1, after=after, oldest_first=oldest)
+    query, question = events_query(asked, await series_asked_for(asked, means), within)
 
     def read(store: Store) -> tuple[bytes, str | None]:
         found = list(store.read(query))
@@ -91,6 +85,18 @@ async def answer_events(
 
     body, cursor = await means.store(read)
     return json_answer(body, next_link(request, cursor))
+
+
+def events_query(
+    asked: EventList, series: tuple[str, ...] | None, within: tuple[str, ...] | None = None
+) -> tuple[EventQuery, object]:
+    """Return how a store is asked for a page and one more, and what its cursor belongs to. Raises Unanswerable."""
+    question = asked.model_dump(exclude={"limit", "cursor"})
+    after = EventPosition(*place_of(asked.cursor, question, _PLACE)) if asked.cursor is not None else None
+    if within is not None:
+        series = within if series is None else tuple(one for one in series if one in within)
+    oldest = asked.order == "oldest"
+    return query_of(asked, series, limit=asked.limit + 1, after=after, oldest_first=oldest), question
 
 
 @router.get("/events/{event_id:path}", response_model=EventShape, responses=NOT_FOUND)

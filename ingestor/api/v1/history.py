@@ -64,6 +64,11 @@ class HistoryList(Question):
         """The length of a window (ns); 0 where states are asked for."""
         return int(self.window[:-1]) * _UNIT_NS[self.window[-1]] if self.window else 0
 
+    @property
+    def chosen(self) -> tuple[Aggregate, ...]:
+        """What is told of a window."""
+        return tuple(dict.fromkeys(self.aggregate)) or _USUAL
+
     def check(self) -> None:
         """Raise Unanswerable where it contradicts itself."""
         if self.window is None and (self.aggregate or self.fill != "none"):
@@ -137,13 +142,18 @@ async def read_history(request: Request, asked: Annotated[HistoryList, Query()],
     return json_answer(body, next_link(request, cursor))
 
 
-def span_of(asked: HistoryList, means: Means) -> HistorySpan:
-    """Return what is asked for, with the series that the entities are stored as; blocks. Raises Unanswerable."""
-    now_ns = time.time_ns()
+def times_of(asked: HistoryList, now_ns: int) -> tuple[int, int]:
+    """Return from when to when is asked (Unix, ns). Raises Unanswerable."""
     until_ns = min(asked.until if asked.until is not None else now_ns, LAST_NS)
     since_ns = asked.since if asked.since is not None else max(0, until_ns - _DAY_NS)
     if since_ns >= until_ns:
         raise errors.Unanswerable("since must be before until")
+    return since_ns, until_ns
+
+
+def span_of(asked: HistoryList, means: Means) -> HistorySpan:
+    """Return what is asked for, with the series that the entities are stored as; blocks. Raises Unanswerable."""
+    since_ns, until_ns = times_of(asked, time.time_ns())
     home = asked.home or means.settings.all_homes()[0].name
     known = MapHistory(means.metadata()).series_now(home, asked.entity)
     return HistorySpan(home, {known.get(one, one): one for one in asked.entity}, since_ns, until_ns)
@@ -151,9 +161,8 @@ def span_of(asked: HistoryList, means: Means) -> HistorySpan:
 
 def windows_of(store: Store, asked: HistoryList, span: HistorySpan) -> list[dict[str, Any]]:
     """Return windows of time. Raises Unanswerable, and what the store raises."""
-    chosen = tuple(dict.fromkeys(asked.aggregate)) or _USUAL
     times = (span.since_ns, span.until_ns, asked.window_ns)
-    return history_rows(store, HistoryAsked(span.home, span.series, *times, chosen, asked.fill, time.time_ns()))
+    return history_rows(store, HistoryAsked(span.home, span.series, *times, asked.chosen, asked.fill, time.time_ns()))
 
 
 def window_page(store: Store, asked: HistoryList, span: HistorySpan) -> bytes:

@@ -13,10 +13,12 @@ from ingestor.api.v1.events import MOST_SERIES, EventList, answer_events
 from ingestor.api.v1.home import objects_of
 from ingestor.api.v1.shapes import EventShape
 from ingestor.home.history import MapHistory
+from ingestor.home.objects_store import Loaded
 from ingestor.reading.homes import home_name
 from ingestor.reading.objects import find
 
 router: Final = APIRouter(prefix="/api/v1", tags=["home"], dependencies=[Depends(may_read)])
+Objects = dict[str, dict[str, Any]]
 _KINDS: Final = (("devices", "device"), ("entities", "entity"), ("areas", "area"))
 
 
@@ -24,19 +26,21 @@ def _series(means: Means, home: str, kind: str, object_id: str) -> tuple[str, ..
     """Return the series of all entities that are in a thing now. Raises NotFound, Unanswerable."""
     store = objects_of(means)
     key, held = find(store, home, kind, object_id)
-    entities = store.load(home, "entity").get("entity", {})
-    if kind == "entity":
-        chosen = [str(held.data.get("entity_id") or key)]
-    elif kind == "device":
-        chosen = [str(one.get("entity_id") or name) for name, one in entities.items() if one.get("device_id") == key]
-    else:
-        devices = store.load(home, "device").get("device", {})
-        inside = {name for name, one in devices.items() if one.get("area_id") == key}
-        chosen = [str(one.get("entity_id") or name) for name, one in entities.items() if _stands_in(one, key, inside)]
+    inside = {key: held.data} if kind == "entity" else entities_in(kind, key, store.load(home))
+    chosen = [str(one.get("entity_id") or name) for name, one in inside.items()]
     if len(chosen) > MOST_SERIES:
         raise errors.Unanswerable(f"more than {MOST_SERIES:,} entities are in it: ask for one device")
     known = MapHistory(means.metadata()).series_now(home, chosen)
     return tuple(sorted({known.get(one, one) for one in chosen}))
+
+
+def entities_in(kind: str, key: str, objects: Loaded) -> Objects:
+    """Return the entities that are in a device, or in an area: by themselves or with their device."""
+    entities = objects.get("entity", {})
+    if kind == "device":
+        return {name: one for name, one in entities.items() if one.get("device_id") == key}
+    devices = {name for name, one in objects.get("device", {}).items() if one.get("area_id") == key}
+    return {name: one for name, one in entities.items() if _stands_in(one, key, devices)}
 
 
 def _stands_in(entity: dict[str, Any], area: str, devices: set[str]) -> bool:

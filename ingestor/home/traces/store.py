@@ -98,6 +98,20 @@ class RoutineTraces:
         newest = (TRACES.c.started_us.desc(), TRACES.c.id.desc())
         return self._runs(sa.select(*_RUN).where(chosen).order_by(*newest).limit(limit))
 
+    def newest_of_each(self, home: str, items: Iterable[Item], each: int, result: str | None = None) -> list[Run]:
+        """Return the newest runs of some automations and scripts, so many of each, each newest first."""
+        order = (TRACES.c.started_us.desc(), TRACES.c.id.desc())
+        place = sa.func.row_number().over(partition_by=(TRACES.c.domain, TRACES.c.item_id), order_by=order)
+        wanted, found = sorted(set(items)), list[Run]()
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = sa.tuple_(TRACES.c.domain, TRACES.c.item_id).in_(wanted[start : start + _AT_ONCE])
+            chosen = _of(home) & some & (sa.true() if result is None else TRACES.c.result == result)
+            placed = sa.select(*_RUN, place.label("place")).where(chosen).subquery()
+            columns = [placed.c[one.name] for one in _RUN]
+            newest = sa.select(*columns).where(placed.c.place <= each)
+            found += self._runs(newest.order_by(placed.c.domain, placed.c.item_id, placed.c.place))
+        return found
+
     def trace(self, home: str, run_id: str) -> Trace:
         """Return one run with its steps; the first signs of its id are enough. Raises NotFound."""
         same = TRACES.c.run_id.startswith(run_id, autoescape=True)

@@ -1,0 +1,50 @@
+"""Where GraphQL is found. What it needs is loaded when somebody asks: 10 MB that few processes need."""
+# ruff: noqa: PLC0415 -- see above
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
+
+from ingestor import errors
+from ingestor.settings import Settings
+
+if TYPE_CHECKING:
+    from ingestor.api.graphql.view import View
+
+PATHS: Final = ("/graphql", "/api/v1/graphql")
+
+
+class GraphQLDoor:
+    """An ASGI application that stands where GraphQL will be."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._view: View | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on. Raises NotFound where GraphQL is switched off."""
+        if not self._settings.graphql.enabled:
+            raise errors.NotFound("GraphQL is switched off (graphql.enabled)")
+        await self._open()(scope, receive, send)
+
+    def _open(self) -> View:
+        if self._view is None:
+            from ingestor.api.graphql.schema import Graph
+            from ingestor.api.graphql.view import View
+
+            self._view = View(Graph(self._settings.graphql, timeout_s=self._settings.api.timeout_s))
+        return self._view
+
+    async def close(self) -> None:
+        """End what still runs."""
+        if self._view is not None:
+            await self._view.graph.close()
+
+
+def add_graphql(app: FastAPI, door: GraphQLDoor) -> None:
+    """Add GraphQL to an application."""
+    for path in PATHS:
+        app.router.add_route(path, door, methods=["POST"], include_in_schema=False)  # type: ignore[arg-type] # an ASGI application is one, too

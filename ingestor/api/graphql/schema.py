@@ -1,0 +1,86 @@
+"""The schema put together, with its limits; answers each question beside the loop that serves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Final
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.graphql import OperationType
+
+from ingestor import errors
+from ingestor.api.graphql.context import Context
+from ingestor.api.graphql.faults import Faults, log_unforeseen
+from ingestor.api.graphql.limits import Limits
+from ingestor.api.graphql.query import Query
+from ingestor.api.graphql.scalars import SCALARS
+from ingestor.api.graphql.side_loop import SideLoop
+from ingestor.settings_graphql import GraphQLSettings
+
+#: Questions that are put together at once: each may hold some ten megabytes.
+_AT_ONCE: Final = 8
+
+
+class Graph(strawberry.Schema):
+    """The schema of one application."""
+
+    def __init__(self, limits: GraphQLSettings, *, timeout_s: float) -> None:
+        super().__init__(
+            query=Query,
+            config=StrawberryConfig(scalar_map=SCALARS),
+            extensions=[lambda: Limits(max_depth=limits.max_depth, max_cost=limits.max_cost), Faults],
+        )
+        self._timeout_s = timeout_s
+        self._beside = SideLoop()
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any = None,
+        root_value: Any = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """Answer a question, or say why not."""
+        assert isinstance(context_value, Context)  # noqa: S101 -- made by the view
+        answer = super().execute(
+            query,
+            variable_values,
+            context_value.for_one_question(),
+            root_value,
+            operation_name,
+            allowed_operation_types,
+            operation_extensions,
+        )
+        try:
+            async with asyncio.timeout(self._timeout_s), self._turns:
+                return await self._beside.run(answer)
+        except TimeoutError:
+            answer.close()
+            return _too_long()
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Note what nobody foresaw; all else is the matter of whoever asks."""
+        context = execution_context.context if execution_context else None
+        log_unforeseen(errors, str(getattr(context, "request_id", "")))
+
+    async def close(self) -> None:
+        """End what still runs."""
+        await self._beside.close()
+
+
+def _too_long() -> ExecutionResult:
+    error = errors.TookTooLong()
+    return ExecutionResult(data=None, errors=[GraphQLError(str(error), extensions={"code": "took-too-long"})])
+
+
+def sdl() -> str:
+    """Return the schema in GraphQL's own language."""
+    return Graph(GraphQLSettings(), timeout_s=1.0).as_str()

@@ -54,11 +54,11 @@ def settings() -> Settings:
     return load_settings().settings
 
 
-def open_state(settings: Settings) -> redis.Redis[bytes]:
-    """Connect to the state server."""
+def open_state(settings: Settings, *, hurried: bool = False) -> redis.Redis[bytes]:
+    """Connect to the state server; a `hurried` connection gives up soon."""
     from ingestor.queue.state import connect_state
 
-    return connect_state(settings.state_url)
+    return connect_state(settings.state_url, hurried=hurried)
 
 
 def open_done_marks(state: redis.Redis[bytes]) -> DoneMarks:

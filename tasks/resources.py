@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ingestor.queue.late_post import LatePost
     from ingestor.queue.ledger_post import LedgerPost
     from ingestor.queue.observed_post import ObservedPost
+    from ingestor.queue.pauses import HeededPauses
     from ingestor.queue.producer import TaskSender
     from ingestor.queue.tracing import SpanMaker
     from ingestor.settings import HomeSettings, Settings
@@ -55,6 +56,13 @@ class Resources:
     def state(self) -> redis.Redis[bytes]:
         """The state server."""
         return bootstrap.open_state(self.settings)
+
+    @functools.cached_property
+    def pauses(self) -> HeededPauses:
+        """Which task types are paused."""
+        from ingestor.queue.pauses import HeededPauses, Pauses
+
+        return HeededPauses(Pauses(bootstrap.open_state(self.settings, hurried=True)))
 
     @functools.cached_property
     def producer(self) -> TaskSender:

@@ -13,6 +13,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import (
     beat_init,
+    celeryd_after_setup,
     setup_logging,
     task_postrun,
     task_prerun,
@@ -26,6 +27,7 @@ from celery.signals import (
 from ingestor import bootstrap, logs, logs_level, metrics, redis_sentinel
 from ingestor.queue.app import make_app
 from ingestor.queue.heartbeat import heartbeat_of
+from ingestor.queue.pauses import COPY, Pauses
 from ingestor.queue.state import connect_state
 from tasks import resources
 from workers.beat_inside import ServiceOfNode
@@ -33,6 +35,7 @@ from workers.ending import WORKER_ENDS_WITHIN_S, end_worker_within
 from workers.memory import GivesBack
 from workers.modules import task_modules
 from workers.node import NodeLife
+from workers.pausing import PausableQueues
 
 #: What tasks load at their first use, for the children of a small machine to share.
 _LOADED_LATER = (
@@ -82,9 +85,23 @@ def _before_children(**_: Any) -> None:
     gc.enable()  # off while a node loads (workers/worker.py)
 
 
+@functools.cache
+def _queues() -> PausableQueues:
+    settings = bootstrap.settings()
+    # A connection that gives up soon: who starts must not wait for a state server that is away.
+    state = bootstrap.open_state(settings, hurried=True)
+    return PausableQueues(Pauses(state), Pauses(state, settings.data_dir / COPY).last_known)
+
+
+@celeryd_after_setup.connect
+def _queues_known(instance: Any, **_: Any) -> None:
+    """A node that is started takes nothing from a queue that is paused."""
+    _queues().begin(instance.app)
+
+
 @worker_ready.connect
 def _node_ready(sender: Any, **_: Any) -> None:
-    life = NodeLife(bootstrap.settings(), sender)
+    life = NodeLife(bootstrap.settings(), sender, _queues())
     life.begin()
     worker_shutting_down.connect(lambda **__: life.end(), weak=False)
 

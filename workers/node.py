@@ -23,6 +23,7 @@ from ingestor.queue.vitals import VitalsFile
 from ingestor.settings import Settings
 from workers.beat_inside import BeatInside
 from workers.holding import Holding
+from workers.pausing import PausableQueues
 from workers.registry_watch import RegistryWatch
 from workers.watchdog import Watchdog, copied, end_node
 
@@ -32,9 +33,10 @@ _log: Final = structlog.get_logger("workers")
 class NodeLife:
     """Begins when a node is ready, ends when it shuts down. For the node's main process."""
 
-    def __init__(self, settings: Settings, consumer: Any) -> None:
+    def __init__(self, settings: Settings, consumer: Any, queues: PausableQueues) -> None:
         self._settings = settings
         self._consumer = consumer
+        self._queues = queues
         self._holding = Holding()
         state = bootstrap.open_state(settings)
         self._beat = BeatInside(consumer.app, self._end_badly) if self._has_beat() else None
@@ -50,12 +52,14 @@ class NodeLife:
         self._watchdog = Watchdog(consumer)
         # A connection of its own: it is used in another thread.
         self._watch = Loop("registry-watch", self._registry_watch(bootstrap.open_state(settings)).step)
+        self._pausing = Loop("pausing", functools.partial(queues.step, consumer))
 
     def begin(self) -> None:
         """Start telling; where this node does registry work, also watch for requests."""
         self._heartbeat.__enter__()
         self._watchdog.start()
-        if names.TaskType.REGISTRY.value in self._queues():
+        self._pausing.start()
+        if names.TaskType.REGISTRY.value in self._queues.served:
             self._watch.start()
         if self._beat is not None:
             self._beat.start()
@@ -63,6 +67,7 @@ class NodeLife:
     def end(self) -> None:
         """Stop what this began."""
         self._watch.stop(0.0)
+        self._pausing.stop(0.0)
         if self._beat is not None:
             self._beat.stop()
         self._watchdog.stop()
@@ -72,26 +77,27 @@ class NodeLife:
         end_node(self._consumer)
 
     def _has_beat(self) -> bool:
-        return bool(self._settings.workers.together) and set(names.TaskType) <= set(self._queues())
-
-    def _queues(self) -> list[str]:
-        return [queue.name for queue in self._consumer.task_consumer.queues]
+        return bool(self._settings.workers.together) and set(names.TaskType) <= set(self._queues.served)
 
     def _tell(self) -> dict[str, Any]:
         pool = self._consumer.pool
         name: str = self._consumer.hostname
         state = self._consumer.controller.state
         active, processes = len(state.active_requests), int(pool.num_processes)
+        held = copied(state.reserved_requests)
         return {
             **about_self(pool.info.get("processes") or ()),
             "type": pool_of(name),
             "host": name.partition("@")[2],
-            "queues": self._queues(),
+            "queues": self._queues.served,
+            "paused": self._queues.paused(self._consumer),
             "processes": processes,
             "has_beat": self._beat is not None,
             "ready": self._hears_broker(),
             "tasks": sum(state.total_count.values()),
-            **self._holding.look([str(request.id) for request in copied(state.reserved_requests)], active, processes),
+            **self._holding.look(
+                [(str(request.id), str(request.name), str(request.argsrepr)) for request in held], active, processes
+            ),
         }
 
     def _hears_broker(self) -> bool:

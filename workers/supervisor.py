@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import os
@@ -16,6 +17,7 @@ from ingestor import bootstrap, errors
 from ingestor.intake.loop import Loop
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.heartbeat import heartbeat_of
+from ingestor.queue.pauses import COPY, Pauses
 from ingestor.settings import Settings
 from ingestor.settings_sources import load_settings
 from workers import broker, plan, screen
@@ -48,6 +50,7 @@ class Supervisor:
         self._rolling: Rolling | None = None
         self._replace_workers = threading.Event()
         self._relief = relief_for(settings)
+        self._pauses = Pauses(bootstrap.open_state(settings, hurried=True), settings.data_dir / COPY)
 
     def run(self) -> int:
         """Run until SIGINT or SIGTERM; return the exit code. SIGHUP replaces the workers, one node at a time."""
@@ -82,6 +85,8 @@ class Supervisor:
         """Return how its processes are; ready while none of them stays down."""
         down = [child.spec.name for child in self._children if child.given_up and child.given_up != STOPPING]
         restarts = {child.spec.name: child.restarts for child in self._everyone()}
+        with contextlib.suppress(errors.IngestorError):
+            self._pauses.read()  # keeps its copy, and puts back what the state server lost
         return {"ready": not down, "down": down, "restarts": restarts}
 
     def _everyone(self) -> list[Child]:

@@ -106,6 +106,7 @@ class Watchdog:
         self._turns = 0
         self._turn = promise(self._turned)  # the same each time: the loop's set of calls holds it once
         self._gauge: BrokerGauge | None = None
+        self._gauged: list[str] = []
         self._vigil = Vigil(self._waiting)
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -146,9 +147,12 @@ class Watchdog:
         return Sight(self._turns, state.all_total_count[0], held)
 
     def _waiting(self) -> int | None:
-        if self._gauge is None:
-            queues = [queue.name for queue in self._consumer.task_consumer.queues]
-            self._gauge = BrokerGauge(self._consumer.app, queues)
+        # Of a queue that is paused (workers/pausing.py) nothing is to be taken.
+        queues = list(self._consumer.app.amqp.queues.consume_from)
+        if self._gauge is None or queues != self._gauged:
+            if self._gauge is not None:
+                self._gauge.close()
+            self._gauge, self._gauged = BrokerGauge(self._consumer.app, queues), queues
         try:
             return sum(self._gauge.read().depths.values())
         except errors.BrokerUnavailable:

@@ -28,6 +28,8 @@ from ingestor.api.overview import Observer
 from ingestor.api.problems import handle_problems
 from ingestor.api.routers import ROUTERS
 from ingestor.api.stats import StatsWatch
+from ingestor.api.workers_watch import WorkersWatch
+from ingestor.managing.workers import WorkerAdmin
 from ingestor.metrics_files import FolderCollector
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.heartbeat import heartbeat_of
@@ -83,6 +85,8 @@ def create_app(
     keys = bootstrap.open_keyring(settings)
     means = Means(settings)
     stats = StatsWatch(means)
+    workers = WorkersWatch(settings)
+    audit = Audit(settings.data_dir)
     live = bootstrap.open_live_hub(settings)
     graphql = GraphQLDoor(settings)
 
@@ -105,6 +109,7 @@ def create_app(
         health.close()
         observer.close()
         stats.close()
+        workers.close()
         means.close()
 
     # The pages that FastAPI has for its description load scripts from elsewhere: the reference is in docs/.
@@ -120,7 +125,9 @@ def create_app(
     app.state.graphs = Graphs(means)
     app.state.stats = stats
     app.state.settings_file = settings_file
-    app.state.audit = Audit(settings.data_dir)
+    app.state.audit = audit
+    app.state.workers = workers
+    app.state.worker_admin = WorkerAdmin(settings, bootstrap.open_state(settings), audit)
     app.state.live = live
     app.state.webhooks = None
     handle_problems(app)

@@ -81,5 +81,9 @@ EXAMPLES: Final[dict[tuple[str, str], str]] = {
     ("get", "/api/stats"): "/api/stats",
     ("get", "/api/events/recent"): "/api/events/recent?limit=2&entity_id=sensor.kitchen",
     ("get", "/api/config"): "/api/config",
+    ("get", "/api/workers"): "/api/workers",
+    ("put", "/api/workers/{pool}"): '/api/workers/enrich {"nodes": 2}',
+    ("get", "/api/queues"): "/api/queues",
+    ("put", "/api/queues/{queue}"): '/api/queues/quality {"paused": true}',
     ("put", "/api/config"): '/api/config {"weather_cache_minutes": 30}',
 }

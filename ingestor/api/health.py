@@ -12,12 +12,14 @@ from typing import Any, Final
 
 from ingestor import bootstrap, errors
 from ingestor.api.health_events import events_check
+from ingestor.api.health_pauses import pauses_check
 from ingestor.api.overview import types_of
 from ingestor.api.side_by_side import Answer, NotWell, SideBySide
 from ingestor.api.weather import weather_check
 from ingestor.queue.depths import Depths
-from ingestor.queue.names import PIPELINE
+from ingestor.queue.names import PIPELINE, TaskType
 from ingestor.queue.nodes import answering_nodes
+from ingestor.queue.pauses import HeededPauses, Pauses
 from ingestor.queue.state import state_errors
 from ingestor.settings import Settings
 from ingestor.wording import number_of
@@ -29,7 +31,7 @@ _STUCK_AFTER_S: Final = 60.0
 #: What must work to serve; Home Assistant being away does not make us unready.
 _NEEDED_TO_BE_READY: Final = frozenset({"broker", "state", "store", "database", "workers"})
 #: What somebody must look at, and no restart mends: the answer says "degraded", and stays a success.
-_DEGRADES: Final = frozenset({"events", "weather_api"})
+_DEGRADES: Final = frozenset({"events", "weather_api", "pauses"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         "workers": WorkersCheck(settings),
         "events": events_check(settings),
         "weather_api": weather_check(settings),
+        "pauses": pauses_check(settings),
     }
 
 
@@ -213,6 +216,7 @@ class WorkersCheck:
         self._settings = settings
         self._board = bootstrap.open_status_board(settings)
         self._depths = Depths(settings.broker_url, [kind.value for kind in PIPELINE])
+        self._pauses = HeededPauses(Pauses(bootstrap.open_state(settings)))
         self._clock = clock
         self._moved: dict[str, tuple[int, float]] = {}
 
@@ -243,7 +247,7 @@ class WorkersCheck:
     def _is_stuck(self, name: str, depths: dict[str, int], tasks: dict[str, int]) -> bool:
         now = self._clock()
         before, since = self._moved.get(name, (-1, now))
-        if not depths[name] or tasks[name] != before:
+        if not depths[name] or tasks[name] != before or self._pauses.has(TaskType(name)):
             self._moved[name] = (tasks[name], now)
             return False
         return now - since > _STUCK_AFTER_S

@@ -24,6 +24,7 @@ from ingestor.queue.depths import Depths
 from ingestor.queue.gauge import Load
 from ingestor.queue.names import TaskType
 from ingestor.queue.oldest import OldestWaiting
+from ingestor.queue.pauses import Pause, Pauses
 from ingestor.reports.shelf import KeptReport
 from ingestor.settings import Settings
 from ingestor.storage.breaker import BreakerState
@@ -76,6 +77,7 @@ class Overview:
     reports: ReportsSeen | None = None
     quality: Sequence[QualityHead] | None = None
     oldest_s: Mapping[str, float] | None = None
+    pauses: Mapping[TaskType, Pause] | None = None
     broker_memory: float | None = None
     processes: Sequence[ProcessSeen] | None = None
     disk_free: float | None = None
@@ -143,6 +145,7 @@ class Observer:
                 "weather": read_weather(settings),
                 "reports": self._read_reports,
                 "quality": lambda: bootstrap.open_quality_book(settings, self._metadata()).heads(),
+                "pauses": Pauses(bootstrap.open_state(settings)).read,
                 "clocks": HomeClocks(bootstrap.open_state(settings)).ahead_s,
             },
             timeout_s=_TIMEOUT_S,
@@ -172,6 +175,7 @@ class Observer:
             reports=answers["reports"].value,
             quality=answers["quality"].value,
             oldest_s=answers["oldest"].value,
+            pauses=answers["pauses"].value,
             broker_memory=load.memory_share if load is not None else None,
             processes=None if board is None else seen_in(board),
             disk_free=_disk_free(self._settings.data_dir),

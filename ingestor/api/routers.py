@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from ingestor.api import admin
+from ingestor.api import admin, workers
 from ingestor.api.v1 import (
     events,
     exports,
@@ -35,4 +35,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     keeping.router,
     webhooks.router,
     admin.router,
+    workers.router,
 )

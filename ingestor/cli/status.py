@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ingestor.api.overview import Observer, Overview, ReportsSeen
+    from ingestor.queue.names import TaskType
+    from ingestor.queue.pauses import Pause
     from ingestor.settings import Settings
 
 _BETWEEN_S: Final = 1.0
@@ -97,6 +99,9 @@ def as_object(now: Overview) -> dict[str, Any]:
         "counts": now.counts(),
         "queues": now.queues,
         "workers": now.workers,
+        "paused": None
+        if now.pauses is None
+        else {kind.value: {"by": one.by, "since_us": one.since_us} for kind, one in now.pauses.items()},
         "lag_ms": {"p50": now.lag.percentile_ms(0.5), "p95": now.lag.percentile_ms(0.95), "batches": now.lag.count},
         "journal": now.journal(),
         "store": now.store.as_dict() if now.store else None,
@@ -157,6 +162,8 @@ def _summary(now: Overview, first: Overview | None) -> Iterator[_Row]:
     yield "events", " · ".join(f"{name} {number:,}" for name, number in counts.items())
     yield "rate", f"{now.written_per_s():,.1f} events/s stored"
     yield "lag", f"p50 {_ms(lag.percentile_ms(0.5))} · p95 {_ms(lag.percentile_ms(0.95))}"
+    if now.pauses:
+        yield "PAUSED", _paused(now.pauses)
     yield "journal", f"{journal['pending_batches']:,} batches · {journal['bytes_on_disk']:,} bytes"
     yield "store", "unknown" if now.store is None else now.store.sentence()
     yield "ledger", _ledger(now)
@@ -166,6 +173,12 @@ def _summary(now: Overview, first: Overview | None) -> Iterator[_Row]:
     yield "weather", _weather(now)
     yield "reports", _reports(now)
     yield "last error", now.last_error() or "none"
+
+
+def _paused(pauses: Mapping[TaskType, Pause]) -> str:
+    from ingestor.api.health_pauses import sentence as paused_sentence
+
+    return paused_sentence(pauses)
 
 
 def _reconciled(now: Overview) -> str:

@@ -1,9 +1,9 @@
-"""Commands about the pools of workers: `workers` shows them, `scale` changes how many nodes they have."""
+"""Commands about workers: `workers` shows their pools, `scale` changes their nodes, `pause` and `resume` their work."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -11,8 +11,12 @@ import typer
 from ingestor import bootstrap, errors
 from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import print_json, print_table, say
-from ingestor.queue.pools import POOLS, WantedNodes, most_nodes, pool_of
+from ingestor.managing.workers import WorkerAdmin, check_number, whoever_runs_this
+from ingestor.queue.names import TaskType
+from ingestor.queue.pools import POOLS, most_nodes
 from ingestor.queue.status_board import StatusBoard
+from ingestor.reading.workers import read_nodes, read_pools
+from ingestor.security.audit import Audit
 from ingestor.settings import Settings
 
 _PANEL: Final = "Processes"
@@ -23,20 +27,21 @@ _COLUMNS: Final = (
     *("type", "host", "nodes", "wanted", "processes", "busy", "tasks"),
     *("holds", "oldest held", "waiting", "oldest waiting"),
 )
+_Types = Annotated[list[TaskType], typer.Argument(metavar="TYPE …", help="Task types, such as write or quality.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(rich_help_panel=_PANEL)(workers)
-    app.command(rich_help_panel=_PANEL)(scale)
+    for command in (workers, scale, pause, resume):
+        app.command(rich_help_panel=_PANEL)(command)
 
 
 def workers(context: typer.Context, *, json_output: JsonFlag = False) -> None:
     """List the pools of workers: type, host, nodes, processes, load, and the age of what they hold."""
     board = StatusBoard(bootstrap.open_state(settings_of(context))).read()
-    pools = list(_pools(board))
+    pools = read_pools(board)
     if json_output:
-        print_json({"pools": pools, "nodes": [_node(name, entry) for name, entry in _of("worker", board)]})
+        print_json({"pools": pools, "nodes": read_nodes(board)})
     else:
         print_table(_COLUMNS, [_row(pool) for pool in pools])
     if not pools:
@@ -54,12 +59,27 @@ def scale(
     settings = settings_of(context)
     wanted = parse(settings, numbers)
     state = bootstrap.open_state(settings)
-    board = StatusBoard(state)
-    hosts = _hosts(board.read(), host)
-    WantedNodes(state).set(wanted, host)
+    hosts = WorkerAdmin(settings, state, Audit(settings.data_dir)).scale(whoever_runs_this(), wanted, host)
     told = " ".join(f"{pool}={number or 'default'}" for pool, number in wanted.items())
     say(f"asked {', '.join(hosts)} for {told}")
-    _await(board, hosts, wanted)
+    _await(StatusBoard(state), hosts, wanted)
+
+
+def pause(context: typer.Context, kinds: _Types) -> None:
+    """Let no worker take tasks of these types until `resume`: what comes meanwhile waits, and nothing is lost."""
+    _admin(context).pause(whoever_runs_this(), kinds)
+    say(f"paused: {', '.join(kinds)}; what is in hand is finished, what comes waits until `ha-ingestor resume`")
+
+
+def resume(context: typer.Context, kinds: _Types) -> None:
+    """Let workers take tasks of these types again."""
+    _admin(context).resume(whoever_runs_this(), kinds)
+    say(f"resumed: {', '.join(kinds)}")
+
+
+def _admin(context: typer.Context) -> WorkerAdmin:
+    settings = settings_of(context)
+    return WorkerAdmin(settings, bootstrap.open_state(settings), Audit(settings.data_dir))
 
 
 def parse(settings: Settings, numbers: Sequence[str]) -> dict[str, int | None]:
@@ -76,29 +96,10 @@ def parse(settings: Settings, numbers: Sequence[str]) -> dict[str, int | None]:
 
 
 def _number(settings: Settings, pool: str, text: str) -> int:
-    most = most_nodes(settings, pool)
     if not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 -- more digits than any number of nodes has
-        raise errors.InvalidSettings(f"{pool}={text}: {text!r} is not a number from 1 to {most}")
-    number = int(text)
-    if number == 0:
-        raise errors.InvalidSettings(f"{pool}=0 would stop all that is ingested; the least is 1")
-    if number > most:
-        reason = "SQLite is written best by one process (HA_INGESTOR_STORAGE__URL)" if most == 1 else "on each host"
-        raise errors.InvalidSettings(f"{pool}={number}: the most is {most}, {reason}")
-    return number
-
-
-def _hosts(board: Mapping[str, Mapping[str, Any]], host: str | None) -> list[str]:
-    """Return the hosts that will do it. Raises NobodyListens."""
-    known = [str(entry.get("host", name)) for name, entry in _of("pools", board)]
-    if not known:
-        raise errors.NobodyListens(
-            "no `ha-ingestor up` listens on any host, so nothing was changed; workers that were started otherwise "
-            "(Compose, systemd) are scaled by what started them"
-        )
-    if host is not None and host not in known:
-        raise errors.NobodyListens(f"no `ha-ingestor up` listens on host {host!r}; on: {', '.join(sorted(known))}")
-    return sorted(known) if host is None else [host]
+        raise errors.InvalidSettings(f"{pool}={text}: {text!r} is not a number from 1 to {most_nodes(settings, pool)}")
+    check_number(settings, pool, int(text))
+    return int(text)
 
 
 def _await(board: StatusBoard, hosts: Sequence[str], wanted: Mapping[str, int | None]) -> None:
@@ -122,52 +123,6 @@ def _is_there(board: Mapping[str, Mapping[str, Any]], host: str, pool: str, want
     # Above what was asked for are those that the load needs.
     asked = number is None or told.get("least") == number
     return bool(asked and told.get("running", -1) == told.get("wanted", -2))
-
-
-def _of(kind: str, board: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for key, entry in board.items():
-        if key.startswith(f"{kind}:"):
-            yield key.partition(":")[2], entry
-
-
-def _node(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": name, **entry, "type": pool_of(name)}
-
-
-def _pools(board: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield what is known of each pool on each host."""
-    nodes: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for name, entry in _of("worker", board):
-        nodes.setdefault((pool_of(name), str(entry.get("host", ""))), []).append(entry)
-    told = {
-        (pool, host): of_pool
-        for host, entry in _of("pools", board)
-        for pool, of_pool in (entry.get("pools") or {}).items()
-    }
-    order = {pool: number for number, pool in enumerate(POOLS)}
-    for pool, host in sorted({*nodes, *told}, key=lambda key: (order.get(key[0], len(order)), key)):
-        yield _sum(pool, host, nodes.get((pool, host), []), told.get((pool, host)))
-
-
-def _sum(pool: str, host: str, nodes: Sequence[Mapping[str, Any]], told: Mapping[str, Any] | None) -> dict[str, Any]:
-    processes = sum(int(node.get("processes", 1)) for node in nodes)
-    busy = sum(float(node.get("busy", 0)) * int(node.get("processes", 1)) for node in nodes)
-    asked = told or {}
-    return {
-        "type": pool,
-        "host": host,
-        "nodes": len(nodes),
-        "wanted": asked.get("wanted"),
-        "least": asked.get("least"),
-        "most": asked.get("most"),
-        "processes": processes,
-        "busy": round(busy / processes, 2) if processes else 0.0,
-        "tasks": sum(int(node.get("tasks", 0)) for node in nodes),
-        "holds": sum(int(node.get("holds", 0)) for node in nodes),
-        "oldest_held_s": max((float(node.get("oldest_s", 0)) for node in nodes), default=0.0),
-        "waiting": asked.get("waiting"),
-        "oldest_waiting_s": asked.get("oldest_s"),
-    }
 
 
 def _row(pool: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """The one decision on access: may this principal do this, there? Every transport asks here, none decides by itself.
 
-Today a key may do everything and nobody else anything but ask how we are. Roles come into `authorize` alone.
+Today a key may do everything, as may whoever is at the machine itself and can read the data folder; nobody else may do
+anything but ask how we are. Roles come into `authorize` alone.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ class Action(StrEnum):
     CHANGE_CONFIG = "config:change"
     READ_WEBHOOKS = "webhooks:read"
     CHANGE_WEBHOOKS = "webhooks:change"
+    MANAGE_WORKERS = "workers:manage"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. `name` stands in the audit: of a key it is the key's name, never the key."""
+    """Who asks. `name` stands in the audit: of a key it is the key's name, never the key.
 
-    kind: Literal["anonymous", "key"]
+    `local` is a user of this machine at the command line.
+    """
+
+    kind: Literal["anonymous", "key", "local"]
     name: str
 
 
@@ -47,6 +52,6 @@ _OPEN: Final = frozenset({Action.READ_HEALTH})
 def authorize(principal: Principal, action: Action, scope: Scope = EVERYWHERE) -> None:
     """Let it pass, or raise: Unauthenticated where nobody knows who asks, NotAllowed where they may not."""
     del scope  # one key for all homes, so far
-    if action in _OPEN or principal.kind == "key":
+    if action in _OPEN or principal.kind in ("key", "local"):
         return
     raise errors.Unauthenticated

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from ingestor import bootstrap
 from ingestor.api.examples import EXAMPLES
 from tests.integration.api_bench import ApiBench, api_app, api_bench
 from tests.integration.api_home import fill
@@ -25,8 +26,13 @@ OPERATIONS = [
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory, valkey_server: ValkeyServer) -> Iterator[ApiBench]:
-    with api_bench(tmp_path_factory.mktemp("api"), {"state": {"url": valkey_server.url}}) as bench:
+    # A database of its own: what an example changes must not stop the workers of other tests.
+    state = valkey_server.url.removesuffix("/0") + "/7"
+    with api_bench(tmp_path_factory.mktemp("api"), {"state": {"url": state}}) as bench:
         fill(bench)
+        enrich = {"wanted": 1, "least": 1, "most": 1, "running": 1}
+        entry = {"host": "attic", "pools": {"enrich": enrich}}
+        bootstrap.open_status_board(bench.settings).put("pools", "attic", entry, last=True)
         yield bench
 
 

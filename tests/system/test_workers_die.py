@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import redis
+import requests
 
 from tests.system.stack import Stack, wait_until
 
@@ -125,7 +126,10 @@ def test_workers_are_replaced_one_by_one_under_load_and_nothing_waits_for_it(sta
 
 def test_a_scaled_pool_stays_so_when_a_node_of_it_is_killed_and_gives_back_what_is_not_wanted(stack: Stack) -> None:
     first_event(stack)
-    stack.run("scale", "enrich=2")
+    key = {"X-API-Key": stack.run("key").strip()}
+    asked = requests.put(f"{stack.api}/api/workers/enrich", json={"nodes": 2}, headers=key, timeout=60)
+    assert asked.status_code == 200, asked.text
+    wait_until(lambda: second_node(stack, key).get("tasks"), 60, "the second node works")
     nodes_of(stack, "enrich")[-1].kill()
 
     wait_until(lambda: "worker-enrich-2 started again" in stack.printed(), 60, "the restart")
@@ -135,6 +139,36 @@ def test_a_scaled_pool_stays_so_when_a_node_of_it_is_killed_and_gives_back_what_
     stack.run("scale", "enrich=default")
     wait_until(lambda: "worker-enrich-2 stopped" in stack.printed(), 60, "one node less")
     all_written(stack, time.time(), 60)
+
+
+def second_node(stack: Stack, key: dict[str, str]) -> dict[str, Any]:
+    told = requests.get(f"{stack.api}/api/workers", headers=key, timeout=60).json()
+    return next((node for node in told["nodes"] if node["name"].startswith("enrich-2@")), {})
+
+
+def test_what_comes_while_write_is_paused_waits_and_is_written_when_it_goes_on(stack: Stack) -> None:
+    first_event(stack)
+    key = {"X-API-Key": stack.run("key").strip()}
+
+    stack.run("pause", "write")
+    wait_until(lambda: len(batches_waiting(stack)) > 10, 60, "batches wait")
+    health = stack.health()
+    assert "write is paused by " in health["components"]["pauses"]["detail"]
+    assert health["components"]["workers"]["ok"]
+    assert "write is paused by " in stack.run("status")
+    node_of(stack, "write").kill()
+    wait_until(lambda: "worker-write started again" in stack.printed(), 60, "the node is back")
+    before = len(batches_waiting(stack))
+    wait_until(lambda: len(batches_waiting(stack)) > before, 60, "more wait")
+
+    told = requests.put(f"{stack.api}/api/queues/write", json={"paused": False}, headers=key, timeout=60).json()
+    assert told["paused"] is False
+    all_written(stack, time.time(), 60)
+
+
+def batches_waiting(stack: Stack) -> list[bytes]:
+    with broker(stack) as client:
+        return list(client.lrange("write", 0, -1))
 
 
 def test_every_kind_of_process_ends_by_itself_within_ten_seconds_of_sigterm_and_is_started_again(stack: Stack) -> None:

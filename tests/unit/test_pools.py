@@ -197,9 +197,14 @@ def test_a_node_that_is_wanted_again_while_it_leaves_is_started_once_it_has_left
 def test_what_a_node_holds_has_an_age_and_its_load_is_that_of_the_last_seconds() -> None:
     now = [0.0]
     holding = Holding(lambda: now[0])
+    held = [("a", "tasks.write.write_batch", "batch 7 " + "x" * 500), ("b", "tasks.write.write_batch", "batch 8")]
     for now[0] in range(30):
-        told = holding.look(["a", "b"] if now[0] > 10 else ["a"], active=1, processes=2)
+        told = holding.look(held if now[0] > 10 else held[:1], active=1, processes=2)
 
     assert (told["holds"], told["oldest_s"]) == (2, 29.0)
+    assert [(one["about"][:7], len(one["about"]), one["for_s"]) for one in told["in_hand"]] == [
+        ("batch 7", 160, 29.0),
+        ("batch 8", 7, 18.0),
+    ]
     assert told["busy"] == pytest.approx(0.5, abs=0.05)
     assert holding.look([], 0, 2)["oldest_s"] == 0.0

@@ -27,7 +27,8 @@ def told() -> list[str]:
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
     application = Celery("together", broker="memory://", set_as_current=False)
-    together = SimpleNamespace(settings=SimpleNamespace(workers=SimpleNamespace(together=1)), spans=None)
+    settings = SimpleNamespace(workers=SimpleNamespace(together=1))
+    together = SimpleNamespace(settings=settings, spans=None, pauses=SimpleNamespace(has=lambda _: False))
     monkeypatch.setattr(enveloping, "resources", lambda: together)
     monkeypatch.setattr(enveloping, "current_app", application)
     yield application
@@ -61,6 +62,20 @@ def test_the_next_step_begins_when_the_one_before_has_ended(app: Celery, told: l
     first_step(app, told)(b"batch")
 
     assert told == ["first", "second"]
+
+
+def test_a_next_step_that_is_paused_goes_to_its_queue(
+    app: Celery, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second_step(app, told)
+    held = enveloping.resources()
+    monkeypatch.setattr(held, "pauses", SimpleNamespace(has=lambda kind: kind is names.TaskType.ENRICH))
+    sender = SimpleNamespace(send=lambda task, queue, *_, **__: told.append(f"{task} to {queue}"))
+    monkeypatch.setattr(held, "producer", sender, raising=False)
+
+    first_step(app, told)(b"batch")
+
+    assert told == ["second to enrich", "first"]
 
 
 def test_a_step_that_fails_does_not_fail_the_one_before_it(app: Celery, told: list[str]) -> None:

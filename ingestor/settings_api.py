@@ -17,6 +17,9 @@ class ApiSettings(Group):
         min_length=16,
         description="Key that opens the API; default: made at the first start, kept in the data folder.",
     )
+    session_hours: float = Field(
+        12.0, gt=0, le=720, description="Hours after which a browser that signed in must show the key again."
+    )
     hosts: tuple[str, ...] = Field(
         (),
         description="Names by which the API is reached, besides addresses, `localhost` and this machine's own name. "

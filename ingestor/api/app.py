@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from ingestor import bootstrap
+from ingestor.api.callers import Callers, keep_addresses_out_of_logs
 from ingestor.api.description import describe
 from ingestor.api.etag import ETags
 from ingestor.api.gate import Gate, WriteGuard
@@ -28,6 +29,7 @@ from ingestor.api.overview import Observer
 from ingestor.api.problems import handle_problems
 from ingestor.api.routers import ROUTERS
 from ingestor.api.stats import StatsWatch
+from ingestor.api.v1 import sign_in
 from ingestor.api.workers_watch import WorkersWatch
 from ingestor.managing.workers import WorkerAdmin
 from ingestor.metrics_files import FolderCollector
@@ -36,6 +38,8 @@ from ingestor.queue.heartbeat import heartbeat_of
 from ingestor.queue.status_board import StatusBoard
 from ingestor.security.audit import Audit
 from ingestor.security.keys import Keyring
+from ingestor.security.sessions import Sessions
+from ingestor.security.tickets import Tickets
 from ingestor.settings import Settings
 from ingestor.settings_writing import SettingsFile
 
@@ -68,6 +72,7 @@ _TAGS: Final = [
     {"name": "quality", "description": "How good the data is."},
     {"name": "admin", "description": "Figures, newest states and settings, as the dashboard asks for them."},
     {"name": "keeping", "description": "What became of every event: ledger, gaps, quarantine."},
+    {"name": "sign-in", "description": "How browsers, which cannot send a header with a stream, are known."},
     {"name": "live", "description": "What happens now ([the live channel](../explanation/live.md))."},
     {"name": "webhooks", "description": "What happens now, posted to you ([how to](../how-to/webhooks.md))."},
 ]
@@ -92,6 +97,7 @@ def create_app(
 
     @asynccontextmanager
     async def closing(app: FastAPI) -> AsyncIterator[None]:
+        keep_addresses_out_of_logs()
         keys.key()  # made at the first start, so that it is there before anybody asks
         showing = asyncio.create_task(_show_life(AliveFile(settings.data_dir)))
         with heartbeat_of(bootstrap.open_status_board(settings), "api", settings.data_dir):
@@ -148,12 +154,16 @@ def create_app(
 
 
 def _add_door(app: FastAPI, settings: Settings, keys: Keyring) -> None:
-    """Put key, origin and request id before everything, and ETags behind them."""
+    """Put who asks, origin and request id before everything, and ETags behind them."""
+    sessions = Sessions(keys, settings.api.session_hours * 3600)
+    tickets = Tickets(bootstrap.open_state(settings))
+    app.state.keys, app.state.sessions, app.state.tickets = keys, sessions, tickets
+    callers = Callers(keys, sessions, tickets)
     open_paths = _OPEN if settings.api.metrics_need_key else _OPEN | {_METRICS}
     writes = WriteGuard(host=settings.api.host, hosts=settings.api.hosts, origins=settings.api.origins)
     app.add_middleware(ETags)
-    app.add_middleware(Gate, keys=keys, open_paths=open_paths, writes=writes)
-    app.openapi = describe(app, open_paths)  # type: ignore[method-assign]  # as FastAPI's documentation has it
+    app.add_middleware(Gate, callers=callers, open_paths=open_paths, writes=writes, sign_in=sign_in.PATH)
+    app.openapi = describe(app, open_paths, sign_in.OPEN_OPERATIONS)  # type: ignore[method-assign]  # as FastAPI's documentation has it
 
 
 async def _show_life(file: AliveFile) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from ingestor.api.callers import COOKIE, TICKET, TICKET_PATHS
 from ingestor.api.examples import EXAMPLES
 from ingestor.api.problems import MEDIA_TYPE, Problem
 
@@ -15,13 +16,17 @@ _METHODS: Final = ("get", "put", "post", "delete", "patch")
 _ABOUT: Final = """\
 What is stored and known of the homes, for programs.
 
-A key opens it: `Authorization: Bearer KEY` or `X-API-Key: KEY`; `ha-ingestor key` shows it. Times are RFC 3339; those
-that are given need their zone. Lists come in pages: `Link: <…>; rel="next"` and `next` lead to the following one.
-Every answer has an `X-Request-ID`, every whole one an `ETag`. Failures are `application/problem+json` (RFC 9457)."""
+A key opens it: `Authorization: Bearer KEY` or `X-API-Key: KEY`; `ha-ingestor key` shows it. A page in a browser
+shows it once (`POST /api/v1/session`). Times are RFC 3339; those that are given need their zone. Lists come in pages:
+`Link: <…>; rel="next"` and `next` lead to the following one. Every answer has an `X-Request-ID`, every whole one an
+`ETag`. Failures are `application/problem+json` (RFC 9457)."""
 _SCHEMES: Final = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+    "ticket": {"type": "apiKey", "in": "query", "name": TICKET},
 }
+_KNOWN_BY: Final[tuple[dict[str, list[str]], ...]] = ({"bearer": []}, {"apiKey": []}, {"session": []})
 _PROBLEMS: Final = {
     "401": "No key, or not ours.",
     "422": "A parameter or the body is not what this description says.",
@@ -32,18 +37,25 @@ _REQUEST_ID: Final = {"description": "Also in our logs.", "schema": {"type": "st
 _ETAG: Final = {"description": "For `If-None-Match`.", "schema": {"type": "string"}}
 
 
-def describe(app: FastAPI, open_paths: Collection[str]) -> Callable[[], dict[str, Any]]:
-    """Return what makes the description, once; to be put in the place of `app.openapi`."""
+def describe(
+    app: FastAPI, open_paths: Collection[str], open_operations: Collection[tuple[str, str]] = ()
+) -> Callable[[], dict[str, Any]]:
+    """Return what makes the description, once; to be put in the place of `app.openapi`.
+
+    `open_operations`: method and path of what else needs no key.
+    """
 
     def description() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _described(app, open_paths)
+            app.openapi_schema = _described(app, open_paths, open_operations)
         return app.openapi_schema
 
     return description
 
 
-def _described(app: FastAPI, open_paths: Collection[str]) -> dict[str, Any]:
+def _described(
+    app: FastAPI, open_paths: Collection[str], open_operations: Collection[tuple[str, str]]
+) -> dict[str, Any]:
     found: dict[str, Any] = get_openapi(
         title=app.title, version=app.version, description=_ABOUT, routes=app.routes, tags=app.openapi_tags
     )
@@ -54,11 +66,14 @@ def _described(app: FastAPI, open_paths: Collection[str]) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}), Problem=problem)
     components["securitySchemes"] = _SCHEMES
-    found["security"] = [{"bearer": []}, {"apiKey": []}]
+    found["security"] = list(_KNOWN_BY)
     for path, methods in found["paths"].items():
         for method in _METHODS:
             if method in methods:
-                _complete(methods[method], reads=method == "get", is_open=path in open_paths)
+                is_open = path in open_paths or (method, path) in open_operations
+                _complete(methods[method], reads=method == "get", is_open=is_open)
+                if path in TICKET_PATHS:
+                    methods[method]["security"] = [*_KNOWN_BY, {"ticket": []}]
                 _add_example(methods[method], method, path)
     return found
 

@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingestor import errors
+from ingestor.api.callers import Callers, take_ticket_out
 from ingestor.api.problems import answer_to
 from ingestor.security.access import ANONYMOUS, Action, Principal, authorize
-from ingestor.security.keys import Keyring
 
 #: Longest body (bytes) that is read: settings are the largest thing that anybody sends.
 MAX_BODY_BYTES: Final = 256 * 1024
@@ -30,12 +30,24 @@ _FAILURES: Final = 400
 
 
 class Gate:
-    """Lets in who has the key; of others only what is open. Every answer gets its request id and may not be sniffed."""
+    """Lets in who is known; of others only what is open. Every answer gets its request id and may not be sniffed.
 
-    def __init__(self, app: ASGIApp, *, keys: Keyring, open_paths: Collection[str], writes: WriteGuard) -> None:
+    `open_paths` may be read by anybody; at `sign_in` anybody may write.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        callers: Callers,
+        open_paths: Collection[str],
+        writes: WriteGuard,
+        sign_in: str | None = None,
+    ) -> None:
         self._app = app
-        self._keys = keys
+        self._callers = callers
         self._open_paths = frozenset(open_paths)
+        self._sign_in = sign_in
         self._writes = writes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,23 +55,26 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        ticket = take_ticket_out(scope)
         headers = Headers(scope=scope)
         request_id = _request_id(headers)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        state["principal"] = self._principal(headers)
+        state["principal"] = ANONYMOUS
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             if scope["type"] == "websocket":
-                await self._websocket(scope, receive, send)
+                await self._websocket(scope, receive, send, ticket)
             else:
-                await self._http(scope, receive, _Marked(send, request_id), headers)
+                await self._http(scope, receive, _Marked(send, request_id), headers, ticket)
 
-    async def _http(self, scope: Scope, receive: Receive, send: _Marked, headers: Headers) -> None:
+    async def _http(self, scope: Scope, receive: Receive, send: _Marked, headers: Headers, ticket: str | None) -> None:
         try:
-            if scope["path"] not in self._open_paths:
-                authorize(scope["state"]["principal"], Action.READ_DATA)
-            if scope["method"] not in _SAFE:
-                self._writes.check(headers)
+            who = scope["state"]["principal"] = await self._callers.of(headers, scope["path"], ticket)
+            safe = scope["method"] in _SAFE
+            if scope["path"] not in self._open_paths and (safe or scope["path"] != self._sign_in):
+                authorize(who, Action.READ_DATA)
+            if not safe:
+                self._writes.check(headers, who)
             limited = _Limited(receive, headers)
             await self._app(scope, limited, send)
         except Exception as error:  # whatever it was, whoever asked gets an answer of one shape
@@ -67,25 +82,16 @@ class Gate:
                 raise
             await answer_to(scope, error)(scope, receive, send)
 
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send, ticket: str | None) -> None:
+        headers = Headers(scope=scope)
         try:
-            authorize(scope["state"]["principal"], Action.READ_DATA)
-            self._writes.check(Headers(scope=scope))
+            who = scope["state"]["principal"] = await self._callers.of(headers, scope["path"], ticket)
+            authorize(who, Action.READ_DATA)
+            self._writes.check(headers, who)
         except errors.IngestorError as error:
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": str(error)[:120]})
             return
         await self._app(scope, receive, send)
-
-    def _principal(self, headers: Headers) -> Principal:
-        """Return who asks: by `Authorization: Bearer`, or by `X-API-Key` where a proxy needs the other for itself.
-
-        Who shows a right key and a wrong one is nobody: they do not know which of them we are.
-        """
-        kind, _, bearer = headers.get("authorization", "").partition(" ")
-        presented = [bearer.strip()] if kind.lower() == "bearer" else []
-        presented += [headers["x-api-key"]] if "x-api-key" in headers else []
-        known = {self._keys.principal(one) for one in presented}
-        return known.pop() if len(known) == 1 else ANONYMOUS
 
 
 class WriteGuard:
@@ -99,14 +105,21 @@ class WriteGuard:
         self._hosts = frozenset(name.lower() for name in named)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
-    def check(self, headers: Headers) -> None:
-        """Raise NotAllowed where `Host` is no name of ours, or `Origin` is another page's."""
+    def check(self, headers: Headers, who: Principal = ANONYMOUS) -> None:
+        """Raise NotAllowed where `Host` is no name of ours, or `Origin` is another page's.
+
+        A browser says always where a write comes from: a session that does not is none of a page of ours.
+        """
         host = headers.get("host", "")
         name = _hostname(host)
         if not (name in self._hosts or _is_address(name)):
             raise errors.NotAllowed(f"{host!r:.100} is no name of this API; api.hosts takes more names")
         origin = headers.get("origin")
-        if origin is None or origin.lower() in self._origins:
+        if origin is None:
+            if who.kind == "session":
+                raise errors.NotAllowed("a session may write only with the header Origin, as browsers send it")
+            return
+        if origin.lower() in self._origins:
             return
         if urlsplit(origin).netloc.lower() != host.lower():
             raise errors.NotAllowed(f"a page of {origin!r:.100} may not write here; api.origins takes more of them")

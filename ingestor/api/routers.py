@@ -16,6 +16,7 @@ from ingestor.api.v1 import (
     keeping,
     quality,
     relationships,
+    sign_in,
     socket,
     stream,
     webhooks,
@@ -36,4 +37,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     webhooks.router,
     admin.router,
     workers.router,
+    sign_in.router,
 )

@@ -25,6 +25,7 @@ PoolName = StrEnum("PoolName", {name: name for name in POOLS})  # type: ignore[m
 _UNKNOWN: Final = "Null: not known just now."
 _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
     400: problem_response("More nodes than this pool may have."),
+    404: problem_response("There is no supervisor on that host."),
 }
 
 

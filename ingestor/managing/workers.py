@@ -34,7 +34,8 @@ class WorkerAdmin:
     ) -> list[str]:
         """Ask for so many nodes of these pools, None for as many as are set; return the hosts that will see to it.
 
-        Raises InvalidSettings for a number that makes no sense, NobodyListens where no supervisor would hear of it.
+        Raises InvalidSettings for a number that makes no sense, NobodyListens where no supervisor would hear of it,
+        NotFound where none of that host would.
         """
         authorize(who, Action.MANAGE_WORKERS)
         for pool, number in numbers.items():
@@ -83,7 +84,7 @@ def check_number(settings: Settings, pool: str, number: int | None) -> None:
 
 
 def hosts_of(board: Mapping[str, Mapping[str, Any]], host: str | None) -> list[str]:
-    """Return the hosts whose supervisors listen, or the one that is meant. Raises NobodyListens."""
+    """Return the hosts whose supervisors listen, or the one that is meant. Raises NobodyListens, NotFound."""
     known = sorted(str(entry.get("host", key)) for key, entry in board.items() if key.startswith("pools:"))
     if not known:
         raise errors.NobodyListens(
@@ -91,5 +92,5 @@ def hosts_of(board: Mapping[str, Mapping[str, Any]], host: str | None) -> list[s
             "(Compose, systemd) are scaled by what started them"
         )
     if host is not None and host not in known:
-        raise errors.NobodyListens(f"no `ha-ingestor up` listens on host {host!r}; on: {', '.join(known)}")
+        raise errors.NotFound(f"no `ha-ingestor up` listens on host {host!r}; on: {', '.join(known)}")
     return known if host is None else [host]

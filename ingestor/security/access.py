@@ -29,10 +29,10 @@ class Action(StrEnum):
 class Principal:
     """Who asks. `name` stands in the audit: of a key it is the key's name, never the key.
 
-    `local` is a user of this machine at the command line.
+    `session` is a browser that has shown the key, `local` a user of this machine at the command line.
     """
 
-    kind: Literal["anonymous", "key", "local"]
+    kind: Literal["anonymous", "key", "session", "local"]
     name: str
 
 
@@ -52,6 +52,6 @@ _OPEN: Final = frozenset({Action.READ_HEALTH})
 def authorize(principal: Principal, action: Action, scope: Scope = EVERYWHERE) -> None:
     """Let it pass, or raise: Unauthenticated where nobody knows who asks, NotAllowed where they may not."""
     del scope  # one key for all homes, so far
-    if action in _OPEN or principal.kind in ("key", "local"):
+    if action in _OPEN or principal.kind != "anonymous":
         return
     raise errors.Unauthenticated

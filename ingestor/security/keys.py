@@ -97,6 +97,10 @@ class Keyring:
             return Principal("key", KEY_NAME)
         return ANONYMOUS
 
+    def derived(self, purpose: str) -> bytes:
+        """Return a secret for one purpose that follows from the key, and from which the key does not."""
+        return hmac.digest(self._current().encode(), purpose.encode(), "sha256")
+
     def _current(self) -> str:
         """Return the key as it is now: one that was renewed holds at once, without a restart."""
         if self._given is not None:

@@ -11,8 +11,10 @@ import pytest
 import schemathesis
 from schemathesis.config import SchemathesisConfig
 
+from ingestor import bootstrap
 from tests.integration.api_bench import KEY, api_app, api_bench, served
 from tests.integration.api_home import fill
+from tests.servers_brokers import ValkeyServer
 
 _CONFIG: dict[str, Any] = {
     "headers": {"Authorization": f"Bearer {KEY}"},
@@ -27,9 +29,12 @@ described = schemathesis.openapi.from_dict(
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with api_bench(tmp_path_factory.mktemp("api")) as bench, served(bench.app) as address:
+def address(tmp_path_factory: pytest.TempPathFactory, valkey_server: ValkeyServer) -> Iterator[str]:
+    # A database of its own: what is changed here must not stop the workers of other tests.
+    state = {"state": {"url": valkey_server.url.removesuffix("/0") + "/6"}}
+    with api_bench(tmp_path_factory.mktemp("api"), state) as bench, served(bench.app) as address:
         fill(bench)
+        bootstrap.open_status_board(bench.settings).put("pools", "attic", {"host": "attic"}, last=True)
         assert bench.get("/openapi.json") == described.raw_schema
         yield address
 

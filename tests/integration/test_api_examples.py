@@ -11,7 +11,7 @@ import pytest
 
 from ingestor import bootstrap
 from ingestor.api.examples import EXAMPLES
-from tests.integration.api_bench import ApiBench, api_app, api_bench
+from tests.integration.api_bench import KEY, ApiBench, api_app, api_bench
 from tests.integration.api_home import fill
 from tests.servers_brokers import ValkeyServer
 
@@ -46,7 +46,10 @@ def test_an_example_is_answered_as_described(api: ApiBench, method: str, path: s
     example = operation["x-example"]
 
     answer = api.client.request(
-        method, example["target"], content=example.get("body"), headers={"Content-Type": "application/json"}
+        method,
+        example["target"],
+        content=example.get("body", "").replace("THE KEY", KEY),
+        headers={"Content-Type": "application/json"},
     )
 
     assert answer.is_success, answer.text

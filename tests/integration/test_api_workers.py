@@ -88,7 +88,7 @@ def test_a_pool_is_scaled_within_its_limits_where_a_supervisor_listens(
     put(api, "/api/workers/enrich", 422, nodes=65)
     put(api, "/api/workers/enrich", 422)
     put(api, "/api/workers/all", 422, nodes=2)
-    put(api, "/api/workers/rare", 503, nodes=2, host="cellar")
+    put(api, "/api/workers/rare", 404, nodes=2, host="cellar")
     assert WantedNodes(state).read("attic") == {"enrich": 2, "rare": 3}
 
     put(api, "/api/workers/enrich", nodes=None)

@@ -16,6 +16,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
 from ingestor import errors
+from ingestor.api.callers import Callers
 from ingestor.api.description import describe
 from ingestor.api.etag import ETags
 from ingestor.api.gate import MAX_BODY_BYTES, Gate, WriteGuard
@@ -71,7 +72,8 @@ def app(tmp_path: Path) -> FastAPI:
 
     app.add_middleware(ETags)
     writes = WriteGuard(host="0.0.0.0", hosts=("ingestor.example",), origins=("https://panel.example/",))
-    app.add_middleware(Gate, keys=Keyring(key_file(tmp_path), KEY), open_paths={"/open"}, writes=writes)
+    callers = Callers(Keyring(key_file(tmp_path), KEY))
+    app.add_middleware(Gate, callers=callers, open_paths={"/open"}, writes=writes)
     app.openapi = describe(app, {"/open"})  # type: ignore[method-assign]  # as the product does
     return app
 
@@ -258,7 +260,7 @@ def test_the_description_says_what_needs_a_key_and_how_failures_look(client: Tes
     told = client.get("/openapi.json").json()
 
     assert told["openapi"].startswith("3.1")
-    assert told["security"] == [{"bearer": []}, {"apiKey": []}]
+    assert told["security"] == [{"bearer": []}, {"apiKey": []}, {"session": []}]
     reading = told["paths"]["/things"]["get"]
     assert reading["responses"]["422"]["content"].keys() == {"application/problem+json"}
     assert {"200", "304", "401", "503", "default"} <= reading["responses"].keys()

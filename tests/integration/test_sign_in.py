@@ -1,0 +1,233 @@
+"""Browsers, which cannot send a header with a stream: sessions in a cookie, and tickets that open one stream once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import requests
+import websocket
+
+from ingestor.api.callers import COOKIE
+from ingestor.security.access import Principal
+from ingestor.security.tickets import EXPIRES_AFTER_S, Tickets
+from tests.chromium import Chromium, Page
+from tests.conftest import StartServer
+from tests.integration.api_bench import KEY, served
+from tests.integration.live_home import LiveHome
+from tests.servers_brokers import ValkeyServer
+
+STREAM = "/api/v1/events/stream"
+SOCKET = "/api/v1/ws"
+CONFIG = "/api/config"
+
+
+@pytest.fixture
+def live(tmp_path: Path, valkey_server: ValkeyServer) -> Iterator[LiveHome]:
+    made = LiveHome(tmp_path, valkey_server.url, heartbeat_s=0.2)
+    with served(made.app) as made.address:
+        yield made
+
+
+@pytest.fixture
+def browser(live: LiveHome) -> Iterator[requests.Session]:
+    """Somebody who has signed in, and sends what browsers send."""
+    with requests.Session() as session:
+        session.headers["Origin"] = live.address
+        told = session.post(live.address + "/api/v1/session", json={"key": KEY}, timeout=60)
+        assert told.status_code == 200, told.text
+        yield session
+
+
+def ticket_of(live: LiveHome) -> str:
+    told = requests.post(live.address + "/api/v1/tickets", headers={"X-API-Key": KEY}, timeout=60)
+    assert told.json()["expires_in_s"] == EXPIRES_AFTER_S
+    return str(told.json()["ticket"])
+
+
+def stream(live: LiveHome, **params: Any) -> int:
+    """Return how a stream is answered."""
+    with requests.get(live.address + STREAM, {"end_after_s": 0, **params}, timeout=60) as answer:
+        return answer.status_code
+
+
+def open_socket(live: LiveHome, query: str = "", **how: Any) -> websocket.WebSocket:
+    return websocket.create_connection(live.address.replace("http", "ws") + SOCKET + query, timeout=60, **how)
+
+
+def test_a_session_reads_and_writes_until_it_is_ended(live: LiveHome, browser: requests.Session) -> None:
+    cookie: Any
+    (cookie,) = browser.cookies
+    assert (cookie.name, cookie.path, cookie.has_nonstandard_attr("HttpOnly")) == (COOKIE, "/", True)
+    assert cookie.get_nonstandard_attr("SameSite") == "strict"
+    assert KEY not in str(cookie.value)
+    assert browser.get(live.address + "/api/v1/session", timeout=60).json() == {
+        "name": "installation",
+        "kind": "session",
+        "ends": None,
+    }
+    assert browser.put(live.address + CONFIG, json={}, timeout=60).status_code == 200
+
+    assert browser.delete(live.address + "/api/v1/session", timeout=60).status_code == 204
+    assert not list(browser.cookies)
+    assert browser.get(live.address + CONFIG, timeout=60).status_code == 401
+
+
+def test_a_wrong_key_begins_no_session(live: LiveHome) -> None:
+    told = requests.post(live.address + "/api/v1/session", json={"key": KEY + "x"}, timeout=60)
+
+    assert told.status_code == 401
+    assert "set-cookie" not in told.headers
+    assert KEY not in told.text
+
+
+def test_a_session_writes_only_from_a_page_of_ours(live: LiveHome, browser: requests.Session) -> None:
+    for origin in ("https://evil.example", "null", "http://127.0.0.1:1", None):
+        told = browser.put(live.address + CONFIG, json={}, headers={"Origin": origin}, timeout=60)
+        assert told.status_code == 403, origin
+        cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+        with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+            open_socket(live, cookie=cookie, origin=origin, suppress_origin=origin is None)
+    told = requests.post(
+        live.address + "/api/v1/session", json={"key": KEY}, headers={"Origin": "https://evil.example"}, timeout=60
+    )
+    assert told.status_code == 403
+
+
+def test_a_ticket_opens_one_stream_once(live: LiveHome) -> None:
+    ticket = ticket_of(live)
+
+    assert stream(live, ticket=ticket) == 200
+    assert stream(live, ticket=ticket) == 401
+    ticket = ticket_of(live)
+    open_socket(live, f"?ticket={ticket}").close()
+    with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+        open_socket(live, f"?ticket={ticket}")
+    assert stream(live, ticket=ticket) == 401
+
+
+def test_a_ticket_opens_nothing_but_streams_and_stays_good_for_them(live: LiveHome) -> None:
+    ticket = ticket_of(live)
+
+    for path in ("/api/v1/events", CONFIG, "/api/v1/session"):
+        assert requests.get(live.address + path, {"ticket": ticket}, timeout=60).status_code == 401
+    assert stream(live, ticket=[ticket, ticket]) == 401
+    assert stream(live, ticket="é" * 3000) == 401
+    assert stream(live, ticket=ticket, entity="light.*") == 200
+
+
+def test_a_ticket_runs_out_and_is_not_kept_as_it_is(state: redis.Redis[bytes]) -> None:
+    tickets = Tickets(state)
+    word = tickets.give(Principal("key", "installation"))
+    (place,) = state.keys("ha_ingestor:ticket:*")
+    assert word.encode() not in place
+    assert 0 < state.ttl(place) <= EXPIRES_AFTER_S
+
+    state.delete(place)
+
+    assert tickets.take(word).kind == "anonymous"
+    word = tickets.give(Principal("session", "installation"))
+    assert tickets.take(word) == Principal("session", "installation")
+    assert tickets.take(word).kind == "anonymous"
+
+
+def test_a_ticket_stands_in_no_log_even_at_level_debug(live: LiveHome, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    tickets = [ticket_of(live) for _ in range(2)]
+
+    open_socket(live, f"?ticket={tickets[0]}").close()
+    stream(live, ticket=tickets[1])
+    with contextlib.suppress(websocket.WebSocketBadStatusException):
+        open_socket(live, f"?ticket={tickets[0]}")
+
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("urllib3")]
+    assert any(SOCKET in line for line in ours)
+    assert [line for line in ours if any(ticket in line for ticket in tickets)] == []
+
+
+@pytest.fixture
+def page(start_server: StartServer) -> Iterator[Page]:
+    with start_server(Chromium).open() as opened:
+        yield opened
+
+
+_HEAR = """
+window.heard = {sse: [], ws: []};
+window.ready = Promise.all([
+  new Promise(done => {
+    const source = new EventSource('/api/v1/events/stream?entity=light.*');
+    source.addEventListener('ready', () => done());
+    source.addEventListener('event.new', event => window.heard.sse.push(JSON.parse(event.data).subject));
+  }),
+  new Promise(done => {
+    const socket = new WebSocket(`ws://${location.host}/api/v1/ws` + TICKET);
+    socket.onopen = () => socket.send(JSON.stringify({type: 'subscribe', id: 'a', filter: {entity: ['light.*']}}));
+    socket.onmessage = event => {
+      const told = JSON.parse(event.data);
+      if (told.type === 'subscribed') done();
+      if (told.type === 'events') window.heard.ws.push(...told.events.map(one => one.subject));
+    };
+  })
+]).then(() => 'ready');
+window.ready
+"""
+_HEARD = """
+new Promise(done => {
+  const look = () => heard.sse.length && heard.ws.length ? done(heard) : setTimeout(look, 20);
+  look();
+})
+"""
+
+
+def sign_in(page: Page) -> None:
+    asked = "fetch('/api/v1/session', {method: 'POST', body: JSON.stringify({key: KEY}), "
+    asked += "headers: {'Content-Type': 'application/json'}}).then(answer => answer.status)"
+    assert page.value(asked.replace("KEY", json.dumps(KEY))) == 200
+
+
+def test_a_page_in_chromium_signs_in_and_hears_events_over_both(live: LiveHome, page: Page) -> None:
+    page.visit(live.address + "/", width=800)
+    assert page.value("fetch('/api/v1/events').then(answer => answer.status)") == 401
+    sign_in(page)
+    assert page.value("document.cookie") == ""
+
+    ticket = "fetch('/api/v1/tickets', {method: 'POST'}).then(answer => answer.json()).then(told => told.ticket)"
+    for query in ("", f"?ticket={page.value(ticket)}"):
+        assert page.value(_HEAR.replace("TICKET", json.dumps(query))) == "ready"
+        live.publish("light.hall", "sensor.kitchen")
+        assert page.value(_HEARD) == {"sse": ["light.hall"], "ws": ["light.hall"]}
+        page.visit(live.address + "/", width=800)
+
+
+def test_a_page_of_elsewhere_gets_nothing_by_the_session_of_a_browser(
+    live: LiveHome, page: Page, page_elsewhere: Callable[[], str]
+) -> None:
+    page.visit(live.address + "/", width=800)
+    sign_in(page)
+
+    page.visit(page_elsewhere(), width=800)
+    read = f"fetch('{live.address}{CONFIG}', {{credentials: 'include'}}).then(() => 'read', () => 'refused')"
+    assert page.value(read) == "refused"
+    write = f"fetch('{live.address}{CONFIG}', {{method: 'PUT', credentials: 'include', body: '{{}}'}})"
+    assert page.value(f"{write}.then(() => 'written', () => 'refused')") == "refused"
+    socket = f"new Promise(done => {{ const socket = new WebSocket('{live.address.replace('http', 'ws')}{SOCKET}');"
+    socket += "socket.onopen = () => done('open'); socket.onerror = () => done('refused') })"
+    assert page.value(socket) == "refused"
+    source = "new Promise(done => { const source = new EventSource("
+    source += f"'{live.address}{STREAM}', {{withCredentials: true}});"
+    source += "source.addEventListener('ready', () => done('open')); source.onerror = () => done('refused') })"
+    assert page.value(source) == "refused"
+
+
+@pytest.fixture
+def page_elsewhere(tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """A page on another port of the same host: the same site, so the browser sends the cookie along."""
+    with contextlib.ExitStack() as stack:
+        other = LiveHome(tmp_path / "other", "redis://127.0.0.1:1/0")
+        yield lambda: stack.enter_context(served(other.app)) + "/"

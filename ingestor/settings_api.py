@@ -33,6 +33,13 @@ class ApiSettings(Group):
     store_connections: int = Field(
         4, ge=1, le=64, description="Questions that the store is asked at once; others wait for their turn."
     )
+    recent_events: int = Field(
+        500,
+        ge=0,
+        le=10_000,
+        description="Newest changes of state that are kept from the live channel while a dashboard asks for them"
+        " (`/api/events/recent`); what is older is read from the store, with 0 all of it.",
+    )
     timeout_s: float = Field(
         30.0, gt=0, le=600, description="Seconds that a question to the embedded store may take, or wait for its turn."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
@@ -13,8 +14,10 @@ from ingestor.api.description import problem_response
 from ingestor.api.etag import tag_of
 from ingestor.api.gate import principal_of
 from ingestor.api.means import Means
+from ingestor.api.recent import RecentStates
 from ingestor.api.stats import StatsWatch
 from ingestor.api.v1.events import EventFilters, series_asked_for
+from ingestor.live.hub import LiveHub
 from ingestor.reading.config import mask, plain
 from ingestor.reading.recent import recent_states
 from ingestor.security.access import Action, authorize
@@ -138,15 +141,30 @@ async def read_stats(request: Request, means: Asking) -> Response:
 
 
 @router.get("/events/recent", response_model=list[RecentShape], dependencies=[Depends(may_read)])
-async def list_recent(asked: Annotated[RecentList, Query()], means: Asking) -> Response:
+async def list_recent(request: Request, asked: Annotated[RecentList, Query()], means: Asking) -> Response:
     """Return the newest changes of state with the weather of their time, newest first."""
     series = await series_asked_for(EventFilters(entity=asked.entity_id), means)
+    recent: RecentStates = request.app.state.recent
+    if (kept := recent.read(asked.limit, series, asked.entity_id)) is not None:
+        return json_answer(_list_of(kept))
 
     def read(store: Store) -> bytes:
-        found = recent_states(store, asked.limit, series, asked.entity_id)
-        return b"[" + b",".join(as_json(RecentShape.model_validate(one)) for one in found) + b"]"
+        return _list_of(map(_shown, recent_states(store, asked.limit, series, asked.entity_id)))
 
     return json_answer(await means.store(read))
+
+
+def open_recent(hub: LiveHub | None, means: Means) -> RecentStates:
+    """Return what keeps the newest changes of state, in the shape that the API tells them in."""
+    return RecentStates(hub, means, _shown)
+
+
+def _shown(one: dict[str, Any]) -> bytes:
+    return as_json(RecentShape.model_validate(one))
+
+
+def _list_of(items: Iterable[bytes]) -> bytes:
+    return b"[" + b",".join(items) + b"]"
 
 
 @router.get("/config", response_model=ConfigShape, dependencies=[Depends(may_see_settings)])

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from ingestor import bootstrap
+from ingestor.api.admin import open_recent
 from ingestor.api.callers import Callers, keep_addresses_out_of_logs
 from ingestor.api.description import describe
 from ingestor.api.etag import ETags
@@ -94,6 +95,7 @@ def create_app(
     audit = Audit(settings.data_dir)
     live = bootstrap.open_live_hub(settings)
     graphql = GraphQLDoor(settings)
+    recent = open_recent(live, means)
 
     @asynccontextmanager
     async def closing(app: FastAPI) -> AsyncIterator[None]:
@@ -109,6 +111,7 @@ def create_app(
         showing.cancel()
         if webhooks is not None:
             await webhooks.close()
+        recent.close()
         if live is not None:
             await live.close()
         await graphql.close()
@@ -136,6 +139,7 @@ def create_app(
     app.state.worker_admin = WorkerAdmin(settings, bootstrap.open_state(settings), audit)
     app.state.live = live
     app.state.webhooks = None
+    app.state.recent = recent
     handle_problems(app)
     _add_pages(app)
     _add_health(app, health, stats, bootstrap.open_status_board(settings))

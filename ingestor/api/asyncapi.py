@@ -13,9 +13,10 @@ from ingestor.api.v1.socket_messages import FROM_CLIENT, FROM_SERVER
 PATH: Final = "/api/v1/ws"
 _ABOUT: Final = """\
 What is written, told as it happens. A key opens it: `Authorization: Bearer KEY` or `X-API-Key: KEY` at the handshake,
-in a browser its session or `?ticket=` (`/openapi.json`). Frames are JSON text. A client subscribes, under names of its own, and hears in frames of `events`; each has the cursor
-with which to go on after a break. Too slow a client is told how many messages it `missed`, or is closed with 1013 where
-it asked for that; 1008 ends a connection that says too much, 1009 one that says too long a thing."""
+in a browser its session or `?ticket=` (`/openapi.json`). Frames are JSON text. A client subscribes, under names of its
+own, and hears in frames of `events`; each has the cursor with which to go on after a break. Too slow a client is told
+how many messages it `missed`, or is closed with 1013 where it asked for that; 1008 ends a connection that says too
+much, 1009 one that says too long a thing."""
 
 
 def description() -> dict[str, Any]:

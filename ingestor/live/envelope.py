@@ -114,6 +114,11 @@ class Messages:
     def __len__(self) -> int:
         return len(self._entry.events) + len(self._entry.signs) + len(self._entry.notices)
 
+    @property
+    def entry(self) -> LiveEntry:
+        """The entry that they are made from; not to be changed."""
+        return self._entry
+
     @functools.cached_property
     def subjects(self) -> list[Subject]:
         """What each message is about, in order."""

@@ -53,6 +53,9 @@ class LiveHub:
         self._places: dict[str, Position] = {}
         self._numbers: dict[str, int] = {}
         self._reader: asyncio.Task[None] | None = None
+        #: Whether the channel is away, and how often it was: what was written meanwhile may never be told.
+        self.away = False
+        self.interruptions = 0
         self._starting = asyncio.Lock()
         # Reading waits for what comes; who catches up must not wait for that.
         self._reading = ThreadPoolExecutor(1, "live-reader")
@@ -95,6 +98,7 @@ class LiveHub:
                 kept = await self._threaded(self._kept)
                 self._places = {home: Position(one.last) for home, one in kept.items()}
                 self._numbers = {}
+                self.away = False
                 self._reader = asyncio.create_task(self._read(), name="live-reader")
                 self._reader.add_done_callback(self._ended)
 
@@ -118,19 +122,19 @@ class LiveHub:
     async def _read(self) -> None:
         """Read what comes and deliver it, until nobody listens."""
         loop = asyncio.get_running_loop()
-        away = False
         while True:
             try:
-                if away:
+                if self.away:
                     self._go_on(await loop.run_in_executor(self._reading, self._kept))
-                    away = False
+                    self.away = False
                 after = {home: at.entry_id for home, at in self._places.items()}
                 for entry, messages in await loop.run_in_executor(self._reading, self._take, after, _WAIT_S):
                     self._deliver(entry, messages)
             except errors.IngestorError as error:
-                if not away:
+                if not self.away:
+                    self.interruptions += 1
                     _log.warning("live_channel_away", error=str(error), kind=type(error).__name__)
-                away = True
+                self.away = True
                 await asyncio.sleep(_AWAY_PAUSE_S)
 
     def _go_on(self, kept: Mapping[str, Kept]) -> None:

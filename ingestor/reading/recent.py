@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 
-from ingestor.events.point import StoredEvent
+from ingestor.events.point import FieldValue, StoredEvent
 from ingestor.reading.context import ContextJoin
 from ingestor.reading.times import rfc3339_of_ns
 from ingestor.storage.port import EventQuery, Store
@@ -23,12 +24,21 @@ _WEATHER: Final = {
 
 def recent_states(store: Store, limit: int, series: tuple[str, ...] | None, entity: str | None) -> list[dict[str, Any]]:
     """Return the newest states, newest first. Raises as the store does."""
+    return [recent_object(event, moment) for event, moment in recent_events(store, limit, series, entity)]
+
+
+def recent_events(
+    store: Store, limit: int, series: tuple[str, ...] | None = None, entity: str | None = None
+) -> list[tuple[StoredEvent, Mapping[str, FieldValue]]]:
+    """Return the newest changes of state, newest first, each with what held for its home then. Raises as the store."""
     join = ContextJoin(store)
     query = EventQuery(entity=entity, kind="state", limit=limit, series=series)
-    return [_recent(event, _weather(event, join)) for event in store.read(query)]
+    moments = ((event, join.of(event)) for event in store.read(query))
+    return [(event, moment.fields if moment else {}) for event, moment in moments]
 
 
-def _recent(event: StoredEvent, weather: dict[str, Any] | None) -> dict[str, Any]:
+def recent_object(event: StoredEvent, moment: Mapping[str, FieldValue]) -> dict[str, Any]:
+    """Return a change of state as a dashboard shows it; `moment` is what held for its home then."""
     fields, tags = event.fields, event.tags
     device_class = tags.get("device_class")
     return {
@@ -38,15 +48,14 @@ def _recent(event: StoredEvent, weather: dict[str, Any] | None) -> dict[str, Any
         "state_value": fields.get("state"),
         "previous_state": fields.get("previous_state"),
         "timestamp": rfc3339_of_ns(event.time_ns),
-        "weather_data": weather,
+        "weather_data": _weather(event, moment),
         "attributes": _attributes(event),
     }
 
 
-def _weather(event: StoredEvent, join: ContextJoin) -> dict[str, Any] | None:
+def _weather(event: StoredEvent, moment: Mapping[str, FieldValue]) -> dict[str, Any] | None:
     """Return the weather of an event's time: from the event itself, else from what held for its home then."""
-    moment = join.of(event)
-    known = {**(moment.fields if moment else {}), **event.fields}
+    known = {**moment, **event.fields}
     told = {name: known.get(field) for name, field in _WEATHER.items()}
     return told if any(value is not None for value in told.values()) else None
 

@@ -28,6 +28,7 @@ from ingestor.api.health_answer import board_of, health_object
 from ingestor.api.means import Means
 from ingestor.api.overview import Observer
 from ingestor.api.problems import handle_problems
+from ingestor.api.recent import RecentStates
 from ingestor.api.routers import ROUTERS
 from ingestor.api.stats import StatsWatch
 from ingestor.api.v1 import sign_in
@@ -91,11 +92,8 @@ def create_app(
     keys = bootstrap.open_keyring(settings)
     means = Means(settings)
     stats = StatsWatch(means)
-    workers = WorkersWatch(settings)
-    audit = Audit(settings.data_dir)
     live = bootstrap.open_live_hub(settings)
     graphql = GraphQLDoor(settings)
-    recent = open_recent(live, means)
 
     @asynccontextmanager
     async def closing(app: FastAPI) -> AsyncIterator[None]:
@@ -111,14 +109,14 @@ def create_app(
         showing.cancel()
         if webhooks is not None:
             await webhooks.close()
-        recent.close()
+        app.state.recent.close()
         if live is not None:
             await live.close()
         await graphql.close()
         health.close()
         observer.close()
         stats.close()
-        workers.close()
+        app.state.workers.close()
         means.close()
 
     # The pages that FastAPI has for its description load scripts from elsewhere: the reference is in docs/.
@@ -134,12 +132,9 @@ def create_app(
     app.state.graphs = Graphs(means)
     app.state.stats = stats
     app.state.settings_file = settings_file
-    app.state.audit = audit
-    app.state.workers = workers
-    app.state.worker_admin = WorkerAdmin(settings, bootstrap.open_state(settings), audit)
+    _add_admin(app, settings, open_recent(live, means))
     app.state.live = live
     app.state.webhooks = None
-    app.state.recent = recent
     handle_problems(app)
     _add_pages(app)
     _add_health(app, health, stats, bootstrap.open_status_board(settings))
@@ -155,6 +150,15 @@ def create_app(
     app.state.graphql = graphql
     _add_door(app, settings, keys)
     return app
+
+
+def _add_admin(app: FastAPI, settings: Settings, recent: RecentStates) -> None:
+    """Put there what shows and changes who works, and what keeps the newest states."""
+    app.state.recent = recent
+    audit = Audit(settings.data_dir)
+    app.state.audit = audit
+    app.state.workers = WorkersWatch(settings)
+    app.state.worker_admin = WorkerAdmin(settings, bootstrap.open_state(settings), audit)
 
 
 def _add_door(app: FastAPI, settings: Settings, keys: Keyring) -> None:

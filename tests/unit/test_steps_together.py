@@ -68,7 +68,7 @@ def test_a_next_step_that_is_paused_goes_to_its_queue(
     app: Celery, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second_step(app, told)
-    held = enveloping.resources()
+    held = vars(enveloping)["resources"]()
     monkeypatch.setattr(held, "pauses", SimpleNamespace(has=lambda kind: kind is names.TaskType.ENRICH))
     sender = SimpleNamespace(send=lambda task, queue, *_, **__: told.append(f"{task} to {queue}"))
     monkeypatch.setattr(held, "producer", sender, raising=False)

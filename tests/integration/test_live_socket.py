@@ -102,6 +102,16 @@ def test_each_subscription_of_a_connection_hears_what_it_asked_for(live: LiveHom
     assert told["lights"]["seq"] == told["kitchen"]["seq"] == 1
 
 
+def test_letters_of_all_kinds_arrive_as_they_were_sent(live: LiveHome, client: Client) -> None:
+    client.subscribe()
+    live.publish("light.hall", unit="°C", state='21,5 "µ" \\ 🌡\n')
+
+    (told,) = client.hear()["events"]
+
+    assert (told["data"]["area"], told["data"]["unit"]) == ("Küche", "°C")
+    assert told["data"]["state"] == '21,5 "µ" \\ 🌡\n'
+
+
 def test_who_comes_back_with_a_cursor_goes_on_behind_it(live: LiveHome) -> None:
     with connected(live) as client:
         client.subscribe()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -31,6 +33,7 @@ MAX_COMMAND: Final = 64 * 1024
 #: The longest frame that the server lets through to us.
 MAX_FRAME_BYTES: Final = 4 * MAX_COMMAND
 _WAIT_S: Final = 60.0
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 #: Messages that one frame tells where more than one delivery waits.
 _TOGETHER: Final = 500
 _GOING_AWAY, _NOT_TEXT, _POLICY, _TOO_LARGE, _TRY_LATER = 1001, 1003, 1008, 1009, 1013
@@ -250,7 +253,7 @@ class Subscription:
         form = self._asked.form
 
         def joined(one: Delivery) -> str:
-            return b",".join(one.messages.render(index, form) for index in one.chosen).decode()
+            return _in_ascii(b",".join(one.messages.render(index, form) for index in one.chosen).decode())
 
         if not self._pace.limits:
             return delivery.made_once(f"ws {form}", joined), len(delivery.chosen)
@@ -263,3 +266,8 @@ class Subscription:
             self._room.set()
         else:
             self._room.clear()
+
+
+def _in_ascii(text: str) -> str:
+    """Return JSON that means the same: of a text with a single "°" UTF-8 is made letter by letter, for each client."""
+    return text if text.isascii() else _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)

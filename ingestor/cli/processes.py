@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -136,11 +137,9 @@ def beat(context: typer.Context) -> None:
 
 def api(context: typer.Context) -> None:
     """Serve the HTTP API: health and metrics [HA_INGESTOR_API__HOST, HA_INGESTOR_API__PORT]."""
-    import uvicorn
-
     from ingestor import bootstrap, logs
     from ingestor.api.app import create_app
-    from ingestor.api.v1.socket import MAX_FRAME_BYTES
+    from ingestor.api.serving import ApiServer
     from ingestor.settings_writing import SettingsFile
 
     settings = settings_of(context)
@@ -148,17 +147,12 @@ def api(context: typer.Context) -> None:
     require_port(settings.api.host, settings.api.port, "HA_INGESTOR_API__PORT")
     require_data_dir(settings.data_dir)
     bootstrap.open_keyring(settings).key()  # one that cannot be used ends us here, with a sentence
-    uvicorn.run(
-        create_app(settings, settings_file=SettingsFile(overrides_of(context))),
-        host=settings.api.host,
-        port=settings.api.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-        # Who sends more at once is not one of us; and packing each frame for each of many costs more than it saves.
-        ws_max_size=MAX_FRAME_BYTES,
-        ws_per_message_deflate=False,
-    )
+    app = create_app(settings, settings_file=SettingsFile(overrides_of(context)))
+    server = ApiServer(app, host=settings.api.host, port=settings.api.port)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise typer.Exit(1)
 
 
 def flower(context: typer.Context) -> None:

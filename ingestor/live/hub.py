@@ -50,6 +50,7 @@ class LiveHub:
         self._max_waiting = max_waiting
         self._listeners: set[Listener] = set()
         self._opened = 0
+        self._is_over = False
         self._places: dict[str, Position] = {}
         self._numbers: dict[str, int] = {}
         self._reader: asyncio.Task[None] | None = None
@@ -84,10 +85,15 @@ class LiveHub:
             if not self._opened:
                 self._stop()
 
-    async def close(self) -> None:
-        """End all hearings and the reader."""
+    def end(self) -> None:
+        """End all hearings, also those that are opened later."""
+        self._is_over = True
         for listener in self._listeners:
             listener.end()
+
+    async def close(self) -> None:
+        """End all hearings and the reader."""
+        self.end()
         self._stop()
         self._reading.shutdown(wait=False)
         self._catching_up.shutdown(wait=False)
@@ -180,6 +186,8 @@ class LiveHub:
             return False
         listener.ahead = {home: one.entry_id for home, one in at.items() if one.entry_id > self._places[home].entry_id}
         self._listeners.add(listener)
+        if self._is_over:
+            listener.end()
         return True
 
     async def kept(self) -> dict[str, Kept]:

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from ingestor import bootstrap
 from ingestor.api.app import create_app
 from ingestor.api.health import HealthWatch
-from ingestor.api.v1.socket import MAX_FRAME_BYTES
+from ingestor.api.serving import ApiServer
 from ingestor.events.event import Event, Place
 from ingestor.events.point import Point
 from ingestor.settings import Settings, StorageSettings
@@ -101,15 +100,7 @@ def called(at_s: float, entity: str) -> tuple[Event, Place]:
 def served(app: FastAPI) -> Iterator[str]:
     """Serve an application on loopback as `ha-ingestor api` does; yield its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-        ws_max_size=MAX_FRAME_BYTES,
-        ws_per_message_deflate=False,
-    )
-    server = uvicorn.Server(config)
+    server = ApiServer(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

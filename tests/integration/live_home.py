@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,19 @@ from ingestor.live.entry import encode_entry, entry_of
 from ingestor.live.hub import LiveHub
 from ingestor.settings import Settings
 from tests.integration.api_bench import api_app
+
+
+def batch_of(home: str, entities: Sequence[str], **changes: Any) -> EventBatch:
+    """Return a batch of a change of each entity."""
+    places = [Place(name, name.partition(".")[0], "Küche", device="Lamp") for name in entities]
+    events = [
+        Event(slot, "state", "state_changed", name, name, slot + 1, 1, "websocket", 7, state="on", place=slot)
+        for slot, name in enumerate(entities)
+    ]
+    for event in events:
+        for name, value in changes.items():
+            setattr(event, name, value)
+    return EventBatch("B", home, "websocket", "j", 0, len(events), events, places=places)
 
 
 class LiveHome:
@@ -29,16 +42,8 @@ class LiveHome:
         self.address = ""
 
     def publish(self, *entities: str, **changes: Any) -> None:
-        places = [Place(name, name.partition(".")[0], "Küche", device="Lamp") for name in entities]
-        events = [
-            Event(slot, "state", "state_changed", name, name, slot + 1, 1, "websocket", 7, state="on", place=slot)
-            for slot, name in enumerate(entities)
-        ]
-        for event in events:
-            for name, value in changes.items():
-                setattr(event, name, value)
-        batch = EventBatch("B", self.home, "websocket", "j", 0, len(events), events, places=places)
-        entry = entry_of(batch, [(event, event.time_us * 1000, False) for event in events])
+        batch = batch_of(self.home, entities, **changes)
+        entry = entry_of(batch, [(event, event.time_us * 1000, False) for event in batch.events])
         assert entry is not None
         self.channel.publish(self.home, encode_entry(entry))
 

@@ -214,3 +214,14 @@ def test_an_open_stream_does_not_keep_the_api_from_ending(tmp_path: Path, valkey
         with socket.socket() as refused:
             assert refused.connect_ex(("127.0.0.1", int(live.address.rpartition(":")[2]))) != 0
     assert live.hub.listeners == 0
+
+
+def test_the_end_of_the_server_ends_a_stream_as_a_whole_answer(tmp_path: Path, valkey_server: ValkeyServer) -> None:
+    live = Live(tmp_path, valkey_server.url)
+    with contextlib.ExitStack() as stack:
+        with served(live.app) as live.address:
+            events = stack.enter_context(live.listening())
+            next(events)
+
+        # One that was broken off raises ChunkedEncodingError here.
+        assert list(events) == []

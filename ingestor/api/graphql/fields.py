@@ -10,6 +10,11 @@ import strawberry
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def heard(description: str) -> Callable[[F], F]:
+    """Return a decorator that makes a generator something to subscribe to, with this description."""
+    return cast("Callable[[F], F]", strawberry.subscription(description=description))
+
+
 def told(description: str) -> Callable[[F], F]:
     """Return a decorator that makes a method a field with this description."""
     return cast("Callable[[F], F]", strawberry.field(description=description))

@@ -6,7 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from ingestor import errors
 from ingestor.settings import Settings
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from ingestor.api.graphql.view import View
 
 PATHS: Final = ("/graphql", "/api/v1/graphql")
+_POLICY: Final = 1008
 
 
 class GraphQLDoor:
@@ -25,10 +28,17 @@ class GraphQLDoor:
         self._view: View | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on. Raises NotFound where GraphQL is switched off."""
+        """Pass a request on, or say that GraphQL is switched off."""
         if not self._settings.graphql.enabled:
-            raise errors.NotFound("GraphQL is switched off (graphql.enabled)")
+            await self._refuse(scope, receive, send)
+            return
         await self._open()(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        why = "GraphQL is switched off (graphql.enabled)"
+        if scope["type"] != "websocket":
+            raise errors.NotFound(why)
+        await WebSocket(scope, receive, send).close(_POLICY, why)
 
     def _open(self) -> View:
         if self._view is None:
@@ -47,4 +57,5 @@ class GraphQLDoor:
 def add_graphql(app: FastAPI, door: GraphQLDoor) -> None:
     """Add GraphQL to an application."""
     for path in PATHS:
-        app.router.add_route(path, door, methods=["POST"], include_in_schema=False)  # type: ignore[arg-type] # an ASGI application is one, too
+        app.router.routes.append(Route(path, door, methods=["POST"], include_in_schema=False))
+        app.router.routes.append(WebSocketRoute(path, door))

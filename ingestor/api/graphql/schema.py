@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Awaitable, Iterable
 from typing import Any, Final
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, get_operation_ast, parse
+from graphql import OperationType as GraphQLOperationType
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from ingestor import errors
 from ingestor.api.graphql.context import Context
 from ingestor.api.graphql.faults import Faults, log_unforeseen
-from ingestor.api.graphql.limits import Limits
+from ingestor.api.graphql.limits import MAX_TOKENS, Limits
 from ingestor.api.graphql.query import Query
 from ingestor.api.graphql.scalars import SCALARS
 from ingestor.api.graphql.side_loop import SideLoop
+from ingestor.api.graphql.subscription import Subscription
 from ingestor.settings_graphql import GraphQLSettings
 
 #: Questions that are put together at once: each may hold some ten megabytes.
@@ -31,6 +34,7 @@ class Graph(strawberry.Schema):
     def __init__(self, limits: GraphQLSettings, *, timeout_s: float) -> None:
         super().__init__(
             query=Query,
+            subscription=Subscription,
             config=StrawberryConfig(scalar_map=SCALARS),
             extensions=[lambda: Limits(max_depth=limits.max_depth, max_cost=limits.max_cost), Faults],
         )
@@ -66,6 +70,25 @@ class Graph(strawberry.Schema):
             answer.close()
             return _too_long()
 
+    async def stream(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any = None,
+        root_value: Any = None,
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> StreamResult:
+        """Answer whatever comes over a WebSocket: what is no subscription as over HTTP, beside the loop that serves."""
+        asked = (query, variable_values, context_value, root_value, operation_name)
+        if _is_subscription(query, operation_name):
+            return await super().stream(*asked, operation_extensions, allowed_operation_types)
+        return self._once(self.execute(*asked, allowed_operation_types, operation_extensions))
+
+    async def _once(self, answer: Awaitable[ExecutionResult]) -> AsyncGenerator[ExecutionResult, None]:
+        yield await answer
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Note what nobody foresaw; all else is the matter of whoever asks."""
         context = execution_context.context if execution_context else None
@@ -74,6 +97,15 @@ class Graph(strawberry.Schema):
     async def close(self) -> None:
         """End what still runs."""
         await self._beside.close()
+
+
+def _is_subscription(query: str | None, operation_name: str | None) -> bool:
+    """Tell whether this is one, or is in no order: then it is told so where subscriptions are."""
+    try:
+        found = get_operation_ast(parse(query or "", max_tokens=MAX_TOKENS, no_location=True), operation_name)
+    except GraphQLError:
+        return True
+    return found is None or found.operation == GraphQLOperationType.SUBSCRIPTION
 
 
 def _too_long() -> ExecutionResult:

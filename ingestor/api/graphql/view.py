@@ -1,8 +1,13 @@
-"""GraphQL over HTTP: only by POST of JSON, so that no page elsewhere can ask. Serves no page of its own."""
+"""GraphQL over HTTP and WebSockets. Serves no page of its own.
+
+Over HTTP only by POST of JSON, so that no page elsewhere can ask; subscriptions by `graphql-transport-ws` alone.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from datetime import timedelta
+from typing import Any, Final
 
 import orjson
 from cross_web import HTTPException
@@ -11,15 +16,23 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
+from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from ingestor.api.graphql.context import Context, context_of
 from ingestor.api.graphql.schema import Graph
+from ingestor.api.graphql.wire import MAX_OPERATIONS, Handler, Wire
 from ingestor.api.problems import problem_answer
+
+#: How long a client may take until it says that it begins.
+_INIT_WITHIN: Final = timedelta(seconds=10)
 
 
 class View(GraphQL[Context, None]):
     """The schema, served."""
+
+    websocket_adapter_class = Wire
+    graphql_transport_ws_handler_class = Handler
 
     def __init__(self, graph: Graph) -> None:
         super().__init__(
@@ -27,11 +40,17 @@ class View(GraphQL[Context, None]):
             graphql_ide=None,
             allow_queries_via_get=False,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+            connection_init_wait_timeout=_INIT_WITHIN,
+            max_subscriptions_per_connection=MAX_OPERATIONS,
         )
         self.graph = graph
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; one that is no question is a problem as everywhere."""
+        if scope["type"] == "websocket":
+            with contextlib.suppress(WebSocketDisconnected):
+                await self.run(WebSocket(scope, receive, send))
+            return
         try:
             answer = await self.run(Request(scope, receive))
         except HTTPException as error:
@@ -43,10 +62,15 @@ class View(GraphQL[Context, None]):
         del response
         return context_of(request.scope, request.app.state)
 
+    def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
+        """Let any in: the door has looked at where they come from."""
+        del request, origin
+        return True
+
     def decode_json(self, data: str | bytes) -> object:
         """Read JSON."""
         return orjson.loads(data)
 
-    def encode_json(self, data: Any) -> str | bytes:
-        """Write JSON; what is no number there is null."""
-        return orjson.dumps(data)
+    def encode_json(self, data: Any) -> str:
+        """Write JSON, as text, which a WebSocket tells from bytes; what is no number there is null."""
+        return orjson.dumps(data).decode()

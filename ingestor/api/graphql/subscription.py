@@ -1,0 +1,223 @@
+"""What happens now, fed by the hub of this process; reads no store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from enum import Enum
+from typing import Annotated, Any, Final
+
+import orjson
+import strawberry
+
+from ingestor import errors
+from ingestor.api.graphql.context import Asked
+from ingestor.api.graphql.events import given
+from ingestor.api.graphql.fields import heard, told
+from ingestor.api.graphql.scalars import JSON, Long, Time
+from ingestor.api.live import LiveFilters, hub_of
+from ingestor.live.cursor import parse_cursor
+from ingestor.live.hub import Hearing
+from ingestor.live.listener import Delivery, Ended, Gap, Item
+from ingestor.live.pacing import Pace
+
+#: Messages that are told together where more than one delivery waits.
+_TOGETHER: Final = 500
+_WAIT_S: Final = 60.0
+
+
+@strawberry.enum
+class LivePolicy(Enum):
+    """What goes where whoever listens is too slow."""
+
+    DROP_OLDEST = "drop_oldest"
+    DROP_NEWEST = "drop_newest"
+    DISCONNECT = "disconnect"
+
+
+def _of(name: str) -> str | None:
+    return LiveFilters.model_fields[name].description
+
+
+@strawberry.input
+class LiveFilter:
+    """Which messages. Of several values of one kind any may fit; of different kinds all must."""
+
+    entity: list[str] | None = strawberry.field(default=None, description=_of("entity"))
+    domain: list[str] | None = strawberry.field(default=None, description=_of("domain"))
+    area: list[str] | None = strawberry.field(default=None, description=_of("area"))
+    device: list[str] | None = strawberry.field(default=None, description=_of("device"))
+    type: list[str] | None = strawberry.field(default=None, description=_of("type"))
+    home: list[str] | None = strawberry.field(default=None, description=_of("home"))
+
+
+@strawberry.type(description="The subscription holds.")
+class LiveReady:
+    """The subscription holds."""
+
+    cursor: str = strawberry.field(description="Where it begins.")
+
+
+@strawberry.type(description="Something that happened.")
+class LiveMessage:
+    """Something that happened, as the live channel tells it."""
+
+    id: strawberry.ID = strawberry.field(description="The same when it is told again; of an event its `eventId`.")
+    type: str = strawberry.field(description="`event.new`, `automation.failed`, `device.offline`, …")
+    home: str
+    time: Time = strawberry.field(description="When it happened.")
+    subject: str = strawberry.field(description="Entity, device or type of event that it is about.")
+    late: bool = strawberry.field(description="It happened more than 60 s before it was told.")
+    data: JSON = strawberry.field(description="All that is told of it, with the names of exported columns.")
+
+    @property
+    def _known(self) -> dict[str, Any]:
+        found: Any = self.data
+        return found if isinstance(found, dict) else {}
+
+    @told("The entity that it is about.")
+    def entity_id(self) -> str | None:
+        """Return the entity_id."""
+        return self._known.get("entity_id")
+
+    @told("The state as it was sent.")
+    def state(self) -> str | None:
+        """Return the state."""
+        return self._known.get("state")
+
+    @told("The state as a number, where it is one.")
+    def value(self) -> float | None:
+        """Return the number."""
+        return self._known.get("value")
+
+    @told("Unit of `value`.")
+    def unit(self) -> str | None:
+        """Return the unit."""
+        return self._known.get("unit")
+
+    @told("The state before.")
+    def previous_state(self) -> str | None:
+        """Return the state."""
+        return self._known.get("previous_state")
+
+
+@strawberry.type(description="Messages, in order.")
+class LiveMessages:
+    """Messages, in order."""
+
+    cursor: str = strawberry.field(description="Behind the last of them: to go on from there.")
+    skipped: Long = strawberry.field(description="Messages that `maxPerS` has left out since the last time.")
+    messages: list[LiveMessage]
+
+
+@strawberry.type(description="Messages of a home were not kept; their events are in `events`.")
+class LiveGap:
+    """Messages of a home were not kept."""
+
+    home: str
+    cursor: str = strawberry.field(description="Where it goes on.")
+
+
+@strawberry.type(description="Messages were let go, because whoever listens was too slow.")
+class LiveMissed:
+    """Messages were let go."""
+
+    messages: Long = strawberry.field(description="How many.")
+
+
+Told = LiveReady | LiveMessages | LiveGap | LiveMissed
+LiveItem = Annotated[
+    LiveReady | LiveMessages | LiveGap | LiveMissed, strawberry.union("LiveItem", description="What is heard.")
+]
+Made = dict[bytes, LiveMessage]
+
+
+@strawberry.type(description="What can be listened to, over a WebSocket (`graphql-transport-ws`).")
+class Subscription:
+    """What can be listened to."""
+
+    @heard(
+        "What happens now, as it is written. First comes LiveReady. Who comes back with a cursor goes on "
+        "behind it; what is no longer kept is told as LiveGap, what was let go as LiveMissed."
+    )
+    async def live(
+        self,
+        info: Asked,
+        filter: LiveFilter | None = None,  # noqa: A002 -- its name in the schema
+        cursor: str | None = None,
+        policy: LivePolicy = LivePolicy.DROP_OLDEST,
+        max_per_s: Annotated[
+            float | None, strawberry.argument(description="Most messages a second; what is over is left out.")
+        ] = None,
+        sample: Annotated[
+            float | None, strawberry.argument(description="Which share of the messages: 0.1 is every tenth or so.")
+        ] = None,
+    ) -> AsyncGenerator[LiveItem, None]:
+        """Yield what is heard, until one of both ends it."""
+        asked = LiveFilters.model_validate(given(filter))
+        for home in asked.home or (None,):
+            info.context.allow(home)
+        after = parse_cursor(cursor) if cursor else None
+        teller = _Teller(_pace(max_per_s, sample))
+        opened = hub_of(info.context.state).listen(asked.checked(), after=after, policy=policy.value)
+        async with opened as hearing:
+            yield LiveReady(cursor=hearing.cursor)
+            async for item in hearing.items(lambda: _WAIT_S):
+                if isinstance(item, Ended) and not item.too_slow:
+                    return
+                if item is not None and (found := teller.told(item, hearing)) is not None:
+                    yield found
+
+
+def _pace(max_per_s: float | None, sample: float | None) -> Pace:
+    if max_per_s is not None and max_per_s <= 0:
+        raise errors.Unanswerable("maxPerS is more than 0")
+    if sample is not None and not 0 < sample <= 1:
+        raise errors.Unanswerable("sample is more than 0 and at most 1")
+    return Pace(max_per_s=max_per_s, sample=sample)
+
+
+class _Teller:
+    """Turns what one listener hears into what they are told."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+
+    def told(self, item: Item, hearing: Hearing) -> Told | None:
+        """Return what is told; None where nothing of it is wanted. Raises Overloaded where they must go."""
+        match item:
+            case Delivery():
+                return self._messages([item, *hearing.more(_TOGETHER - len(item.chosen))])
+            case Gap():
+                return LiveGap(home=item.home, cursor=item.cursor)
+            case Ended():
+                raise errors.Overloaded("whoever listens is too slow: come back with the last cursor")
+        return LiveMissed(messages=Long(item.messages))
+
+    def _messages(self, deliveries: Sequence[Delivery]) -> LiveMessages | None:
+        found: list[LiveMessage] = []
+        for one in deliveries:
+            made = one.made_once("graphql", _made)
+            wanted = self._pace.select(list(made)) if self._pace.limits else made
+            found += [made[rendered] for rendered in wanted]
+        if not found:
+            return None
+        skipped, self._pace.skipped = self._pace.skipped, 0
+        return LiveMessages(cursor=deliveries[-1].cursor, skipped=Long(skipped), messages=found)
+
+
+def _made(delivery: Delivery) -> Made:
+    """Return the messages of a delivery, by their text: made once for all who listen by that filter."""
+    found: Made = {}
+    for index in delivery.chosen:
+        rendered = delivery.messages.render(index, "native")
+        message = orjson.loads(rendered)
+        found[rendered] = LiveMessage(
+            id=strawberry.ID(message["id"]),
+            type=message["type"],
+            home=message["home"],
+            time=Time(message["time"]),
+            subject=message["subject"],
+            late=message.get("late", False),
+            data=JSON(message["data"]),
+        )
+    return found

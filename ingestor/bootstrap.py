@@ -218,6 +218,7 @@ def open_hour_roller(
     state: redis.Redis[bytes],
     database: sqlalchemy.Engine,
     facts: HomeFacts,
+    feed: LiveFeed | None = None,
 ) -> HourRoller:
     """Put together what judges a home's hours, one after the other."""
     from ingestor.pipeline.quality_home import Means, home_roller
@@ -231,6 +232,7 @@ def open_hour_roller(
         gaps=open_gaps(settings, database),
         facts=facts,
         board=StatusBoard(state).read,
+        feed=feed,
     )
     return home_roller(home, means)
 

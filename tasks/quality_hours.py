@@ -87,7 +87,13 @@ def _work(held: Resources, home: str) -> bool:
         return False
     held.facts.refresh()
     roller = bootstrap.open_hour_roller(
-        held.settings, wanted, store=held.store, state=held.state, database=held.database, facts=held.facts.facts(home)
+        held.settings,
+        wanted,
+        store=held.store,
+        state=held.state,
+        database=held.database,
+        facts=held.facts.facts(home),
+        feed=held.live_feed,
     )
     return roller.step(_STEP_S)
 

@@ -31,6 +31,7 @@ from ingestor.api.problems import handle_problems
 from ingestor.api.recent import RecentStates
 from ingestor.api.routers import ROUTERS
 from ingestor.api.stats import StatsWatch
+from ingestor.api.system_watch import SystemWatch
 from ingestor.api.v1 import sign_in
 from ingestor.api.workers_watch import WorkersWatch
 from ingestor.managing.workers import WorkerAdmin
@@ -99,14 +100,14 @@ def create_app(
     async def closing(app: FastAPI) -> AsyncIterator[None]:
         keep_addresses_out_of_logs()
         keys.key()  # made at the first start, so that it is there before anybody asks
-        showing = asyncio.create_task(_show_life(AliveFile(settings.data_dir)))
+        watching = _watches(settings, health)
         with heartbeat_of(bootstrap.open_status_board(settings), "api", settings.data_dir):
             webhooks = bootstrap.open_webhook_deliverer(settings, live) if live is not None else None
             if webhooks is not None:
                 app.state.webhooks = webhooks
                 webhooks.start()
             yield
-        showing.cancel()
+        watching.cancel()
         if webhooks is not None:
             await webhooks.close()
         app.state.recent.close()
@@ -159,6 +160,15 @@ def _add_admin(app: FastAPI, settings: Settings, recent: RecentStates) -> None:
     app.state.audit = audit
     app.state.workers = WorkersWatch(settings)
     app.state.worker_admin = WorkerAdmin(settings, bootstrap.open_state(settings), audit)
+
+
+def _watches(settings: Settings, health: HealthWatch) -> asyncio.Future[Any]:
+    """Show that this process lives, and tell when the installation falls ill, until it is cancelled."""
+    watches = [_show_life(AliveFile(settings.data_dir))]
+    if (feed := bootstrap.open_live_feed(settings)) is not None:
+        homes = [home.name for home in settings.all_homes()]
+        watches.append(SystemWatch(health.read, feed, bootstrap.open_state(settings), homes).watch())
+    return asyncio.gather(*watches)
 
 
 def _add_door(app: FastAPI, settings: Settings, keys: Keyring) -> None:

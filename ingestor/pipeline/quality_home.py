@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from ingestor.home.database import transaction
 from ingestor.home.history import MapHistory
 from ingestor.pipeline.quality_hours import HourRoller, HourSources
+from ingestor.pipeline.quality_told import device_errors
 from ingestor.pipeline.reconcile_home import Board, under_way
 from ingestor.quality.arrivals import Arrivals
 from ingestor.quality.book_sql import DAY_US, SqlQualityBook
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     import redis
 
     from ingestor.home.facts import HomeFacts
+    from ingestor.live.feed import LiveFeed
+    from ingestor.quality.model import Problem
     from ingestor.settings import HomeSettings, Settings
     from ingestor.storage.port import Store
 
@@ -51,6 +54,7 @@ class Means:
     gaps: Gaps
     facts: HomeFacts
     board: Board
+    feed: LiveFeed | None = None
 
 
 def home_roller(home: HomeSettings, means: Means) -> HourRoller:
@@ -78,7 +82,15 @@ def home_roller(home: HomeSettings, means: Means) -> HourRoller:
         settle_us=int(over_time.settle_minutes * 60) * _S_US,
         look_back_us=int(over_time.look_back_days * DAY_US),
         points=over_time.points,
+        tell=functools.partial(_tell, home.name, means.feed),
     )
+
+
+def _tell(
+    home: str, feed: LiveFeed | None, hour_us: int, found: Sequence[Problem], subjects: Mapping[str, Subject]
+) -> None:
+    if feed is not None:
+        feed.notify(home, device_errors(home, hour_us, found, subjects, time.time_ns() // 1000))
 
 
 def judging_lock(state: redis.Redis[bytes], home: str) -> AbstractContextManager[bool]:

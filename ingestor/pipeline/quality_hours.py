@@ -65,7 +65,10 @@ class _Told:
 
 
 class HourRoller:
-    """Judges the hours of one home. `settle_us`: an hour is over for so long before it is told."""
+    """Judges the hours of one home. `settle_us`: an hour is over for so long before it is told.
+
+    `tell` is told of problems that are new in an hour (its begin in Unix µs), when they are kept; it raises nothing.
+    """
 
     def __init__(
         self,
@@ -76,6 +79,9 @@ class HourRoller:
         settle_us: int,
         look_back_us: int = DAY_US,
         points: bool = True,
+        tell: Callable[[int, Sequence[Problem], Mapping[str, Subject]], None] = lambda _hour_us, _found, _subjects: (
+            None
+        ),
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -85,6 +91,7 @@ class HourRoller:
         self._settle_us = settle_us
         self._look_back_us = look_back_us
         self._points = points
+        self._tell_others = tell
         self._now_us = now_us
         self._clock = clock
 
@@ -161,6 +168,7 @@ class HourRoller:
     def _judge(self, store: Store, told: _Told, kept: Kept, *, scored: bool = True) -> Kept:
         hour_us, context, facts = told.hour_us, told.context, told.facts
         judging = HomeJudge(self._home, context, kept.judge)
+        known = {one.key for one in judging.open()}
         sums: dict[str, Sums] = {}
         ended = judging.hour(hour_us, facts, sums)
         opened = judging.open()
@@ -168,7 +176,7 @@ class HourRoller:
             store.write(list(self._as_points(hour_us, scores_of(self._home, sums.values(), context), judging)))
         kept = Kept(judging.state(), _still_known(kept, judging), dict(context.subjects), looked=kept.looked)
         self._book.save(self._home, JudgedHour(kept, facts, sums, ended, opened, scored))
-        self._tell(ended, opened, hour_us)
+        self._tell(ended, [one for one in opened if one.key not in known], told)
         return kept
 
     def _as_points(self, hour_us: int, scores: Sequence[Score], judging: HomeJudge) -> Iterator[Point]:
@@ -187,10 +195,11 @@ class HourRoller:
             if fields:
                 yield Point(QUALITY, tags, fields, (hour_us + HOUR_US) * _NS)
 
-    def _tell(self, ended: Sequence[Problem], opened: Sequence[Problem], hour_us: int) -> None:
-        new = [one for one in opened if one.since_us >= hour_us]
+    def _tell(self, ended: Sequence[Problem], new: Sequence[Problem], told: _Told) -> None:
         if new or ended:
-            _log.info("quality_judged", home=self._home, hour_us=hour_us, new=len(new), ended=len(ended))
+            _log.info("quality_judged", home=self._home, hour_us=told.hour_us, new=len(new), ended=len(ended))
+        if new:
+            self._tell_others(told.hour_us, new, told.context.subjects)
 
 
 def _still_known(kept: Kept, judging: HomeJudge) -> dict[str, Carry]:

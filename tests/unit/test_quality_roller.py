@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ingestor.pipeline.quality_hours import QUALITY, HourRoller, HourSources
 from ingestor.quality import stored_hours
 from ingestor.quality.book_sql import DAY_US, JudgedHour, SqlQualityBook
 from ingestor.quality.hours import HOUR_US
-from ingestor.quality.model import Dimension, ProblemKind, Scope
+from ingestor.quality.model import Dimension, Problem, ProblemKind, Scope
 from ingestor.quality.stored_hours import Beside
 from ingestor.quality.subjects import Subject
 from ingestor.settings import StorageSettings
@@ -272,3 +272,18 @@ def test_old_hours_go_and_their_days_stay(empty: SqlQualityBook, store: Store) -
     assert len(empty.trend("h", T0, end_us, Scope.HOME, "h")) == 2
     empty.trim(end_us + 500 * DAY_US, hours_days=1, days=400)
     assert empty.trend("h", T0, end_us, Scope.HOME, "h") == []
+
+
+def test_a_problem_is_told_of_once_in_the_hour_it_was_found_in(empty: SqlQualityBook, store: Store) -> None:
+    told: list[tuple[int, str, str]] = []
+
+    def tell(hour_us: int, found: Sequence[Problem], subjects: Mapping[str, Subject]) -> None:
+        assert subjects == MAP
+        told.extend((hour_us, one.kind.value, one.subject) for one in found)
+
+    for until_us in (END - DAY_US, END):  # a judge that goes on knows what was told
+        roller(empty, store, until_us=until_us, tell=tell).step(1e9)
+
+    dead = [one for one in told if one[1:] == ("dead", "sensor.a")]
+    assert len(dead) == 1
+    assert END - 2 * DAY_US < dead[0][0] < END

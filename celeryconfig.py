@@ -100,6 +100,8 @@ beat_schedule = {
     "keep-observed": {"task": "tasks.upkeep.keep_observed", "schedule": 15.0, "options": {"expires": 15}},
     # Points that were written without their cause: what was heard of it since. Who waits is looked up for 60 s.
     "settle-causes": {"task": "tasks.upkeep.settle_causes", "schedule": 5.0, "options": {"expires": 5}},
+    # Deletes nothing unless retention.days is set; a step that did not end enqueues the next one itself.
+    "retain": {"task": "tasks.upkeep.retain", "schedule": 900.0, "options": {"expires": 800}},
     "trim-observed": {"task": "tasks.upkeep.trim_observed", "schedule": 3600.0},
 }
 timezone = "UTC"

@@ -39,6 +39,12 @@ class Level:
         """Say which level holds where nobody wants another one."""
         self._own = own
 
+    def own(self, name: str) -> None:
+        """Take another level as our own, which holds where nobody wants another one."""
+        self._own = logging.getLevelNamesMapping()[name.upper()]
+        if not self._heeded:
+            apply_level(self._own)
+
     def want(self, name: str | None) -> None:
         """Take another level, None for our own; what is no level's name counts as none."""
         self._wanted[0] = logging.getLevelNamesMapping()[name.upper()] if name in LEVELS else 0

@@ -29,6 +29,7 @@ from ingestor.settings_live import LiveSettings
 from ingestor.settings_pools import WorkerSettings
 from ingestor.settings_quality import QualitySettings
 from ingestor.settings_reports import ReportsSettings
+from ingestor.settings_retention import RetentionSettings
 from ingestor.settings_tracing import TracingSettings
 from ingestor.settings_types import Group, Name, Port
 from ingestor.settings_weather import WeatherSettings
@@ -316,6 +317,7 @@ class Settings(Group):
     workers: WorkerSettings = WorkerSettings()
     enrichment: EnrichmentSettings = EnrichmentSettings()
     quality: QualitySettings = QualitySettings()
+    retention: RetentionSettings = RetentionSettings()
     reports: ReportsSettings = ReportsSettings()
     registry: RegistrySettings = RegistrySettings()
     weather: WeatherSettings = WeatherSettings()

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING
 from celery import current_app
 
 from ingestor import bootstrap
+from ingestor.settings_following import follower
+
+#: What depends on settings that may change while a process runs (`settings_following.LIVE`).
+_MADE_OF_SETTINGS = ("gate", "carries")
 
 if TYPE_CHECKING:
     import redis
@@ -217,7 +221,15 @@ class Resources:
 @functools.cache
 def resources() -> Resources:
     """Return this process's resources."""
-    return Resources(bootstrap.settings())
+    return Resources(follower().apply(bootstrap.settings()))
+
+
+def adopt(settings: Settings) -> None:
+    """Go on with other settings; what was made of them is made anew when it is asked for."""
+    held = vars(resources())
+    held["settings"] = settings
+    for name in _MADE_OF_SETTINGS:
+        held.pop(name, None)
 
 
 def forget() -> None:

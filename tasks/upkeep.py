@@ -16,8 +16,10 @@ from ingestor.home.usual import publish_usual, usual_is_due
 from ingestor.pipeline.ledger import bring_in
 from ingestor.queue import names
 from ingestor.storage.context_fields import ContextFields
+from tasks.asking import ask_if_possible
 from tasks.fetching import send_fetch
 from tasks.resources import Resources, resources
+from tasks.retention import delete_outdated, oldest_kept_ns
 
 _log = structlog.get_logger("tasks")
 
@@ -75,6 +77,13 @@ def trim_observed() -> None:
         _log.warning("observed_not_trimmed", error=str(error))
 
 
+@shared_task(name=names.RETAIN)
+def retain() -> None:
+    """Delete events that are older than they are to be kept, where somebody has set that; more is enqueued."""
+    if delete_outdated(resources()):
+        ask_if_possible(names.RETAIN, names.TaskType.UPKEEP, expires_s=60)
+
+
 @shared_task(name=names.SETTLE_CAUSES)
 def settle_causes() -> None:
     """Look again for causes that were not known when their events were written, and write those that are now."""
@@ -102,10 +111,10 @@ def keep_house() -> None:
 
 
 def _expire() -> None:
-    max_age_s = resources().settings.quarantine.max_age_s
-    if not max_age_s:
+    before_ns = oldest_kept_ns(resources())
+    if before_ns is None:
         return
     try:
-        resources().quarantine.expire(time.time_ns() - int(max_age_s * 1e9))
+        resources().quarantine.expire(before_ns)
     except errors.Transient as error:
         _log.warning("quarantine_not_expired", error=str(error))

@@ -29,6 +29,7 @@ from ingestor.queue.app import make_app
 from ingestor.queue.heartbeat import heartbeat_of
 from ingestor.queue.pauses import COPY, Pauses
 from ingestor.queue.state import connect_state
+from ingestor.settings_following import follower
 from tasks import resources
 from workers.beat_inside import ServiceOfNode
 from workers.ending import WORKER_ENDS_WITHIN_S, end_worker_within
@@ -71,6 +72,7 @@ def build(queues: Collection[str] | None = None) -> Celery:
 @setup_logging.connect
 def _set_up_logs(**_: Any) -> None:
     settings = bootstrap.settings()
+    follower()  # from now on
     logs.set_up(settings.log)
 
 
@@ -114,8 +116,12 @@ def _stopping(**_: Any) -> None:
 
 @task_prerun.connect
 def _before_a_task(**_: Any) -> None:
-    """A child takes the level of the log that its node's main process has heard of."""
+    """A child takes the level of the log that its node's main process has heard of, and settings that have changed."""
     logs_level.level().heed()
+    if changed := follower().look():
+        resources.adopt(follower().apply(bootstrap.settings()))
+        if "log.level" in changed:
+            logs_level.level().own(follower().level())
 
 
 @functools.cache

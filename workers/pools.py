@@ -22,6 +22,7 @@ from ingestor.queue.names import TaskType
 from ingestor.queue.pools import POOLS, WantedNodes, host_of, most_nodes, queues_of
 from ingestor.queue.status_board import StatusBoard
 from ingestor.settings import Settings
+from ingestor.settings_following import follower
 from workers.autoscale import Autoscaler, Seen
 from workers.flow import Flow, Taken
 
@@ -59,7 +60,8 @@ class Pools:
         return self._numbers(self._asked.last_known(self.host))
 
     def _numbers(self, asked: Mapping[str, int]) -> dict[str, int]:
-        """Return how many nodes each pool has at the least: as asked for, else as set."""
+        """Return how many nodes each pool has at the least: as asked for, else as set by now."""
+        self._settings = follower().apply(self._settings)
         pools = self._settings.workers.pools
         return {pool: min(asked.get(pool, pools.named(pool).nodes), most_nodes(self._settings, pool)) for pool in POOLS}
 

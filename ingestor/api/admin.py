@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+)
 
 from ingestor import errors
-from ingestor.api.answers import Asking, Question, Text, as_json, json_answer, may_read
+from ingestor.api.answers import Asking, Question, Text, as_json, json_answer, may_read, whole
 from ingestor.api.description import problem_response
 from ingestor.api.etag import tag_of
 from ingestor.api.gate import principal_of
@@ -22,7 +33,7 @@ from ingestor.reading.config import mask, plain
 from ingestor.reading.recent import recent_states
 from ingestor.security.access import Action, authorize
 from ingestor.security.audit import Audit
-from ingestor.settings import Settings
+from ingestor.settings_following import differing, is_live, live_keys
 from ingestor.settings_writing import SettingsFile
 from ingestor.storage.port import Store
 
@@ -33,10 +44,14 @@ _KEYS: Final = {
     "ha_token": "homeassistant.token",
     "weather_api_key": "weather.api_key",
     "weather_cache_minutes": "weather.cache_minutes",
+    "retention_days": "retention.days",
 }
 _PLACE: Final = ("weather.latitude", "weather.longitude")
 #: Who reads a group of settings when it starts.
 _READ_BY: Final = {"homeassistant": ("listeners", "workers"), "weather": ("workers",)}
+#: What a change may name besides the keys above, since it takes effect at once.
+SettingName = StrEnum("SettingName", {one: one for one in live_keys()})  # type: ignore[misc] # kept in one place
+_Number = StrictInt | StrictFloat
 _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
     400: problem_response("The settings would not be in order as a whole: every fault is named."),
     409: problem_response("A stronger source (environment, command line) decides, or the file cannot be written."),
@@ -90,10 +105,14 @@ class ConfigShape(BaseModel):
     ha_token_masked: str | None
     weather_api_key_masked: str | None
     weather_location: str | None = Field(description="`latitude,longitude`; null: as set in Home Assistant.")
-    retention_days: int | None = Field(description="Null: events are kept for ever; there is no other choice yet.")
+    retention_days: int | None = Field(description="Older events are deleted; null: they are kept for ever.")
     weather_cache_minutes: float
     file: str | None = Field(description="Where changes are written; null: nowhere.")
     needs_restart: list[str] = Field(description="Who still runs with other settings than these.")
+    changes: dict[str, str] = Field(
+        description="Of a change: what became of each setting; else of those that this process does not run with:"
+        " `applied` (every process follows within seconds), or `needs a restart of …`."
+    )
     settings: dict[str, Any] = Field(description="Every setting.")
 
 
@@ -108,19 +127,22 @@ class ConfigChange(BaseModel):
     weather_location: (
         Annotated[str, StringConstraints(pattern=r"^-?\d{1,3}(\.\d{1,9})?,-?\d{1,3}(\.\d{1,9})?$")] | None
     ) = None
-    retention_days: None = None
+    retention_days: Annotated[StrictInt, Field(ge=1, le=36_500), BeforeValidator(whole)] | None = None
     weather_cache_minutes: Annotated[float, Field(ge=1, le=1440)] | None = None
+    settings: dict[SettingName, _Number | StrictStr | list[StrictStr] | None] = Field(
+        {}, description="Further settings that take effect at once, by dotted name."
+    )
 
     def wanted(self) -> dict[str, Any]:
         """Return what is to be set, by dotted name of the setting; None takes it out."""
         found: dict[str, Any] = {}
-        for name in self.model_fields_set - {"weather_location", "retention_days"}:
+        for name in self.model_fields_set - {"weather_location", "settings"}:
             value = getattr(self, name)
             found[_KEYS[name]] = value.get_secret_value() if isinstance(value, SecretStr) else value
         if "weather_location" in self.model_fields_set:
             place = self.weather_location.split(",") if self.weather_location else (None, None)
             found.update((key, None if part is None else float(part)) for key, part in zip(_PLACE, place, strict=True))
-        return found
+        return found | {name.value: value for name, value in self.settings.items()}
 
 
 def may_see_settings(request: Request) -> None:
@@ -192,14 +214,15 @@ async def change_config(
             about = {"keys": sorted(wanted), "request_id": request.scope["state"]["request_id"]}
             audit.note(principal_of(request.scope), Action.CHANGE_CONFIG, about)
             file.change(wanted)
-        return _config(means, file)
+        return _config(means, file, wanted)
 
     return json_answer(await means.other(write))
 
 
-def _config(means: Means, file: SettingsFile | None) -> bytes:
+def _config(means: Means, file: SettingsFile | None, wanted: Collection[str] = ()) -> bytes:
     now = means.settings
     then = now if file is None else file.load().settings
+    differ = differing(now, then)
     weather, home = then.weather, then.homeassistant
     place = None if weather.latitude is None else f"{weather.latitude:g},{weather.longitude:g}"
     shape = ConfigShape(
@@ -207,22 +230,27 @@ def _config(means: Means, file: SettingsFile | None) -> bytes:
         ha_token_masked=_masked(home.token),
         weather_api_key_masked=_masked(weather.api_key),
         weather_location=place,
-        retention_days=None,
+        retention_days=then.retention.days,
         weather_cache_minutes=weather.cache_minutes,
         file=None if file is None else str(file.path),
-        needs_restart=_needs_restart(now, then),
+        needs_restart=_needs_restart(differ),
+        changes={key: _became(key) for key in sorted({*differ, *wanted})},
         settings=plain(then),
     )
     return as_json(shape)
 
 
-def _needs_restart(now: Settings, then: Settings) -> list[str]:
+def _needs_restart(differ: Iterable[str]) -> list[str]:
     """Return who has read other settings than there are."""
-    found: set[str] = set()
-    for group in type(now).model_fields:
-        if group not in ("data_dir", "profile") and getattr(now, group) != getattr(then, group):
-            found.update(_READ_BY.get(group, ("all",)))
-    return sorted(found)
+    return sorted({one for key in differ if not is_live(key) for one in _readers(key)})
+
+
+def _readers(key: str) -> tuple[str, ...]:
+    return _READ_BY.get(key.partition(".")[0], ("all",))
+
+
+def _became(key: str) -> str:
+    return "applied" if is_live(key) else f"needs a restart of {' and '.join(_readers(key))}"
 
 
 def _masked(secret: SecretStr | None) -> str | None:

@@ -33,6 +33,11 @@ UNANSWERABLE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+def whole(value: Any) -> Any:
+    """Take 2.0 for the integer that it is in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Question(BaseModel):
     """Parameters of a query; one that is not known is an error, since what it was to choose would be left out."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
-from ingestor.api.answers import NOT_FOUND, Asking, Page, Text, as_json, json_answer, may_read
+from ingestor.api.answers import NOT_FOUND, Asking, Page, Text, as_json, json_answer, may_read, whole
 from ingestor.api.description import problem_response
 from ingestor.api.gate import principal_of
 from ingestor.api.workers_watch import WorkersWatch
@@ -96,12 +96,7 @@ class QueueShape(BaseModel):
     paused_since: str | None = Field(json_schema_extra={"format": "date-time"})
 
 
-def _whole(value: Any) -> Any:
-    """Take 2.0 for the integer that it is in JSON."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-_Nodes = Annotated[StrictInt, BeforeValidator(_whole), Field(ge=1, le=MOST_NODES)]
+_Nodes = Annotated[StrictInt, Field(ge=1, le=MOST_NODES), BeforeValidator(whole)]
 
 
 class NodesChange(BaseModel):

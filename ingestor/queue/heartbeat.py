@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import structlog
 
-from ingestor import errors, logs_level
+from ingestor import errors, logs_level, settings_following
 from ingestor.queue.about import about_self
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.status_board import StatusBoard
@@ -84,6 +84,7 @@ class Heartbeat:
                     self._vitals.tell(self._kind, self._name, entry)
                 self._board.put(self._kind, self._name, entry)
                 self._follow_level(entry)
+                self._follow_settings()
             except Exception:  # noqa: BLE001 -- a fault in what is told must not end the telling
                 _log.exception("heartbeat_failed", kind=self._kind, name=self._name)
             self._wake.wait(_EVERY_S)
@@ -93,6 +94,12 @@ class Heartbeat:
         kind = str(entry.get("kind", self._kind)) if self._kind == "process" else self._kind
         with contextlib.suppress(errors.IngestorError):
             logs_level.level().want(self._board.wanted_level(logs_level.names_of(kind, self._name)))
+
+    def _follow_settings(self) -> None:
+        """Take what was changed in the settings file and takes effect at once: here, the level of the log."""
+        found = settings_following.follower()
+        if "log.level" in found.look():
+            logs_level.level().own(found.level())
 
     def _show_life(self) -> None:
         if self._alive is not None:

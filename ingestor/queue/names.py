@@ -49,6 +49,7 @@ REFRESH_WEATHER: Final = "tasks.weather.refresh"
 KEEP_HOUSE: Final = "tasks.upkeep.keep_house"
 KEEP_LEDGER: Final = "tasks.upkeep.keep_ledger"
 KEEP_OBSERVED: Final = "tasks.upkeep.keep_observed"
+RETAIN: Final = "tasks.upkeep.retain"
 TRIM_OBSERVED: Final = "tasks.upkeep.trim_observed"
 SETTLE_CAUSES: Final = "tasks.upkeep.settle_causes"
 

@@ -23,16 +23,18 @@ class Action(StrEnum):
     READ_WEBHOOKS = "webhooks:read"
     CHANGE_WEBHOOKS = "webhooks:change"
     MANAGE_WORKERS = "workers:manage"
+    DELETE_DATA = "data:delete"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who asks. `name` stands in the audit: of a key it is the key's name, never the key.
 
-    `session` is a browser that has shown the key, `local` a user of this machine at the command line.
+    `session` is a browser that has shown the key, `local` a user of this machine at the command line, `schedule` what
+    was set to be done.
     """
 
-    kind: Literal["anonymous", "key", "session", "local"]
+    kind: Literal["anonymous", "key", "session", "local", "schedule"]
     name: str
 
 

@@ -21,9 +21,9 @@ from ingestor import errors
 from ingestor.events.point import FieldValue, Point, StoredEvent
 from ingestor.storage import embedded_counts as counts
 from ingestor.storage import embedded_hours as hours
+from ingestor.storage import embedded_pruning, embedded_windows
 from ingestor.storage import embedded_reading as reading
 from ingestor.storage import embedded_tables as tables
-from ingestor.storage import embedded_windows
 from ingestor.storage.port import (
     HOUR_US,
     ContextCount,
@@ -34,6 +34,7 @@ from ingestor.storage.port import (
     StoreInfo,
     WriteResult,
 )
+from ingestor.storage.pruning import Outdated
 from ingestor.storage.reading_order import first_of_each
 from ingestor.storage.schema import event_id
 from ingestor.storage.series_hours import SeriesHour, StoredValue, one_by_one
@@ -138,6 +139,16 @@ class EmbeddedStore:
         for start in range(0, len(series), _NAMES_AT_ONCE):
             names = series[start : start + _NAMES_AT_ONCE]
             yield from map(hours.value_of, self._rows(*hours.values_of(home, names, since_ns, until_ns)))
+
+    def outdated(self, before_ns: int) -> list[Outdated]:
+        """Return what is older than a time, by home."""
+        with _sqlite_errors(self._path), self._lock:
+            return embedded_pruning.outdated(self._open(), before_ns)
+
+    def prune(self, before_ns: int) -> list[Outdated]:
+        """Delete a portion of what is older, in a transaction of its own."""
+        with _sqlite_errors(self._path), self._lock, self._transaction() as connection:
+            return embedded_pruning.prune(connection, before_ns)
 
     def check(self, *, write: bool = False) -> StoreInfo:
         """Say which SQLite answers; with `write`, try to take the write lock."""

@@ -16,6 +16,7 @@ from ingestor import errors
 from ingestor.events.point import FieldValue, Point, StoredEvent
 from ingestor.storage import influx_counts as counts
 from ingestor.storage import influx_hours as hours
+from ingestor.storage import influx_pruning as pruning
 from ingestor.storage import influx_reading as reading
 from ingestor.storage import influx_windows
 from ingestor.storage.diagnosis import conflict_of, explain, reason_of
@@ -32,6 +33,7 @@ from ingestor.storage.port import (
     StoreInfo,
     WriteResult,
 )
+from ingestor.storage.pruning import Outdated
 from ingestor.storage.series_hours import SeriesHour, StoredValue
 from ingestor.storage.siblings import put_back
 from ingestor.storage.windows import Window, WindowQuery
@@ -153,6 +155,28 @@ class InfluxStore(abc.ABC):
     def values_of(self, home: str, series: Sequence[str], since_ns: int, until_ns: int) -> Iterator[StoredValue]:
         """Yield the states of some series."""
         return hours.values_of(self.query, home, series, since_ns, until_ns)
+
+    def outdated(self, before_ns: int) -> list[Outdated]:
+        """Return what is older than a time, by home."""
+        return pruning.outdated(self.query, None, before_ns)
+
+    def prune(self, before_ns: int) -> list[Outdated]:
+        """Delete the oldest day that is older. Raises Conflict where this product deletes nothing by request."""
+        first_ns = pruning.oldest(self.query, before_ns)
+        if first_ns is None:
+            return []
+        since_ns, until_ns = pruning.day_of(first_ns, before_ns)
+        found = pruning.outdated(self.query, since_ns, until_ns)
+        for measurement in pruning.MEASUREMENTS:
+            self._delete(measurement, since_ns, until_ns)
+        return found
+
+    def _delete(self, measurement: str, since_ns: int, until_ns: int) -> None:
+        """Delete the points of a measurement in a span, where the product can."""
+        raise errors.Conflict(
+            f"{self.product} deletes nothing by request, neither {measurement} from {since_ns} to {until_ns} nor else: "
+            "give its database a retention, and leave retention.days unset"
+        )
 
     def query(self, statement: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of an InfluxQL query, times in nanoseconds. Raises as `write` does."""

@@ -29,6 +29,11 @@ class InfluxDB1Store(InfluxStore):
             answer = self._post_lines("/write", params, body)
         return answer.status_code, answer.content, answer.headers
 
+    def _delete(self, measurement: str, since_ns: int, until_ns: int) -> None:
+        statement = f'DELETE FROM "{measurement}" WHERE time >= {since_ns} AND time < {until_ns}'  # noqa: S608 -- our own names
+        answer = self._request("POST", "/query", params={"db": self._address.database}, data={"q": statement})
+        read_results(answer.status_code, answer.content, answer.headers)
+
     def create_database(self) -> None:
         """Make the database. Raises StoreRefused where we may not."""
         name = self._address.database.replace("\\", "\\\\").replace('"', '\\"')

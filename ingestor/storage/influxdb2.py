@@ -7,6 +7,7 @@ used.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from influxdb_client import InfluxDBClient, WritePrecision, WriteService
@@ -15,7 +16,13 @@ from urllib3.exceptions import HTTPError
 
 from ingestor import errors
 from ingestor.storage.influx import Address, InfluxStore
-from ingestor.storage.influx_errors import in_words
+from ingestor.storage.influx_errors import in_words, read_answer
+
+
+def rfc3339(time_ns: int) -> str:
+    """Return a time (Unix ns) as the API of 2.x takes it."""
+    seconds, rest = divmod(time_ns, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
 class InfluxDB2Store(InfluxStore):
@@ -50,6 +57,18 @@ class InfluxDB2Store(InfluxStore):
         except (HTTPError, OSError) as error:
             raise errors.StoreUnavailable(f"{self.product} at {self._address.base_url}: {in_words(error)}") from error
         return int(status), b"", dict(headers)
+
+    def _delete(self, measurement: str, since_ns: int, until_ns: int) -> None:
+        span = {"start": rfc3339(since_ns), "stop": rfc3339(until_ns - 1)}  # both ends are deleted
+        answer = self._request(
+            "POST",
+            "/api/v2/delete",
+            params={"org": self._address.org, "bucket": self._address.database},
+            json={**span, "predicate": f'_measurement="{measurement}"'},
+        )
+        told = read_answer(answer.status_code, answer.content, answer.headers)
+        if not told.stored:
+            raise errors.StoreRefused(f"{self.product} does not delete: {told.doubt}"[:300])
 
     def close(self) -> None:
         """Give back connections."""

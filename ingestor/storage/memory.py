@@ -22,6 +22,8 @@ from ingestor.storage.port import (
     StoreInfo,
     WriteResult,
 )
+from ingestor.storage.pruning import Outdated
+from ingestor.storage.pruning import added_up as added_up_by_home
 from ingestor.storage.reading_order import first_of_each, follows, names_of
 from ingestor.storage.schema import CONTEXT, OTHERS, STATES, UNKNOWN
 from ingestor.storage.series_hours import SeriesHour, StoredValue, one_by_one
@@ -135,6 +137,23 @@ class MemoryStore:
             event for event in self._of(home, since_ns, until_ns) if event.kind == "state" and event.series in series
         ]
         yield from map(stored_value, sorted(chosen, key=lambda event: event.time_ns))
+
+    def outdated(self, before_ns: int) -> list[Outdated]:
+        """Return what is older than a time, by home."""
+        self._require_here()
+        return added_up_by_home(
+            Outdated(event.home, 1, event.time_ns, event.time_ns)
+            for event in self._events()
+            if event.time_ns < before_ns
+        )
+
+    def prune(self, before_ns: int) -> list[Outdated]:
+        """Delete all that is older."""
+        found = self.outdated(before_ns)
+        gone = (STATES, OTHERS, CONTEXT)
+        for key in [key for key in self.points if key[0] in gone and key[2] < before_ns]:
+            del self.points[key]
+        return found
 
     def check(self, *, write: bool = False) -> StoreInfo:
         """Say that it is here; it can always be written to."""

@@ -156,6 +156,24 @@ def test_a_change_is_written_told_and_says_who_must_start_again(api: ApiBench) -
     assert [one.name for one in file.parent.glob(".ha-ingestor*toml*")] == []
 
 
+def test_each_setting_says_whether_it_is_applied_or_who_must_start_again(api: ApiBench) -> None:
+    further = {"log.level": "debug", "quality.future_s": 60, "workers.pools.enrich.nodes": 2}
+
+    changed = put(api, retention_days=30, ha_url="http://ha.local:8123", settings=further)
+
+    assert changed["retention_days"] == 30
+    assert changed["changes"] == {
+        "homeassistant.url": "needs a restart of listeners and workers",
+        "log.level": "applied",
+        "quality.future_s": "applied",
+        "retention.days": "applied",
+        "workers.pools.enrich.nodes": "applied",
+    }
+    assert changed["needs_restart"] == ["listeners", "workers"]
+    assert put(api, retention_days=None, ha_url=None, settings=dict.fromkeys(further))["needs_restart"] == []
+    assert api.get("/api/config")["changes"] == {}
+
+
 def test_null_takes_a_setting_back_to_its_default(api: ApiBench) -> None:
     put(api, weather_cache_minutes=60, weather_location="1,2")
 
@@ -189,7 +207,11 @@ def test_what_changed_is_in_the_audit_without_its_secrets(api: ApiBench) -> None
         ({"weather_location": "91.5,0"}, 400),
         ({"weather_location": "here"}, 422),
         ({"weather_cache_minutes": 0}, 422),
-        ({"retention_days": 30}, 422),
+        ({"retention_days": 0}, 422),
+        ({"retention_days": "30"}, 422),
+        ({"settings": {"storage.url": "sqlite://"}}, 422),
+        ({"settings": {"log.level": "loud"}}, 400),
+        ({"settings": {"quality.severity": ["bounds=loud"]}}, 400),
         ({"ha_password": "x"}, 422),
         ({}, 200),
     ],

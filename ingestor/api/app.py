@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any, Final
@@ -26,6 +26,7 @@ from ingestor.api.graphs import Graphs
 from ingestor.api.health import HealthWatch, checks_for
 from ingestor.api.health_answer import board_of, health_object
 from ingestor.api.means import Means
+from ingestor.api.objects import Objects
 from ingestor.api.overview import Observer
 from ingestor.api.problems import handle_problems
 from ingestor.api.recent import RecentStates
@@ -107,7 +108,7 @@ def create_app(
                 app.state.webhooks = webhooks
                 webhooks.start()
             yield
-        watching.cancel()
+        await _cancelled(watching)
         if webhooks is not None:
             await webhooks.close()
         app.state.recent.close()
@@ -130,7 +131,7 @@ def create_app(
         openapi_tags=_TAGS,
     )
     app.state.means = means
-    app.state.graphs = Graphs(means)
+    app.state.graphs, app.state.objects = Graphs(means), Objects(means)
     app.state.stats = stats
     app.state.settings_file = settings_file
     _add_admin(app, settings, open_recent(live, means))
@@ -162,13 +163,19 @@ def _add_admin(app: FastAPI, settings: Settings, recent: RecentStates) -> None:
     app.state.worker_admin = WorkerAdmin(settings, bootstrap.open_state(settings), audit)
 
 
-def _watches(settings: Settings, health: HealthWatch) -> asyncio.Future[Any]:
-    """Show that this process lives, and tell when the installation falls ill, until it is cancelled."""
+def _watches(settings: Settings, health: HealthWatch) -> list[asyncio.Task[None]]:
+    """Show that this process lives, and tell when the installation falls ill, until that is cancelled."""
     watches = [_show_life(AliveFile(settings.data_dir))]
     if (feed := bootstrap.open_live_feed(settings)) is not None:
         homes = [home.name for home in settings.all_homes()]
         watches.append(SystemWatch(health.read, feed, bootstrap.open_state(settings), homes).watch())
-    return asyncio.gather(*watches)
+    return [asyncio.create_task(one) for one in watches]
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _add_door(app: FastAPI, settings: Settings, keys: Keyring) -> None:

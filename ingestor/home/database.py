@@ -14,8 +14,20 @@ from ingestor import errors
 @contextmanager
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Open a transaction. Raises StoreUnavailable where the database is away or busy."""
+    with _our_errors(), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Open a connection for questions alone: on SQLite it waits for no writer. Raises StoreUnavailable."""
+    with _our_errors(), engine.connect().execution_options(reads=True) as connection:
+        yield connection
+
+
+@contextmanager
+def _our_errors() -> Iterator[None]:
     try:
-        with engine.begin() as connection:
-            yield connection
+        yield
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
         raise errors.StoreUnavailable(f"metadata database: {error}") from error

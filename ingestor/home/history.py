@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 
 from ingestor.events.event import Place
-from ingestor.home.database import transaction
+from ingestor.home.database import reading, transaction
 from ingestor.home.merge import Entry
 from ingestor.home.model import NEVER_US
 from ingestor.home.roles import wanted_series
@@ -107,7 +107,7 @@ class MapHistory:
         # As text: most have none, and SQLAlchemy's reading of JSON takes as long as all the rest.
         columns.append(sa.cast(TIMELINE.c.labels, sa.Text))
         entries = sa.select(*columns).where(TIMELINE.c.home == home).order_by(TIMELINE.c.id)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             found = [Version(*row[1:]) for row in connection.execute(versions)]
             kept = [_entry(row) for row in connection.execute(entries).all()]
             return Record(found, kept, wanted_series(connection, home))
@@ -123,7 +123,7 @@ class MapHistory:
         if home is not None:
             chosen &= TIMELINE.c.home == home
         query = sa.select(TIMELINE.c.series).where(chosen).distinct().order_by(TIMELINE.c.series).limit(limit)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return list(connection.execute(query).scalars())
 
     def series_now(self, home: str, entity_ids: Sequence[str]) -> dict[str, str]:
@@ -133,7 +133,7 @@ class MapHistory:
         """
         chosen = (TIMELINE.c.home == home) & TIMELINE.c.entity_id.in_(entity_ids)
         query = sa.select(TIMELINE.c.entity_id, TIMELINE.c.series).where(chosen)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return {
                 row[0]: row[1] for row in connection.execute(query.order_by(TIMELINE.c.effective_us, TIMELINE.c.id))
             }

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import orjson
 import sqlalchemy as sa
 
-from ingestor.home.database import transaction
+from ingestor.home.database import reading, transaction
 from ingestor.home.objects import Held, Known, ObjectsDiff, Observed, clean_id, compare
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class RegistryObjects:
         if kind is not None:
             query = query.where(OBJECTS.c.kind == kind)
         found: Loaded = {}
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(query.where(_holds_at(at_us)).order_by(OBJECTS.c.id)).all()
             for kind_of, object_id, data in rows:
                 found.setdefault(kind_of, {})[object_id] = orjson.loads(data)
@@ -93,7 +93,7 @@ class RegistryObjects:
         columns = (OBJECTS.c.from_us, OBJECTS.c.until_us, OBJECTS.c.data)
         chosen = (OBJECTS.c.home == home) & (OBJECTS.c.kind == kind) & (OBJECTS.c.object_id == clean_id(object_id))
         query = sa.select(*columns).where(chosen).order_by(OBJECTS.c.from_us, OBJECTS.c.id)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return [Held(since, until, orjson.loads(data)) for since, until, data in connection.execute(query)]
 
     def histories(self, home: str, kind: str, object_ids: Iterable[str]) -> dict[str, list[Held]]:
@@ -103,7 +103,7 @@ class RegistryObjects:
         query = sa.select(*columns).where(chosen).order_by(OBJECTS.c.from_us, OBJECTS.c.id)
         wanted = {clean_id(one): one for one in object_ids}
         found: dict[str, list[Held]] = {one: [] for one in wanted.values()}
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             for ids in _chunks(list(wanted)):
                 for key, since, until, data in connection.execute(query.where(OBJECTS.c.object_id.in_(ids))):
                     found[wanted[key]].append(Held(since, until, orjson.loads(data)))
@@ -114,7 +114,7 @@ class RegistryObjects:
         columns = (OBJECTS.c.object_id, OBJECTS.c.from_us, OBJECTS.c.until_us, OBJECTS.c.data)
         chosen = (OBJECTS.c.home == home) & (OBJECTS.c.kind == kind)
         query = sa.select(*columns).where(chosen).order_by(OBJECTS.c.from_us, OBJECTS.c.id)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             last = {row.object_id: row for row in connection.execute(query)}
         return {key: Held(row.from_us, row.until_us, orjson.loads(row.data)) for key, row in last.items()}
 
@@ -122,7 +122,7 @@ class RegistryObjects:
         """Return how many objects have begun or ended since a time: whether it is worth reading them anew."""
         later = (OBJECTS.c.from_us > since_us) | (OBJECTS.c.until_us > since_us)
         query = sa.select(sa.func.count()).select_from(OBJECTS).where((OBJECTS.c.home == home) & later)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
 
     def _forget_past(self, connection: sa.Connection, home: str, now_us: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ingestor import errors
-from ingestor.home.database import transaction
+from ingestor.home.database import reading, transaction
 from ingestor.home.merge import Entry
 from ingestor.home.model import domain_of
 
@@ -60,7 +60,7 @@ class Roles:
         """Return every role there is and was, oldest first. Raises StoreUnavailable."""
         columns = [ROLES.c[name] for name in Role.__slots__]
         query = sa.select(*columns).where(ROLES.c.home == home).order_by(ROLES.c.id)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return [Role(*row) for row in connection.execute(query)]
 
     def begin(self, home: str, roles: Iterable[Role]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from ingestor.home.database import transaction
+from ingestor.home.database import reading
 from ingestor.home.history import MapHistory
 from ingestor.pipeline.quality_hours import HourRoller, HourSources
 from ingestor.pipeline.quality_told import device_errors
@@ -140,5 +140,5 @@ def refused(database: sa.Engine, home: str, hour_us: int) -> Mapping[str, int]:
         .where(PIECES.c.home == home, PIECES.c.received_ns >= since_ns, PIECES.c.received_ns < since_ns + _HOUR_NS)
         .group_by(PIECES.c.subject)
     )
-    with transaction(database) as connection:
+    with reading(database) as connection:
         return {subject: int(count) for subject, count in connection.execute(query) if subject}

@@ -11,7 +11,7 @@ import redis
 import sqlalchemy as sa
 import zstandard
 
-from ingestor.home.database import transaction
+from ingestor.home.database import reading, transaction
 from ingestor.quality.attributes import Learned
 from ingestor.queue.state import state_errors
 
@@ -39,7 +39,7 @@ class LearnedAttributes:
 
     def load(self, home: str) -> Learned:
         """Return what was learned of a home. Raises StoreUnavailable."""
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             packed = connection.execute(sa.select(_TABLE.c.packed).where(_TABLE.c.home == home)).scalar()
         if packed is None:
             return Learned()

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 import zstandard
 
-from ingestor.home.database import transaction
+from ingestor.home.database import reading, transaction
 from ingestor.quality.hours import HOUR_US, HourFacts
 from ingestor.quality.judging import HomeState
 from ingestor.quality.model import Problem, ProblemKind, Scope, Score
@@ -116,7 +116,7 @@ class SqlQualityBook:
 
     def load(self, home: str) -> Kept:
         """Return what the next hour of a home must know. Raises StoreUnavailable."""
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             packed = connection.execute(sa.select(STATES.c.packed).where(STATES.c.home == home)).scalar()
         return Kept() if packed is None else _unpacked(packed, Kept)
 
@@ -158,14 +158,14 @@ class SqlQualityBook:
         """Return the facts of judged hours, oldest first. Raises StoreUnavailable."""
         within = (HOURS.c.home == home) & (HOURS.c.hour_us >= start_us) & (HOURS.c.hour_us < end_us)
         query = sa.select(HOURS.c.hour_us, HOURS.c.facts).where(within).order_by(HOURS.c.hour_us)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(query).all()
         return [(hour_us, _unpacked(facts, list[HourFacts])) for hour_us, facts in rows]
 
     def sums(self, home: str, hour_us: int) -> dict[str, Sums]:
         """Return the sums of a judged hour by series. Raises StoreUnavailable."""
         query = sa.select(HOURS.c.sums).where(HOURS.c.home == home, HOURS.c.hour_us == hour_us)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             packed = connection.execute(query).scalar()
         return {} if packed is None else {one.series: one for one in _unpacked(packed, list[Sums])}
 
@@ -200,7 +200,7 @@ class SqlQualityBook:
 
     def homes(self) -> dict[str, int]:
         """Return up to when each home is judged. Raises StoreUnavailable."""
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(sa.select(STATES.c.home, STATES.c.hour_us).order_by(STATES.c.home)).all()
         return {home: hour_us + HOUR_US for home, hour_us in rows}
 
@@ -211,7 +211,7 @@ class SqlQualityBook:
             newest = self.trend(home, until_us - HOUR_US, until_us, Scope.HOME, home)[-1:]
             open_now = (PROBLEMS.c.home == home) & PROBLEMS.c.until_us.is_(None)
             query = sa.select(PROBLEMS.c.kind, sa.func.count()).where(open_now).group_by(PROBLEMS.c.kind)
-            with transaction(self._engine) as connection:
+            with reading(self._engine) as connection:
                 problems = {kind: int(count) for kind, count in connection.execute(query)}
             found.append(QualityHead(home, until_us, newest[0][1] if newest else None, problems))
         return found
@@ -221,7 +221,7 @@ class SqlQualityBook:
         query = sa.select(HOURS.c.facts).where(
             HOURS.c.home == home, HOURS.c.hour_us >= start_us, HOURS.c.hour_us < end_us
         )
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             packed = connection.execute(query.order_by(HOURS.c.hour_us)).scalars().all()
         return [one for hour in packed for one in _unpacked(hour, list[HourFacts]) if one.series == series]
 
@@ -243,7 +243,7 @@ class SqlQualityBook:
             sa.select(DAYS.c.sums).where(DAYS.c.home == home, DAYS.c.day_us >= first_us, DAYS.c.day_us < last_us),
         ]
         for query in asked:
-            with transaction(self._engine) as connection:
+            with reading(self._engine) as connection:
                 rows = connection.execute(query).scalars().all()
             for packed in rows:
                 yield _unpacked(packed, list[Sums])
@@ -255,7 +255,7 @@ class SqlQualityBook:
         query = sa.select(DAYS.c.day_us, DAYS.c.scores).where(
             DAYS.c.home == home, DAYS.c.day_us > start_us - DAY_US, DAYS.c.day_us < end_us
         )
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(DAYS.c.day_us)).all()
         key = f"{scope}:{subject}"
         return [(day_us, _unpacked(packed, dict[str, float | None]).get(key)) for day_us, packed in rows]
@@ -264,7 +264,7 @@ class SqlQualityBook:
         """Return the problems that were there at any time of a span, worst first. Raises StoreUnavailable."""
         ends = sa.or_(PROBLEMS.c.until_us.is_(None), PROBLEMS.c.until_us > start_us)
         query = sa.select(PROBLEMS).where(PROBLEMS.c.home == home, PROBLEMS.c.since_us < end_us, ends)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(query).mappings().all()
         return sorted((_problem(row) for row in rows), key=_badness)
 

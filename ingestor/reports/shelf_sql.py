@@ -18,7 +18,7 @@ from ingestor.reports.document import Report
 from ingestor.reports.figures import figures_of
 from ingestor.reports.render import packed, unpacked
 from ingestor.reports.shelf import Alert, Delivery, DeliveryState, KeptReport, Kind, alert_parcel
-from ingestor.storage.database import database_errors
+from ingestor.storage.database import database_errors, reading
 
 METADATA: Final = sa.MetaData()
 REPORTS: Final = sa.Table(
@@ -113,7 +113,7 @@ class SqlReportShelf(_Sql):
     def find(self, report_id: str) -> Report:
         """Return a report. Raises NotFound and StoreUnavailable."""
         query = sa.select(REPORTS.c.document).where(REPORTS.c.id == report_id)
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             found = connection.execute(query).scalar()
         if found is None:
             raise errors.NotFound(f"there is no report {report_id!r}: `ha-ingestor quality reports list` names them")
@@ -126,7 +126,7 @@ class SqlReportShelf(_Sql):
             query = query.where(REPORTS.c.home == home)
         if period is not None:
             query = query.where(REPORTS.c.period == period)
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [KeptReport(**row) for row in connection.execute(query).mappings()]
 
     def trim(self, home: str, period: str, keep: int) -> int:
@@ -143,7 +143,7 @@ class SqlReportShelf(_Sql):
     def piece(self, home: str, start_us: int, end_us: int) -> Counted | None:
         """Return what was counted."""
         own = (PIECES.c.home == home) & (PIECES.c.start_us == start_us) & (PIECES.c.end_us == end_us)
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             found = connection.execute(sa.select(PIECES.c.counted).where(own)).scalar()
         return None if found is None else msgspec.json.decode(found, type=Counted)
 
@@ -199,7 +199,7 @@ class SqlAlertBook(_Sql):
         raise errors.NotFound(f"there is no alert {parcel!r}")
 
     def _select(self, query: Any) -> _Alerts:
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [Alert(**row) for row in connection.execute(query).mappings()]
 
 
@@ -226,12 +226,12 @@ class SqlOutbox(_Sql):
     def counts(self) -> dict[str, int]:
         """Return how many wait, and how many are undelivered."""
         query = sa.select(DELIVERIES.c.state, sa.func.count()).group_by(DELIVERIES.c.state)
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             found = {str(state): int(count) for state, count in connection.execute(query)}
         return {state.value: found.get(state.value, 0) for state in (DeliveryState.WAITING, DeliveryState.UNDELIVERED)}
 
     def _select(self, query: Any) -> list[Delivery]:
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [
                 Delivery(**{**row, "state": DeliveryState(row["state"])})
                 for row in connection.execute(query).mappings()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from ingestor.storage.database import database_errors
+from ingestor.storage.database import database_errors, reading
 from ingestor.storage.gaps import ENDED, GapRecord, GapState, observed
 
 METADATA: Final = sa.MetaData()
@@ -61,7 +61,7 @@ class SqlGaps:
 
     def find(self, gap_id: str) -> GapRecord | None:
         """Return a gap. Raises StoreUnavailable."""
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(_row_of(gap_id)).mappings().first()
         return _record(row) if row else None
 
@@ -75,7 +75,7 @@ class SqlGaps:
         if unended_only:
             query = query.where(GAPS.c.state.not_in([state.value for state in ENDED]))
         query = query.order_by(GAPS.c.start_us.desc(), GAPS.c.gap_id.desc()).limit(limit)
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [_record(row) for row in connection.execute(query).mappings()]
 
 

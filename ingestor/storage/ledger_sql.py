@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ingestor.events.counts import FIELDS, Counts, Page
-from ingestor.storage.database import database_errors
+from ingestor.storage.database import database_errors, reading
 from ingestor.storage.ledger import LedgerRow
 
 METADATA: Final = sa.MetaData()
@@ -102,7 +102,7 @@ class SqlLedger:
     ) -> list[LedgerRow]:
         """Return rows, oldest first. Raises StoreUnavailable."""
         query = _chosen(HOURS, home, since_s, until_s).order_by(*(HOURS.c[name] for name in _KEY))
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [
                 LedgerRow(row["hour_s"], row["home"], row["source"], Counts(*(row[name] for name in FIELDS)))
                 for row in connection.execute(query).mappings()
@@ -110,7 +110,7 @@ class SqlLedger:
 
     def stored(self, home: str, since_s: int | None = None, until_s: int | None = None) -> dict[tuple[str, int], int]:
         """Return how many new points the store took, by source and hour. Raises StoreUnavailable."""
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             found = connection.execute(_chosen(STORED, home, since_s, until_s)).mappings()
             return {(row["source"], row["hour_s"]): row["events"] for row in found}
 

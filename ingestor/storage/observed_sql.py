@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ingestor.events.observed import EntityPattern, ObservedEdge, ObservedPage
-from ingestor.storage.database import database_errors
+from ingestor.storage.database import database_errors, reading
 from ingestor.storage.observed import MAX_EDGES, MAX_PATTERNS, Learned, packed, summed, unpacked
 
 METADATA: Final = sa.MetaData()
@@ -75,7 +75,7 @@ class SqlObserved:
         """Return all edges of a home, the commonest first. Raises StoreUnavailable."""
         query = sa.select(EDGES).where(EDGES.c.home == home)
         query = query.order_by(EDGES.c.count.desc(), EDGES.c.kind, EDGES.c.source, EDGES.c.target)
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(query).mappings().all()
         return [
             ObservedEdge(row["kind"], row["source"], row["target"], row["count"], row["first_us"], row["last_us"])
@@ -85,14 +85,14 @@ class SqlObserved:
     def pattern(self, home: str, entity_id: str) -> EntityPattern | None:
         """Return the pattern of an entity. Raises StoreUnavailable."""
         query = sa.select(PATTERNS.c.learned).where(PATTERNS.c.home == home, PATTERNS.c.entity_id == entity_id)
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             found = connection.execute(query).scalar()
         return None if found is None else unpacked(found).pattern(entity_id)
 
     def patterns(self, home: str) -> list[EntityPattern]:
         """Return the patterns of all entities of a home. Raises StoreUnavailable."""
         query = sa.select(PATTERNS.c.entity_id, PATTERNS.c.learned).where(PATTERNS.c.home == home)
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(query).all()
         return [unpacked(learned).pattern(entity_id) for entity_id, learned in rows]
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import structlog
 
 from ingestor import metrics
-from ingestor.storage.database import database_errors
+from ingestor.storage.database import database_errors, reading
 from ingestor.storage.quarantine import (
     MAX_BYTES,
     MAX_PIECES,
@@ -66,7 +66,7 @@ class SqlQuarantine:
     def list(self, limit: int = 100, chosen: Chosen = Chosen()) -> _Pieces:  # noqa: B008 -- it is frozen
         """Return pieces, newest first. Raises StoreUnavailable."""
         query = sa.select(*_FIELDS).where(*_where(chosen)).order_by(PIECES.c.id.desc()).limit(limit)
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [Quarantined(**row) for row in connection.execute(query).mappings()]
 
     def causes(self, limit: int = 100) -> Sequence[Cause]:
@@ -88,7 +88,7 @@ class SqlQuarantine:
             .order_by(pieces.desc(), columns.cause)
             .limit(limit)
         )
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(query).mappings().all()
             wanted = sa.select(columns.id, columns.detail).where(columns.id.in_([row["example_id"] for row in rows]))
             details = {row.id: row.detail for row in connection.execute(wanted)}
@@ -97,7 +97,7 @@ class SqlQuarantine:
     def reasons(self) -> dict[str, int]:
         """Return how many pieces there are for each reason. Raises StoreUnavailable."""
         query = sa.select(PIECES.c.reason, sa.func.count()).group_by(PIECES.c.reason)
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return {str(reason): int(pieces) for reason, pieces in connection.execute(query)}
 
     def count(self) -> int:
@@ -110,7 +110,7 @@ class SqlQuarantine:
 
     def totals(self) -> Totals:
         """Return what is kept and what the limits have cost. Raises StoreUnavailable."""
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(sa.select(TOTALS)).mappings().one()
         return Totals(row["pieces"], row["bytes"], row["evicted"])
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from ingestor.storage.database import database_errors
+from ingestor.storage.database import database_errors, reading
 from ingestor.storage.port import HOUR_US
 from ingestor.storage.reconciled import ENDED, HourState, ReconciledHour, Reconciliation
 
@@ -59,7 +59,7 @@ class SqlReconciledHours:
         if unended_only:
             query = query.where(HOURS.c.state.not_in(_ENDED))
         query = query.order_by(HOURS.c.hour_us.desc(), HOURS.c.home).limit(limit)
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [_hour(row) for row in connection.execute(query).mappings()]
 
     def summaries(self) -> _Summaries:
@@ -81,7 +81,7 @@ class SqlReconciledHours:
             .group_by(HOURS.c.home)
             .order_by(HOURS.c.home)
         )
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [Reconciliation(row[0], *map(int, row[1:])) for row in connection.execute(query)]
 
 

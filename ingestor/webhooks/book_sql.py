@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ingestor import errors
-from ingestor.storage.database import database_errors
+from ingestor.storage.database import database_errors, reading
 from ingestor.webhooks.model import PING, Counted, Delivery, DeliveryState, Hook, Parcel
 from ingestor.webhooks.schedule import OF_THE_MESSAGE
 from ingestor.webhooks.tables import DECIDED, DELIVERIES, HEAD, HOOKS, delivery_of, hook_of, hook_row
@@ -29,18 +29,18 @@ class SqlWebhookBook:
 
     def hooks(self) -> _Hooks:
         """Return all webhooks, the oldest first. Raises StoreUnavailable."""
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             found = connection.execute(sa.select(HOOKS).order_by(HOOKS.c.made_us, HOOKS.c.hook_id))
             return [hook_of(dict(row)) for row in found.mappings()]
 
     def find(self, hook_id: str) -> Hook:
         """Return a webhook. Raises NotFound, StoreUnavailable."""
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return _hook(connection, hook_id)
 
     def counted(self, hook_id: str) -> Counted:
         """Return what lies there for a webhook. Raises StoreUnavailable."""
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return _counted(connection, hook_id)
 
     def create(self, hook: Hook, most: int) -> None:
@@ -99,13 +99,13 @@ class SqlWebhookBook:
         """Return the webhooks that something waits for now. Raises StoreUnavailable."""
         mine = (DELIVERIES.c.hook_id == HOOKS.c.hook_id) & (DELIVERIES.c.state == DeliveryState.WAITING.value)
         query = sa.select(HOOKS.c.hook_id).where(sa.exists().where(mine & (DELIVERIES.c.next_us <= now_us)))
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return {str(one) for one in connection.execute(query).scalars()}
 
     def next_us(self, hook_id: str) -> int | None:
         """Return when the next one may be tried. Raises StoreUnavailable."""
         query = sa.select(sa.func.min(DELIVERIES.c.next_us)).where(_waiting(hook_id))
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             found = connection.execute(query).scalar()
         return None if found is None else int(found)
 
@@ -176,7 +176,7 @@ class SqlWebhookBook:
         return found
 
     def _select(self, query: Any) -> _Deliveries:
-        with database_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [delivery_of(dict(row)) for row in connection.execute(query).mappings()]
 
 

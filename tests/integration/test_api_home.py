@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from ingestor import bootstrap
 from ingestor.cli.main import build_app
+from ingestor.home.objects import Observed
 from tests.integration.api_bench import ApiBench, api_bench
 from tests.integration.api_home import fill
 
@@ -175,3 +177,14 @@ def test_a_change_in_the_home_is_in_the_next_answer(api: ApiBench) -> None:
     objects.take("home", Observed({"area": {"attic": {"area_id": "attic", "name": "Loft"}}}))
 
     assert api.get(f"{V1}/relationships/uses", thing="Loft")["thing"] == "area:attic"
+
+
+def test_a_change_of_a_home_is_in_the_next_answer(api: ApiBench) -> None:
+    objects = bootstrap.open_objects(api.settings)
+
+    def names() -> list[str]:
+        return [one["name"] for one in api.get(f"{V1}/devices", home="cabin")["items"]]
+
+    for changed in ([], ["Lamp"], ["Lamp", "Stove"], ["Stove"], []):
+        objects.take("cabin", Observed({"device": {name: {"name": name} for name in changed}}))
+        assert names() == names() == changed

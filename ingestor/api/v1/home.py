@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -24,6 +25,7 @@ from ingestor.api.answers import (
 )
 from ingestor.api.graphs import Graphs
 from ingestor.api.means import Means
+from ingestor.api.objects import Objects
 from ingestor.api.paging import cursor_of, next_link, place_of
 from ingestor.home.graph import questions
 from ingestor.home.objects_store import RegistryObjects
@@ -175,6 +177,13 @@ async def list_executions(
     return json_answer(await means.other(read))
 
 
+def _objects(means: Means, kept: Objects, kind: str, asked: AtTime) -> Mapping[str, dict[str, Any]]:
+    home = home_name(means.settings, asked.home)
+    if asked.at is None:
+        return kept.now(home, kind)
+    return objects_of(means).load(home, kind, asked.at // _US_NS).get(kind, {})
+
+
 def _add_kind(path: str, kind: str) -> None:
     """Add the routes of a kind of object."""
 
@@ -183,8 +192,7 @@ def _add_kind(path: str, kind: str) -> None:
         after = place_of(asked.cursor, question, (str,))[0] if asked.cursor is not None else ""
 
         def read() -> tuple[bytes, str | None]:
-            at_us = None if asked.at is None else asked.at // _US_NS
-            found = objects_of(means).load(home_name(means.settings, asked.home), kind, at_us).get(kind, {})
+            found = _objects(means, request.app.state.objects, kind, asked)
             keys = sorted(key for key in found if key > after)
             page = keys[: asked.limit]
             cursor = cursor_of(question, (page[-1],)) if len(keys) > len(page) else None

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from ingestor import errors
-from ingestor.home.database import transaction
+from ingestor.home.database import reading, transaction
 from ingestor.home.traces.model import ERROR, NOT_TRIED, Failing, Item, Run, Trace
 
 METADATA: Final = sa.MetaData()
@@ -82,7 +82,7 @@ class RoutineTraces:
     def known(self, home: str, run_ids: Iterable[str]) -> set[str]:
         """Return which of these runs are kept."""
         wanted, found = list(run_ids), set[str]()
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             for start in range(0, len(wanted), _AT_ONCE):
                 some = TRACES.c.run_id.in_(wanted[start : start + _AT_ONCE])
                 found.update(connection.execute(sa.select(TRACES.c.run_id).where(_of(home) & some)).scalars())
@@ -115,7 +115,7 @@ class RoutineTraces:
     def trace(self, home: str, run_id: str) -> Trace:
         """Return one run with its steps; the first signs of its id are enough. Raises NotFound."""
         same = TRACES.c.run_id.startswith(run_id, autoescape=True)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(sa.select(TRACES.c.packed).where(_of(home) & same).limit(2)).scalars().all()
         if len(rows) != 1:
             told = "several runs begin" if rows else "no run that is kept begins"
@@ -158,7 +158,7 @@ class RoutineTraces:
         """Return what has run, and how many of its runs are kept."""
         columns = (TRACES.c.domain, TRACES.c.item_id)
         query = sa.select(*columns, sa.func.count()).where(_of(home)).group_by(*columns)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return {(domain, item_id): count for domain, item_id, count in connection.execute(query)}
 
     def resolved(self, home: str) -> dict[Item, dict[str, Any]]:
@@ -167,12 +167,12 @@ class RoutineTraces:
         newest = sa.select(*columns, sa.func.max(TRACES.c.id).label("newest"))
         last = newest.where(_of(home) & TRACES.c.from_blueprint).group_by(*columns).subquery()
         query = sa.select(TRACES.c.packed).join(last, TRACES.c.id == last.c.newest)
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             traces = [_trace.decode(zlib.decompress(packed)) for packed in connection.execute(query).scalars()]
         return {trace.run.item: trace.resolved for trace in traces if trace.resolved}
 
     def _runs(self, query: sa.Select[Any]) -> list[Run]:
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return [Run(*row) for row in connection.execute(query)]
 
     def _forget(self, connection: sa.Connection, home: str, items: set[Item]) -> None:

@@ -57,6 +57,10 @@ def upgrade(engine: sa.Engine) -> None:
         command.upgrade(config, "head")
 
 
+#: The option of a connection that only asks.
+READS: Final = "reads"
+
+
 @contextmanager
 def database_errors() -> Iterator[None]:
     """Turn what the database or its driver raises for being away or busy into StoreUnavailable."""
@@ -65,6 +69,13 @@ def database_errors() -> Iterator[None]:
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
         cause = getattr(error, "orig", None) or error
         raise errors.StoreUnavailable(f"metadata database: {type(cause).__name__}: {cause}") from error
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Open a connection for questions alone: they wait for no writer, nor it for them. Raises StoreUnavailable."""
+    with database_errors(), engine.connect().execution_options(**{READS: True}) as connection:
+        yield connection
 
 
 def _engine(url: str) -> sa.Engine:
@@ -103,7 +114,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # Who may write takes the lock at once: who reads first and writes then is refused where another wrote in between.
+    reads = connection.get_execution_options().get(READS)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _revision(engine: sa.Engine) -> str | None:

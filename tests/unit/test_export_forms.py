@@ -7,12 +7,14 @@ import gzip
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import fastavro
+import line_protocol_parser
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -181,6 +183,18 @@ def test_line_protocol_holds_the_points_as_they_are_stored() -> None:
     assert [dict(point.tags) for point in found] == [FULL.tags, BARE.tags, OTHER.tags]
     assert [dict(point.fields) for point in found] == [FULL.fields, BARE.fields, OTHER.fields]
     assert [point.time_ns for point in found] == [FULL.time_ns, BARE.time_ns, OTHER.time_ns]
+
+
+def test_line_protocol_is_read_by_a_parser_that_others_wrote() -> None:
+    plain = replace(FULL, fields={**FULL.fields, "state": '21.5 "warm", and more = \\'})  # it takes a line at a time
+
+    lines = written("lineprotocol", [plain, BARE, OTHER]).decode().splitlines()
+
+    for line, event in zip(lines, [plain, BARE, OTHER], strict=True):
+        told = line_protocol_parser.parse_line(line)
+        assert told["tags"] == event.tags
+        assert told["fields"] == event.fields
+        assert told["time"] == event.time_ns
 
 
 def test_what_has_no_column_is_kept_beside() -> None:

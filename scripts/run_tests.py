@@ -1,10 +1,11 @@
-"""`make test`: the unit tests beside all others, in a process of their own that gives way; says how both ended.
+"""`make test`: unit, contract and fuzz tests beside all others, in a process that gives way; says how both ended.
 
 The others wait for servers most of their time. Where a file or folder is named there is one process and no more to it.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import psutil
 
-UNIT = "tests/unit"
+BESIDE = ("tests/unit", "tests/contract", "tests/fuzz")
+#: Two runs that choose from the same ports would now and then choose the same one.
+PORTS, PORTS_BESIDE = "20000-27000", "27000-32000"
 _NOTHING_CHOSEN = 5
 _LOWEST = 19
 
@@ -26,19 +29,22 @@ def main() -> int:
         return subprocess.run([*pytest, *arguments], check=False).returncode
     begun = time.monotonic()
     with tempfile.TemporaryFile() as out:
-        unit = subprocess.Popen(
-            [*pytest, UNIT, "-p", "no:cacheprovider", *arguments],
+        beside = subprocess.Popen(
+            [*pytest, *BESIDE, "-p", "no:cacheprovider", *arguments],
             stdout=out,
             stderr=subprocess.STDOUT,
+            env={**os.environ, "TESTS_PORTS": PORTS_BESIDE},
         )
-        psutil.Process(unit.pid).nice(_LOWEST)
+        psutil.Process(beside.pid).nice(_LOWEST)
+        ignored = [f"--ignore={folder}" for folder in BESIDE]
         try:
-            others = subprocess.run([*pytest, f"--ignore={UNIT}", *arguments], check=False).returncode
-            own = unit.wait()
+            environment = {**os.environ, "TESTS_PORTS": PORTS}
+            others = subprocess.run([*pytest, *ignored, *arguments], env=environment, check=False).returncode
+            own = beside.wait()
         finally:
-            unit.kill()
+            beside.kill()
         out.seek(0)
-        print("\nthe unit tests, which ran beside them:", flush=True)
+        print(f"\n{', '.join(BESIDE)}, which ran beside them:", flush=True)
         sys.stdout.flush()
         sys.stdout.buffer.write(out.read())
     print(f"all tests took {time.monotonic() - begun:.0f} s", flush=True)

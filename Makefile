@@ -31,6 +31,7 @@ check: .venv/.installed-dev ## Lint, format, types, import contracts, docs
 	$(BIN)/mypy --explicit-package-bases scripts tests
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python scripts/check_docs.py
+	$(BIN)/python scripts/generate_grpc.py --check
 	@if [ -f scripts/generate_docs.py ]; then set -x; $(BIN)/python scripts/generate_docs.py --check; fi
 
 format: .venv/.installed-dev ## Put the code into its form
@@ -66,7 +67,8 @@ quality-truth: .venv/.installed-dev ## Simulate ten homes with planted faults fo
 quality-bench: .venv/.installed-dev servers ## Measure a daily report on a month of 1,000 entities and 10 million events, in both stores
 	@$(BIN)/python -m tests.bench.daily_report $(ARGS)
 
-docs: .venv/.installed-dev ## Write the generated pages of docs/reference anew
+docs: .venv/.installed-dev ## Write the generated pages of docs/reference anew, and what protoc makes of our service
+	@$(BIN)/python scripts/generate_grpc.py
 	@$(BIN)/python scripts/generate_docs.py
 
 constraints: .venv/.installed-dev ## Renew constraints.txt (UPGRADE=--upgrade for newer versions)

@@ -18,6 +18,7 @@ from ingestor import settings_types as types
 from ingestor.settings_api import ApiSettings
 from ingestor.settings_demo import DemoSettings
 from ingestor.settings_graphql import GraphQLSettings
+from ingestor.settings_grpc import GrpcSettings
 from ingestor.settings_homes import (
     DEFAULT_EVENT_TYPES,
     HomeAssistantSettings,
@@ -325,6 +326,7 @@ class Settings(Group):
     webhooks: WebhooksSettings = WebhooksSettings()
     api: ApiSettings = ApiSettings()
     graphql: GraphQLSettings = GraphQLSettings()
+    grpc: GrpcSettings = GrpcSettings()
     flower: FlowerSettings = FlowerSettings()
     demo: DemoSettings = DemoSettings()
     log: LogSettings = LogSettings()

@@ -364,6 +364,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "exports.md": exports_page,
     "schemas/event.v1.avsc": avro_schema,
     "schemas/event.v1.proto": proto_text,
+    "schemas/ingestor_v1.proto": (ROOT / "ingestor" / "api" / "rpc" / "ingestor.proto").read_text,
     "api.md": api_reference,
     "asyncapi.json": socket_description,
     "schema.graphql": lambda: sdl() + "\n",

@@ -21,7 +21,7 @@ from ingestor.api.description import describe
 from ingestor.api.etag import ETags
 from ingestor.api.gate import Gate, WriteGuard
 from ingestor.api.gauges import OverviewCollector
-from ingestor.api.graphql.routes import GraphQLDoor, add_graphql
+from ingestor.api.graphql.routes import add_graphql
 from ingestor.api.graphs import Graphs
 from ingestor.api.health import HealthWatch, checks_for
 from ingestor.api.health_answer import board_of, health_object
@@ -31,6 +31,7 @@ from ingestor.api.overview import Observer
 from ingestor.api.problems import handle_problems
 from ingestor.api.recent import RecentStates
 from ingestor.api.routers import ROUTERS
+from ingestor.api.rpc.starting import grpc_served
 from ingestor.api.stats import StatsWatch
 from ingestor.api.system_watch import SystemWatch
 from ingestor.api.v1 import sign_in
@@ -95,7 +96,6 @@ def create_app(
     means = Means(settings)
     stats = StatsWatch(means)
     live = bootstrap.open_live_hub(settings)
-    graphql = GraphQLDoor(settings)
 
     @asynccontextmanager
     async def closing(app: FastAPI) -> AsyncIterator[None]:
@@ -107,14 +107,15 @@ def create_app(
             if webhooks is not None:
                 app.state.webhooks = webhooks
                 webhooks.start()
-            yield
+            async with grpc_served(settings, keys, app.state, health):
+                yield
         await _cancelled(watching)
         if webhooks is not None:
             await webhooks.close()
         app.state.recent.close()
         if live is not None:
             await live.close()
-        await graphql.close()
+        await app.state.graphql.close()
         health.close()
         observer.close()
         stats.close()
@@ -148,8 +149,7 @@ def create_app(
 
     for router in ROUTERS:
         app.include_router(router)
-    add_graphql(app, graphql)
-    app.state.graphql = graphql
+    add_graphql(app, settings)
     _add_door(app, settings, keys)
     return app
 

@@ -139,12 +139,16 @@ def api(context: typer.Context) -> None:
     """Serve the HTTP API: health and metrics [HA_INGESTOR_API__HOST, HA_INGESTOR_API__PORT]."""
     from ingestor import bootstrap, logs
     from ingestor.api.app import create_app
+    from ingestor.api.rpc.certificate import certificate_pair
     from ingestor.api.serving import ApiServer
     from ingestor.settings_writing import SettingsFile
 
     settings = settings_of(context)
     logs.set_up(settings.log)
     require_port(settings.api.host, settings.api.port, "HA_INGESTOR_API__PORT")
+    if settings.grpc.enabled:
+        require_port(settings.grpc.host, settings.grpc.port, "HA_INGESTOR_GRPC__PORT")
+        certificate_pair(settings.grpc)
     require_data_dir(settings.data_dir)
     bootstrap.open_keyring(settings).key()  # one that cannot be used ends us here, with a sentence
     app = create_app(settings, settings_file=SettingsFile(overrides_of(context)))

@@ -59,6 +59,12 @@ def proto_text() -> str:
     return "\n".join([*lines, "}", ""])
 
 
+def fields_of(event: StoredEvent) -> dict[str, Any]:
+    """Return the fields of an event's message, by name; what is not known is left out."""
+    values = zip(_NAMES, row_of(event), strict=True)
+    return {name: value for name, value in values if value is not None}
+
+
 class ProtobufWriter:
     """Messages one after the other."""
 
@@ -70,8 +76,7 @@ class ProtobufWriter:
         """Return a message for each event."""
         out = io.BytesIO()
         for event in events:
-            values = zip(_NAMES, row_of(event), strict=True)
-            serialize_length_prefixed(Event(**{name: value for name, value in values if value is not None}), out)
+            serialize_length_prefixed(Event(**fields_of(event)), out)
         return out.getvalue()
 
     def end(self) -> bytes:

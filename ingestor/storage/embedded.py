@@ -7,6 +7,7 @@ measurement share a third.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 import threading
@@ -24,6 +25,7 @@ from ingestor.storage import embedded_hours as hours
 from ingestor.storage import embedded_pruning, embedded_windows
 from ingestor.storage import embedded_reading as reading
 from ingestor.storage import embedded_tables as tables
+from ingestor.storage.ending import gone
 from ingestor.storage.port import (
     HOUR_US,
     ContextCount,
@@ -260,12 +262,17 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def _deadline(connection: sqlite3.Connection, timeout_s: float | None) -> Iterator[sqlite3.Connection]:
-    """End what is asked of a connection meanwhile if it takes longer than this."""
-    if timeout_s is None:
+    """End what is asked of a connection meanwhile if it takes longer than this, or if whoever asks has gone."""
+    asker_gone = gone()
+    if timeout_s is None and asker_gone is None:
         yield connection
         return
-    until = time.monotonic() + timeout_s
-    connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS_BETWEEN_LOOKS)
+    until = time.monotonic() + (math.inf if timeout_s is None else timeout_s)
+
+    def is_over() -> bool:
+        return time.monotonic() > until or (asker_gone is not None and asker_gone.is_set())
+
+    connection.set_progress_handler(is_over, _STEPS_BETWEEN_LOOKS)
     try:
         yield connection
     finally:

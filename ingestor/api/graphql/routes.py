@@ -54,8 +54,9 @@ class GraphQLDoor:
             await self._view.graph.close()
 
 
-def add_graphql(app: FastAPI, door: GraphQLDoor) -> None:
-    """Add GraphQL to an application."""
+def add_graphql(app: FastAPI, settings: Settings) -> None:
+    """Add GraphQL to an application; `app.state.graphql` is to be closed at its end."""
+    door = app.state.graphql = GraphQLDoor(settings)
     for path in PATHS:
         app.router.routes.append(Route(path, door, methods=["POST"], include_in_schema=False))
         app.router.routes.append(WebSocketRoute(path, door))

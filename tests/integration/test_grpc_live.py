@@ -147,6 +147,30 @@ def test_an_end_of_the_server_is_told(tmp_path: Path, valkey_server: ValkeyServe
     assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+def test_more_calls_than_are_served_at_once_are_refused(tmp_path: Path, valkey_server: ValkeyServer) -> None:
+    live = LiveHome(tmp_path, valkey_server.url, more={"grpc": {**ON["grpc"], "max_calls": 2}})
+    with served(live.app) as live.address, grpc.insecure_channel(f"127.0.0.1:{live.app.state.grpc.port}") as channel:
+        client = Client(channel)
+        client.database.get_services()
+        heard = [Heard(client), Heard(client)]
+        assert [one.next().keys() for one in heard] == [{"ready"}] * 2
+
+        with pytest.raises(grpc.RpcError) as failed:
+            client.one("ListGaps")
+        for one in heard:
+            one.call.cancel()
+
+        assert failed.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        wait_until(lambda: answered(client), timeout_s=60, what="room for another call")
+
+
+def answered(client: Client) -> bool:
+    try:
+        return client.one("ListGaps") == {}
+    except grpc.RpcError:
+        return False
+
+
 # -- TLS and settings ----------------------------------------------------------------------------------------------
 
 

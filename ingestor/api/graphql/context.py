@@ -14,6 +14,7 @@ from ingestor.api.gate import principal_of
 from ingestor.api.graphql.loaders import Loaders
 from ingestor.api.graphs import Graphs
 from ingestor.api.means import Means
+from ingestor.api.objects import Objects
 from ingestor.reading.homes import home_name
 from ingestor.security.access import Action, Principal, Scope, authorize
 from ingestor.storage.port import Store
@@ -36,6 +37,12 @@ class Context:
     def means(self) -> Means:
         """The means of the application."""
         found: Means = self.state.means
+        return found
+
+    @property
+    def objects(self) -> Objects:
+        """The objects of the homes as they are; to be asked in a thread."""
+        found: Objects = self.state.objects
         return found
 
     @property

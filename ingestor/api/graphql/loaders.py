@@ -16,6 +16,7 @@ from strawberry.dataloader import DataLoader
 from ingestor import errors
 from ingestor.api.graphs import Graphs
 from ingestor.api.means import Means
+from ingestor.api.objects import Objects as KeptObjects
 from ingestor.api.v1.home import objects_of
 from ingestor.events.point import StoredEvent
 from ingestor.home.graph.model import HomeGraph
@@ -39,6 +40,11 @@ class Asks(Protocol):
     @property
     def means(self) -> Means:
         """The means of the application."""
+        ...
+
+    @property
+    def objects(self) -> KeptObjects:
+        """The objects of the homes as they are."""
         ...
 
     @property
@@ -154,8 +160,13 @@ class Loaders:
 
     async def _objects(self, keys: list[ObjectsKey]) -> list[Objects]:
         def read() -> list[Objects]:
-            kept = objects_of(self.ask.means)
-            return [kept.load(key.home, key.kind, key.at_us).get(key.kind, {}) for key in keys]
+            then = objects_of(self.ask.means)
+            return [
+                self.ask.objects.now(key.home, key.kind)
+                if key.at_us is None
+                else then.load(key.home, key.kind, key.at_us).get(key.kind, {})
+                for key in keys
+            ]
 
         return await self.ask.other(read)
 

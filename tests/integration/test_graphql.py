@@ -19,6 +19,7 @@ from ingestor.api.means import Means
 from ingestor.export.forms import FORMS
 from tests.integration.api_bench import KEY, api_bench, served
 from tests.integration.api_home import fill
+from tests.integration.endless import ask_endlessly
 from tests.integration.graphql_home import Graph, client_of, counted
 
 DAY = 'since: "2026-11-20T00:00:00Z", until: "2026-11-23T00:00:00Z"'
@@ -371,8 +372,7 @@ def test_a_question_has_an_end_and_holds_up_nobody_else(graph: Graph, monkeypatc
         release.wait(60)
         return []
 
-    view = graph.bench.app.state.graphql._open()
-    monkeypatch.setattr(view.graph, "_timeout_s", 0.5)
+    monkeypatch.setattr(graph.bench.app.state.graphql.open().graph, "_timeout_s", 0.5)
     monkeypatch.setattr("ingestor.api.graphql.quality.rules_of", hold)
     try:
         assert graph.code("{ qualityRules { rule } }") == "took-too-long"
@@ -380,6 +380,17 @@ def test_a_question_has_an_end_and_holds_up_nobody_else(graph: Graph, monkeypatc
         assert graph.ask("{ homes { name } }") == {"homes": [{"name": "home"}]}
     finally:
         release.set()
+
+
+def test_the_stores_question_ends_with_the_answer(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph.ask("{ events(first: 1) { nodes { time } } }")
+    monkeypatch.setattr(graph.bench.app.state.graphql.open().graph, "_timeout_s", 0.5)
+    question = ask_endlessly(monkeypatch)
+
+    assert graph.code("{ events(first: 1) { nodes { time } } }") == "took-too-long"
+
+    # Long before `api.timeout_s`, which would end it, too.
+    assert question.ended.wait(20)
 
 
 def test_the_schema_tells_itself_to_who_has_the_key(graph: Graph) -> None:

@@ -23,10 +23,9 @@ from ingestor.api.rpc import ingestor_pb2 as pb
 from ingestor.api.rpc import service
 from ingestor.export.columns import COLUMNS
 from ingestor.export.protobuf_form import Event as ExportedEvent
-from ingestor.storage import embedded
-from ingestor.storage.embedded import EmbeddedStore
 from tests.integration.api_bench import ApiBench, api_bench
 from tests.integration.api_home import fill
+from tests.integration.endless import ask_endlessly
 from tests.integration.grpc_client import Client
 from tests.servers import wait_until
 
@@ -280,35 +279,20 @@ def test_a_request_that_is_too_long_is_refused(client: Client) -> None:
 
 # -- ends ------------------------------------------------------------------------------------------------------------
 
-ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
-
 
 @pytest.mark.parametrize("end", ["deadline", "cancel"])
 def test_the_stores_question_ends_with_the_call(client: Client, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
-    begun = threading.Event()
-    ended: list[Exception] = []
-    rows_of = EmbeddedStore._rows
-
-    def endless(store: EmbeddedStore, *_: Any) -> Any:
-        begun.set()
-        try:
-            return rows_of(store, ENDLESS, [])
-        except errors.TookTooLong as error:
-            ended.append(error)
-            raise
-
     client.one("ListEvents", page_size=1)  # what is asked first opens what is asked
-    monkeypatch.setattr(EmbeddedStore, "_rows", endless)
-    monkeypatch.setattr(embedded, "_STEPS_BETWEEN_LOOKS", 1000)
+    question = ask_endlessly(monkeypatch)
     call = client.call("ReadEvents", timeout=1.0 if end == "deadline" else 600)
-    assert begun.wait(60)
+    assert question.begun.wait(60)
     if end == "cancel":
         call.cancel()
 
     with pytest.raises(grpc.RpcError) as failed:
         list(call)
     # Long before `api.timeout_s`, which would end it, too.
-    wait_until(lambda: bool(ended), timeout_s=20, what="an end of the store's question")
+    assert question.ended.wait(20)
 
     expected = {"deadline": grpc.StatusCode.DEADLINE_EXCEEDED, "cancel": grpc.StatusCode.CANCELLED}
     assert failed.value.code() is expected[end]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
@@ -26,13 +27,17 @@ class GraphQLDoor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._view: View | None = None
+        self._opening = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or say that GraphQL is switched off."""
         if not self._settings.graphql.enabled:
             await self._refuse(scope, receive, send)
             return
-        await self._open()(scope, receive, send)
+        if self._view is None:
+            async with self._opening:  # takes a quarter of a second: not on the loop
+                self._view = await asyncio.to_thread(self.open)
+        await self._view(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         why = "GraphQL is switched off (graphql.enabled)"
@@ -40,7 +45,8 @@ class GraphQLDoor:
             raise errors.NotFound(why)
         await WebSocket(scope, receive, send).close(_POLICY, why)
 
-    def _open(self) -> View:
+    def open(self) -> View:
+        """Return what answers; blocks at the first time."""
         if self._view is None:
             from ingestor.api.graphql.schema import Graph
             from ingestor.api.graphql.view import View

@@ -23,6 +23,7 @@ from ingestor.api.graphql.scalars import SCALARS
 from ingestor.api.graphql.side_loop import SideLoop
 from ingestor.api.graphql.subscription import Subscription
 from ingestor.settings_graphql import GraphQLSettings
+from ingestor.storage.ending import asker
 
 #: Questions that are put together at once: each may hold some ten megabytes.
 _AT_ONCE: Final = 8
@@ -54,21 +55,16 @@ class Graph(strawberry.Schema):
     ) -> ExecutionResult:
         """Answer a question, or say why not."""
         assert isinstance(context_value, Context)  # noqa: S101 -- made by the view
-        answer = super().execute(
-            query,
-            variable_values,
-            context_value.for_one_question(),
-            root_value,
-            operation_name,
-            allowed_operation_types,
-            operation_extensions,
-        )
-        try:
-            async with asyncio.timeout(self._timeout_s), self._turns:
-                return await self._beside.run(answer)
-        except TimeoutError:
-            answer.close()
-            return _too_long()
+        context = context_value.for_one_question()
+        asked = (query, variable_values, context, root_value, operation_name, allowed_operation_types)
+        with asker() as gone:
+            try:
+                async with asyncio.timeout(self._timeout_s), self._turns:
+                    return await self._beside.run(super().execute(*asked, operation_extensions))
+            except TimeoutError:
+                return _too_long(context.request_id)
+            finally:
+                gone.set()  # what it had asked and nobody waits for any more
 
     async def stream(
         self,
@@ -108,9 +104,9 @@ def _is_subscription(query: str | None, operation_name: str | None) -> bool:
     return found is None or found.operation == GraphQLOperationType.SUBSCRIPTION
 
 
-def _too_long() -> ExecutionResult:
-    error = errors.TookTooLong()
-    return ExecutionResult(data=None, errors=[GraphQLError(str(error), extensions={"code": "took-too-long"})])
+def _too_long(request_id: str) -> ExecutionResult:
+    error, more = errors.TookTooLong(), {"code": "took-too-long", "requestId": request_id}
+    return ExecutionResult(data=None, errors=[GraphQLError(str(error), extensions=more)])
 
 
 def sdl() -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ingestor.live.channel import LiveChannel
     from ingestor.live.feed import LiveFeed
     from ingestor.live.hub import LiveHub
+    from ingestor.mqtt_out.service import MqttOut, ReadFigures
     from ingestor.pipeline.late_causes import LateCauses
     from ingestor.pipeline.quality_hours import HourRoller
     from ingestor.pipeline.reconcile import Reconciler
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ingestor.queue.ledger_post import LedgerPost
     from ingestor.queue.observed_post import ObservedPost
     from ingestor.queue.status_board import StatusBoard
+    from ingestor.queue.topics_board import TopicsBoard
     from ingestor.reports.deliver import PostOffice
     from ingestor.reports.making import ReportMaker
     from ingestor.reports.shelf import AlertBook, Outbox, ReportShelf
@@ -300,30 +302,32 @@ def open_live_feed(settings: Settings) -> LiveFeed | None:
 
 def open_webhook_desk(settings: Settings, database: sqlalchemy.Engine | None = None) -> WebhookDesk:
     """Open where webhooks are registered and looked at, in the metadata database and the data folder."""
-    from ingestor.webhooks.book_sql import SqlWebhookBook
-    from ingestor.webhooks.desk import WebhookDesk
-    from ingestor.webhooks.secrets import SecretShelf
+    from ingestor.webhooks.opening import open_desk
 
-    book = SqlWebhookBook(database or open_metadata(settings))
-    return WebhookDesk(book, SecretShelf(settings.data_dir), settings.webhooks)
+    return open_desk(settings, database or open_metadata(settings))
 
 
 def open_webhook_deliverer(settings: Settings, hub: LiveHub) -> Deliverer:
     """Open what delivers to webhooks from this process; it connects to nothing before it starts."""
-    from ingestor.intake.leadership import Leadership
-    from ingestor.webhooks.asking import AskBook
-    from ingestor.webhooks.book_sql import SqlWebhookBook
-    from ingestor.webhooks.deliverer import LEASE_S, Deliverer
-    from ingestor.webhooks.secrets import SecretShelf
+    from ingestor.webhooks.opening import open_deliverer
 
-    state = open_state(settings)
-    return Deliverer(
-        hub,
-        AskBook(lambda: SqlWebhookBook(open_metadata(settings))),
-        SecretShelf(settings.data_dir),
-        settings.webhooks,
-        lambda hook_id: Leadership(state, f"webhook:{hook_id}", LEASE_S),
-    )
+    return open_deliverer(settings, hub, open_state(settings), lambda: open_metadata(settings))
+
+
+def open_mqtt_out(settings: Settings, hub: LiveHub, figures: ReadFigures) -> MqttOut | None:
+    """Open MQTT out for this process; None where no broker is set. It connects to nothing before it starts."""
+    if not settings.mqtt_out.url:
+        return None
+    from ingestor.mqtt_out.opening import open_service
+
+    return open_service(settings, hub, figures, open_state(settings), lambda: open_metadata(settings))
+
+
+def open_topics_board(settings: Settings) -> TopicsBoard:
+    """Open where listeners and MQTT out tell which topics they see and publish."""
+    from ingestor.queue.topics_board import TopicsBoard
+
+    return TopicsBoard(open_state(settings))
 
 
 def open_late_causes(

@@ -27,6 +27,7 @@ from ingestor.settings_homes import (
     TopicMapping,
 )
 from ingestor.settings_live import LiveSettings
+from ingestor.settings_mqtt_out import MqttOutSettings, heard_again
 from ingestor.settings_pools import WorkerSettings
 from ingestor.settings_quality import QualitySettings
 from ingestor.settings_reports import ReportsSettings
@@ -324,6 +325,7 @@ class Settings(Group):
     weather: WeatherSettings = WeatherSettings()
     live: LiveSettings = LiveSettings()
     webhooks: WebhooksSettings = WebhooksSettings()
+    mqtt_out: MqttOutSettings = MqttOutSettings()
     api: ApiSettings = ApiSettings()
     graphql: GraphQLSettings = GraphQLSettings()
     grpc: GrpcSettings = GrpcSettings()
@@ -339,6 +341,8 @@ class Settings(Group):
             raise ValueError(f"two homes have the same name: {', '.join(sorted(names))}")
         if self.broker.url.startswith("amqp") and not self.state.url:
             raise ValueError("state.url is not set, and the broker is no Redis: set state.url to one (rule 17)")
+        for ours, theirs in heard_again(self.mqtt_out, [home.mqtt for home in self.all_homes()]):
+            raise ValueError(f"mqtt_out publishes to {ours}, which an MQTT listener would hear again as {theirs}")
         return self
 
     def all_homes(self) -> list[HomeSettings]:

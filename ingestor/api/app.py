@@ -27,6 +27,7 @@ from ingestor.api.health import HealthWatch, checks_for
 from ingestor.api.health_answer import board_of, health_object
 from ingestor.api.means import Means
 from ingestor.api.objects import Objects
+from ingestor.api.outgoing import outgoing
 from ingestor.api.overview import Observer
 from ingestor.api.problems import handle_problems
 from ingestor.api.recent import RecentStates
@@ -103,15 +104,12 @@ def create_app(
         keys.key()  # made at the first start, so that it is there before anybody asks
         watching = _watches(settings, health)
         with heartbeat_of(bootstrap.open_status_board(settings), "api", settings.data_dir):
-            webhooks = bootstrap.open_webhook_deliverer(settings, live) if live is not None else None
-            if webhooks is not None:
-                app.state.webhooks = webhooks
-                webhooks.start()
-            async with grpc_served(settings, keys, app.state, health):
+            async with (
+                outgoing(app.state, settings, live, observer.read),
+                grpc_served(settings, keys, app.state, health),
+            ):
                 yield
         await _cancelled(watching)
-        if webhooks is not None:
-            await webhooks.close()
         app.state.recent.close()
         if live is not None:
             await live.close()

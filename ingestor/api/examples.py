@@ -78,6 +78,7 @@ EXAMPLES: Final[dict[tuple[str, str], str]] = {
         "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
     ): "/api/v1/webhooks/wh_lights/deliveries/msg_2/replay",
     ("post", "/api/v1/webhooks/{webhook_id}/replay"): "/api/v1/webhooks/wh_lights/replay",
+    ("get", "/api/v1/mqtt/topics"): "/api/v1/mqtt/topics?limit=20",
     ("get", "/api/stats"): "/api/stats",
     ("get", "/api/events/recent"): "/api/events/recent?limit=2&entity_id=sensor.kitchen",
     ("get", "/api/config"): "/api/config",

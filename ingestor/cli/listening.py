@@ -58,6 +58,7 @@ class HomeLine:
         self.hurry: Callable[[], None] = lambda: None
         self.keep_gaps: Callable[[], None] = lambda: None
         self.gaps_waiting: Callable[[], int] = lambda: 0
+        self.tell_topics: Callable[[], None] = lambda: None
 
     def note_up(self, up: bool) -> None:
         """Note that the home can be heard, or cannot. Whatever changed while it was not heard: its map is read anew."""
@@ -86,6 +87,7 @@ class HomeLine:
             if self._sync_wanted:
                 request_sync(self.state, self._home)
                 self._sync_wanted = False
+            self.tell_topics()
         self.keep_gaps()
 
 
@@ -233,6 +235,8 @@ def _damage(status: dict[str, Any]) -> int:
 def _mqtt_listener(settings: Settings, home: HomeSettings, name: str, intake: Intake, line: HomeLine) -> Listener:
     """Make a listener whose gaps are those of its journal alone: while it is away, its broker keeps what is said."""
     from ingestor.intake.mqtt.listener import MqttListener
+    from ingestor.queue.topics_board import TopicsBoard, TopicsTeller
+    from ingestor.settings_mqtt_out import own_topics
 
     keeper = _keeper(settings, home, name, line, list)
     before = keeper.before()
@@ -245,14 +249,17 @@ def _mqtt_listener(settings: Settings, home: HomeSettings, name: str, intake: In
         keeper.beat(now_us, [], _written_until_us(status, status["oldest_ns"] // 1000, now_us))
 
     line.keep_gaps = keep
-    return MqttListener(
+    listener = MqttListener(
         home,
         sink=intake.sink,
         known_deliveries=intake.known_deliveries(),
         websocket_up=line.websocket_up,
         entity_of=line.mqtt_entities.find,
+        own_topics=own_topics(settings.mqtt_out),
         listener_name=name,
     )
+    line.tell_topics = TopicsTeller(TopicsBoard(line.state), f"{home.name}:{name}", listener.topics)
+    return listener
 
 
 def stop_on_signal() -> threading.Event:

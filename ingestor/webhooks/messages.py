@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from ingestor.live.cursor import parse_cursor
 from ingestor.live.envelope import CLOUD_TYPE_PREFIX, CloudEvent
+from ingestor.live.gaps_told import gap_data, time_text
 from ingestor.live.listener import Delivery, Gap
 from ingestor.webhooks.model import GAP, PING, Hook, Parcel
 
 #: A body is closed when it has so many bytes: few receivers take a megabyte.
 MOST_BYTES: Final = 256 * 1024
-_GONE: Final = "messages of this home were not kept; what was written between these times is in /api/v1/events"
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -67,18 +65,16 @@ def content_type(hook: Hook) -> str:
 
 def gap_parcel(hook: Hook, gap: Gap, before: str, now_us: int) -> Parcel:
     """Return what tells that messages were lost: between where the webhook was, and where it goes on."""
-    after_us = _time_us(gap.cursor, gap.home) or now_us
-    since_us = _time_us(before, gap.home) or after_us
-    data = {"from": _text(min(since_us, after_us)), "to": _text(after_us), "detail": _GONE}
     made = _id(hook, f"gap {before} {gap.cursor}")
-    return Parcel(made, GAP, 1, _body(hook, [_told(hook, Told(made, GAP, gap.home, _text(now_us), data))]))
+    told = Told(made, GAP, gap.home, time_text(now_us), {**gap_data(gap, before, now_us)})
+    return Parcel(made, GAP, 1, _body(hook, [_told(hook, told)]))
 
 
 def ping_parcel(hook: Hook, now_us: int) -> Parcel:
     """Return a test delivery."""
     made = f"msg_{uuid.uuid4().hex}"
     data = {"webhook": hook.hook_id}
-    return Parcel(made, PING, 1, _body(hook, [_told(hook, Told(made, PING, "", _text(now_us), data))]))
+    return Parcel(made, PING, 1, _body(hook, [_told(hook, Told(made, PING, "", time_text(now_us), data))]))
 
 
 def _parcel(hook: Hook, said: Sequence[Said]) -> Parcel:
@@ -104,13 +100,3 @@ def _told(hook: Hook, told: Told) -> bytes:
 def _id(hook: Hook, of: str) -> str:
     """Return the same id for the same messages: who is told again after a kill can tell."""
     return f"msg_{hashlib.blake2b(f'{hook.hook_id} {of}'.encode(), digest_size=16).hexdigest()}"
-
-
-def _time_us(cursor: str, home: str) -> int:
-    """Return when an entry was made that a cursor names, 0 where it names none of that home."""
-    place = parse_cursor(cursor).get(home) if cursor else None
-    return place.entry_id.ms * 1000 if place else 0
-
-
-def _text(time_us: int) -> str:
-    return datetime.fromtimestamp(time_us / 1_000_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

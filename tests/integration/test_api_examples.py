@@ -30,6 +30,8 @@ def api(tmp_path_factory: pytest.TempPathFactory, valkey_server: ValkeyServer) -
     state = valkey_server.url.removesuffix("/0") + "/7"
     with api_bench(tmp_path_factory.mktemp("api"), {"state": {"url": state}}) as bench:
         fill(bench)
+        seen = {"home": "home", "listener": "mqtt", "topics": [("zigbee2mqtt/lamp", "zigbee2mqtt", 3, 10**15)]}
+        bootstrap.open_topics_board(bench.settings).tell("home:mqtt", seen)
         enrich = {"wanted": 1, "least": 1, "most": 1, "running": 1}
         entry = {"host": "attic", "pools": {"enrich": enrich}}
         bootstrap.open_status_board(bench.settings).put("pools", "attic", entry, last=True)

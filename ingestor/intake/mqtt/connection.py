@@ -15,8 +15,9 @@ from paho.mqtt.properties import Properties
 
 from ingestor import errors
 from ingestor.settings import HomeSettings, MqttSettings
+from ingestor.settings_mqtt_out import MqttOutSettings
 
-_PORTS: Final = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+PORTS: Final = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 _READ_BYTES: Final = 65536
 _CONNECT_WITHIN_S: Final = 5.0
 
@@ -137,11 +138,11 @@ def make_client(home: HomeSettings, listener_name: str) -> Client:
     client.connect_timeout = _CONNECT_WITHIN_S
     client.on_socket_register_write = _written_by_the_loop
     client.will_set(birth_topic_of(home, listener_name), "offline", qos=1, retain=True)
-    _set_user(client, settings)
+    set_user(client, settings)
     if parts.scheme in ("ws", "wss"):
         client.ws_set_options(path=parts.path or "/mqtt")
     if parts.scheme in ("mqtts", "wss"):
-        _set_tls(client, settings)
+        set_tls(client, settings)
     return client
 
 
@@ -153,7 +154,7 @@ def open_connection(client: Client, settings: MqttSettings) -> None:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # it has no types
         properties.SessionExpiryInterval = settings.session_expiry_s
         more = {"clean_start": False, "properties": properties}
-    port = parts.port or _PORTS.get(parts.scheme, 1883)
+    port = parts.port or PORTS.get(parts.scheme, 1883)
     client.connect(parts.hostname or "", port, keepalive=settings.keepalive_s, **more)
 
 
@@ -166,7 +167,7 @@ def end_session(home: HomeSettings, listener_name: str) -> None:
     client.on_socket_register_write = None
     client.will_clear()
     parts = urlsplit(home.mqtt.url or "")
-    port = parts.port or _PORTS.get(parts.scheme, 1883)
+    port = parts.port or PORTS.get(parts.scheme, 1883)
     if home.mqtt.protocol == "5":
         client.connect(parts.hostname or "", port, clean_start=True)
     else:
@@ -192,7 +193,8 @@ def _written_by_the_loop(_client: Any, _userdata: Any, _sock: Any) -> None:
     """Keep paho from sending each acknowledgement by a call of its own: the loop writes them together."""
 
 
-def _set_user(client: Client, settings: MqttSettings) -> None:
+def set_user(client: mqtt.Client, settings: MqttSettings | MqttOutSettings) -> None:
+    """Give the user and the password that are set."""
     parts = urlsplit(settings.url or "")
     user = settings.username or (unquote(parts.username) if parts.username else None)
     password = settings.password.get_secret_value() if settings.password else None
@@ -200,7 +202,8 @@ def _set_user(client: Client, settings: MqttSettings) -> None:
         client.username_pw_set(user, password or (unquote(parts.password) if parts.password else None))
 
 
-def _set_tls(client: Client, settings: MqttSettings) -> None:
+def set_tls(client: mqtt.Client, settings: MqttSettings | MqttOutSettings) -> None:
+    """Give the certificates that are set. Raises InvalidSettings where they cannot be read."""
     ca_file, cert_file, key_file = (
         None if path is None else str(path) for path in (settings.ca_file, settings.cert_file, settings.key_file)
     )

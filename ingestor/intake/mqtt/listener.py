@@ -6,7 +6,7 @@ import random
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import structlog
@@ -52,7 +52,8 @@ class MqttListener:
     """Listens to one broker for one home.
 
     `known_deliveries` are (packet id, hash) of the messages that the journal holds; `websocket_up` tells whether the
-    home is heard by WebSocket now; `entity_of(component, unique_id)` names Home Assistant's entity of a discovered one.
+    home is heard by WebSocket now; `entity_of(component, unique_id)` names Home Assistant's entity of a discovered one;
+    `own_topics` are filters of what we publish ourselves.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class MqttListener:
         known_deliveries: set[Delivery],
         websocket_up: Callable[[], bool],
         entity_of: EntityOf | None = None,
+        own_topics: Iterable[str] = (),
         listener_name: str = "mqtt",
         chance: random.Random | None = None,
     ) -> None:
@@ -72,7 +74,7 @@ class MqttListener:
         self._log = _log.bind(home=home.name, listener=listener_name)
         self._wake = Wake()
         self._deliveries = Deliveries(known_deliveries, self._wake.call)
-        self._receiver = Receiver(home.mqtt, sink, self._deliveries, websocket_up, entity_of)
+        self._receiver = Receiver(home.mqtt, sink, self._deliveries, websocket_up, entity_of, own_topics=own_topics)
         self._client = make_client(home, listener_name)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
@@ -324,6 +326,10 @@ class MqttListener:
                 self._log.warning("subscription_refused", filter=one, reason=str(code))
 
     # -- how it does -------------------------------------------------------------------------------------
+
+    def topics(self) -> dict[str, Any]:
+        """Return which topics were seen; may be called from any thread."""
+        return {"home": self._home.name, "listener": self._name, **self._receiver.seen.told()}
 
     def status(self) -> dict[str, Any]:
         """Return how the listener does; may be called from any thread."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
@@ -20,6 +20,7 @@ from ingestor.intake.mqtt.connection import Message
 from ingestor.intake.mqtt.deliveries import Deliveries, Delivery, delivery_of
 from ingestor.intake.mqtt.discovery import Discovery, EntityOf, frame_payload, raw_part
 from ingestor.intake.mqtt.routes import Route, Routes
+from ingestor.intake.mqtt.seen import SeenTopics
 from ingestor.intake.mqtt.statestream import MAX_KNOWN_TOPIC, Joined, StatestreamJoin
 from ingestor.intake.mqtt.zigbee import ZigbeeDevices
 from ingestor.settings import MqttSettings
@@ -63,12 +64,15 @@ class Receiver:
         deliveries: Deliveries,
         websocket_up: Callable[[], bool],
         entity_of: EntityOf | None = None,
+        *,
+        own_topics: Iterable[str] = (),
     ) -> None:
         self._settings = settings
         self._sink = sink
         self._deliveries = deliveries
         self._websocket_up = websocket_up
-        self.routes = Routes(settings)
+        self.routes = Routes(settings, own_topics)
+        self.seen = SeenTopics()
         self._by_topic: dict[str, Route] = {}
         self.join = StatestreamJoin(settings.statestream_base or "", settings.statestream_quiet_s)
         self.discovery = Discovery(settings.discovery_prefix, entity_of) if settings.discovery_prefix else None
@@ -142,15 +146,16 @@ class Receiver:
     def _take_in(self, message: Message, topic: str, received_ns: int, now_s: float, delivery: Delivery | None) -> bool:
         """Return whether the message was kept: its acknowledgement then waits for the journal."""
         payload = message.payload
-        too_large = len(payload) > self._settings.max_payload_bytes
         route = self._by_topic.get(topic) or self._find_route(topic)
+        self.seen.note(topic, route.kind, received_ns)
+        too_large = len(payload) > self._settings.max_payload_bytes and route.kind != "own"
         if too_large and not message.retain:
             self._offer(self._oversize(route, payload, topic, received_ns, delivery))
             return True
         if too_large:
             self.counts.oversize += 1
             return False
-        if self.discovery is not None and topic.endswith("/config") and self._learn_config(topic, payload):
+        if self._is_no_event(route, topic, payload):
             return False
         if message.retain:
             self._note_replay(route, topic, payload)
@@ -161,6 +166,13 @@ class Receiver:
                 self._offer_joined(joined)
             return kept
         return self._take_whole(route, payload, topic, received_ns, delivery)
+
+    def _is_no_event(self, route: Route, topic: str, payload: bytes) -> bool:
+        """Tell whether a message is of our own making, or a config, which is learnt."""
+        if route.kind == "own":
+            self.counts.ignored += 1
+            return True
+        return self.discovery is not None and topic.endswith("/config") and self._learn_config(topic, payload)
 
     def _take_whole(
         self, route: Route, payload: bytes, topic: str, received_ns: int, delivery: Delivery | None
@@ -179,7 +191,7 @@ class Receiver:
         elif announced:
             self._offer_discovered(announced, payload, topic, received_ns, delivery)
             return True
-        elif route.kind == "ignored":
+        elif route.kind == "ignored" or route.kind == "own":  # noqa: PLR1714 -- mypy takes them apart only so
             self.counts.ignored += 1
         else:
             shadowed = route.kind == "eventstream" and self._websocket_up()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ingestor.intake.mqtt.filters import covers, filter_of, named_parts, without_covered
+from ingestor.intake.mqtt.filters import covers, filter_of, matches, named_parts, without_covered
 from ingestor.settings import MqttSettings, TopicMapping
 
 #: What the broker says of messages that it threw away, for any client.
@@ -19,7 +19,7 @@ _TASMOTA_TOPIC: Final = re.compile(
     r"stat/.+/(?:RESULT|POWER\d*|STATUS\d*))"
 )
 
-Kind = Literal["statestream", "eventstream", "zigbee2mqtt", "tasmota", "topic", "devices", "dropped", "ignored"]
+Kind = Literal["statestream", "eventstream", "zigbee2mqtt", "tasmota", "topic", "devices", "dropped", "ignored", "own"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Route:
 
 
 _IGNORED: Final = Route("ignored")
+_OWN: Final = Route("own")
 _DROPPED: Final = Route("dropped")
 _DEVICES: Final = Route("devices")
 _EVENTSTREAM: Final = Route("eventstream")
@@ -41,16 +42,19 @@ _TASMOTA: Final = Route("tasmota")
 
 
 class Routes:
-    """The routes that the settings ask for."""
+    """The routes that the settings ask for; `own` are filters of what we publish ourselves, which is no event."""
 
-    def __init__(self, settings: MqttSettings) -> None:
+    def __init__(self, settings: MqttSettings, own: Iterable[str] = ()) -> None:
         self._settings = settings
+        self._own = tuple(own)
         self._mappings = [(named_parts(mapping.topic), mapping) for mapping in settings.topics]
         self._base = f"{settings.statestream_base}/" if settings.statestream_base else None
         self._zigbee = f"{settings.zigbee2mqtt_base}/" if settings.zigbee2mqtt_base else None
 
     def of(self, topic: str) -> Route:
-        """Return what the topic is; the user's own word comes first."""
+        """Return what the topic is; the user's own word comes first, but behind ours: that would go round for ever."""
+        if any(matches(one, topic) for one in self._own):
+            return _OWN
         for pattern, mapping in self._mappings:
             if (found := pattern.fullmatch(topic)) is not None:
                 return Route("topic", _named(mapping.entity_id, found), mapping)
@@ -76,7 +80,8 @@ class Routes:
         of zigbee2mqtt's devices: brokers replay no retained message to those who share.
         """
         own = without_covered([*self._statestream(), *self._discovery(), *self._devices()])
-        alone = [one for one in without_covered([*self._alone(), *announced]) if not any(covers(o, one) for o in own)]
+        others = [one for one in announced if not any(covers(mine, one) for mine in self._own)]
+        alone = [one for one in without_covered([*self._alone(), *others]) if not any(covers(o, one) for o in own)]
         group = self._settings.share_group
         shared = [f"$share/{group}/{one}" for one in alone] if group else alone
         return {**dict.fromkeys([*own, *shared], 1), DROPPED_TOPIC: 0}

@@ -1,0 +1,35 @@
+"""Puts together what registers webhooks and what delivers to them; names the adapters, does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import redis
+import sqlalchemy as sa
+
+from ingestor.intake.leadership import Leadership
+from ingestor.live.hub import LiveHub
+from ingestor.settings import Settings
+from ingestor.webhooks.asking import AskBook
+from ingestor.webhooks.book_sql import SqlWebhookBook
+from ingestor.webhooks.deliverer import LEASE_S, Deliverer
+from ingestor.webhooks.desk import WebhookDesk
+from ingestor.webhooks.secrets import SecretShelf
+
+
+def open_desk(settings: Settings, database: sa.Engine) -> WebhookDesk:
+    """Open where webhooks are registered."""
+    return WebhookDesk(SqlWebhookBook(database), SecretShelf(settings.data_dir), settings.webhooks)
+
+
+def open_deliverer(
+    settings: Settings, hub: LiveHub, state: redis.Redis[bytes], database: Callable[[], sa.Engine]
+) -> Deliverer:
+    """Open what delivers from this process; the database is opened when it is first asked."""
+    return Deliverer(
+        hub,
+        AskBook(lambda: SqlWebhookBook(database())),
+        SecretShelf(settings.data_dir),
+        settings.webhooks,
+        lambda hook_id: Leadership(state, f"webhook:{hook_id}", LEASE_S),
+    )

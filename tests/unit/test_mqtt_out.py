@@ -1,0 +1,214 @@
+"""MQTT out without a broker: topics, what may be published where, how far a broker has confirmed, our own sensors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from ingestor.intake.mqtt.filters import matches
+from ingestor.intake.mqtt.routes import DROPPED_TOPIC, Routes
+from ingestor.intake.mqtt.seen import MOST_TOPICS, SeenTopics
+from ingestor.live.envelope import Subject
+from ingestor.mqtt_out.sensors import Figures, configs
+from ingestor.mqtt_out.topics import TopicTemplate
+from ingestor.mqtt_out.window import Window
+from ingestor.settings import MqttSettings, Settings, TopicMapping
+from ingestor.settings_mqtt_out import MqttOutSettings, filter_of_topic, listened_to, overlap, own_topics
+
+LAMP = Subject("event.new", "light.hall", "light", "Ground floor", "Lamp", "state_changed")
+TEMPLATE = "ha-ingestor/{home}/{domain}/{object_id}/{event}"
+
+
+@pytest.mark.parametrize(
+    ("template", "subject", "topic"),
+    [
+        (TEMPLATE, LAMP, "ha-ingestor/h/light/hall/event.new"),
+        ("x/{area}/{device}/{entity_id}/{event_type}", LAMP, "x/Ground floor/Lamp/light.hall/state_changed"),
+        (TEMPLATE, Subject("device.offline", device="My Lamp"), "ha-ingestor/h/-/My Lamp/device.offline"),
+        (TEMPLATE, Subject("event.new", event_type="call_service"), "ha-ingestor/h/-/call_service/event.new"),
+        ("x/{area}", LAMP._replace(area="a/b+c#d\x00e"), "x/a_b_c_d_e"),
+    ],
+)
+def test_a_message_has_a_topic_that_every_broker_takes(template: str, subject: Subject, topic: str) -> None:
+    assert TopicTemplate(template).topic("h", subject) == topic
+    assert matches(filter_of_topic(template), topic)
+
+
+@pytest.mark.parametrize("topic", ["{home}/x", "x/{room}", "x/+/y", "x/#", "x/{home", "x\0"])
+def test_a_template_that_no_broker_takes_or_that_nobody_knows_as_ours_is_refused(topic: str) -> None:
+    with pytest.raises(ValidationError):
+        MqttOutSettings(topic=topic)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "meet"),
+    [
+        ("a/+/c", "a/b/+", True),
+        ("a/b", "a/b", True),
+        ("a/b", "a/c", False),
+        ("a/+", "a", False),
+        ("a/#", "a", True),
+        ("a/b/c", "#", True),
+        ("a/+/c", "+/b/d", False),
+        ("a/b", "a/b/c", False),
+        ("a/+/+", "a/b/#", True),
+    ],
+)
+def test_two_filters_that_meet_in_a_topic_are_found(one: str, other: str, meet: bool) -> None:
+    assert overlap(one, other) is overlap(other, one) is meet
+
+
+LISTENER = {
+    "url": "mqtt://localhost",
+    "eventstream_topic": "events",
+    "topics": [{"topic": "heating/{room}/temp", "entity_id": "sensor.{room}"}],
+}
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        {"topic": "homeassistant/{domain}/{object_id}/state"},
+        {"topic": "heating/{object_id}/temp"},
+        {"topic": "zigbee2mqtt/{object_id}"},
+        {"topic": "tele/{object_id}/STATE"},
+        {"topic": "events"},
+        {"base": "zigbee2mqtt"},
+    ],
+)
+def test_what_a_listener_would_hear_again_is_refused_at_the_start(out: dict[str, str]) -> None:
+    def settings(**more: object) -> Settings:
+        given = {"data_dir": "/x", "mqtt": LISTENER, "mqtt_out": {"url": "mqtt://localhost", **out, **more}}
+        return Settings.model_validate(given)
+
+    with pytest.raises(ValidationError, match="would hear again"):
+        settings()
+    settings(url=None)
+
+
+def test_the_settings_know_all_that_a_listener_subscribes_to() -> None:
+    mqtt = MqttSettings.model_validate(LISTENER)
+    subscribed = set(Routes(mqtt).filters(())) - {DROPPED_TOPIC}
+
+    configs_alone = {one for one in subscribed if one.endswith("/config")}
+    assert set(listened_to(mqtt)) == subscribed - configs_alone
+
+
+def test_a_listener_takes_nothing_of_what_we_publish() -> None:
+    out = MqttOutSettings(url="mqtt://localhost")
+    mapping = TopicMapping(topic="ha-ingestor/{home}/sensors", entity_id="sensor.{home}")
+    routes = Routes(MqttSettings(url="mqtt://localhost", topics=(mapping,)), own_topics(out))
+
+    ours = [*configs(out, "home"), "ha-ingestor/out/status", "ha-ingestor/home/sensors", "ha-ingestor/home/gap"]
+    ours.append(TopicTemplate(TEMPLATE).topic("home", LAMP))
+    assert {routes.of(topic).kind for topic in ours} == {"own"}
+    assert routes.of("homeassistant/light/hall/state").kind == "statestream"
+    assert "ha-ingestor/home/light/hall/event.new" not in routes.filters(["ha-ingestor/home/light/hall/event.new"])
+    assert "lamp/state" in routes.filters(["lamp/state"])
+
+
+def test_the_discovery_of_another_installation_of_ours_is_no_event_either() -> None:
+    assert matches(own_topics(MqttOutSettings())[0], next(iter(configs(MqttOutSettings(url="mqtt://x"), "home"))))
+
+
+def test_a_cursor_moves_on_when_all_before_it_is_confirmed() -> None:
+    window = Window(10)
+    for cursor, ids in (("a", (1, 2)), ("b", ()), ("c", (3,))):
+        window.open(cursor)
+        for one in ids:
+            window.sent(one)
+        window.close()
+
+    seen = []
+    for confirmed in (3, 1, 2, 99):
+        window.confirmed(confirmed)
+        seen.append(window.cursor)
+
+    assert seen == ["", "", "c", "c"]
+    assert window.waiting == 0
+
+
+def test_a_portion_that_is_not_through_holds_the_cursor() -> None:
+    window = Window(10)
+    window.open("a")
+    window.sent(1)
+    window.confirmed(1)
+    assert window.cursor == ""
+
+    window.close()
+    assert window.cursor == "a"
+
+
+def test_only_so_many_are_on_their_way() -> None:
+    async def tried() -> list[bool]:
+        window = Window(2)
+        window.open("a")
+        found = []
+        for one in (1, 2):
+            window.sent(one)
+            found.append(window._room.is_set())
+        window.confirmed(1)
+        await window.room()
+        window.sent(3)
+        window.forget()
+        await window.room()
+        return found
+
+    assert asyncio.run(tried()) == [True, False]
+
+
+def test_sensors_are_announced_with_all_that_home_assistant_needs() -> None:
+    out = MqttOutSettings(url="mqtt://x", sensors_every_s=20)
+
+    found = {topic: json.loads(config) for topic, config in configs(out, "home").items()}
+
+    assert len({one["unique_id"] for one in found.values()}) == len(found) == 5
+    for topic, config in found.items():
+        assert topic.split("/")[1:3] in (["sensor", "ha_ingestor"], ["binary_sensor", "ha_ingestor"])
+        assert config["availability_topic"] == "ha-ingestor/out/status"
+        assert config["state_topic"] == "ha-ingestor/home/sensors"
+        assert config["expire_after"] == 60
+        assert config["origin"]["name"] == "HA-Ingestor"
+        assert config["device"]["identifiers"] == ["ha_ingestor_home"]
+        assert ("state_class" in config) == ("/sensor/" in topic)
+    assert set(configs(out.model_copy(update={"discovery": False}), "home").values()) == {b""}
+
+
+def test_figures_that_nobody_knows_are_null() -> None:
+    assert json.loads(Figures(1.5, listening=True).body()) == {
+        "ingest_rate": 1.5,
+        "lag_s": None,
+        "quality_score": None,
+        "queue_depth": None,
+        "listening": "ON",
+    }
+
+
+def test_topics_that_were_seen_are_counted_up_to_a_limit() -> None:
+    seen = SeenTopics()
+    for _ in range(3):
+        seen.note("a/b", "statestream", 5_000)
+    for number in range(MOST_TOPICS + 4):
+        seen.note(f"t/{number}", "ignored", 1_000)
+    seen.note("x" * 600, "ignored", 1_000)
+
+    told = seen.told()
+    assert told["topics"][0] == ("a/b", "statestream", 3, 5)
+    assert (len(told["topics"]), told["other_messages"]) == (MOST_TOPICS, 6)
+
+
+def test_the_settings_that_the_page_shows_are_in_order() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "publish-to-mqtt.md").read_text()
+    shown = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+
+    tables = [tomllib.loads(one)["mqtt_out"] for one in shown]
+
+    assert len(tables) == 2
+    for table in tables:
+        MqttOutSettings.model_validate(table)

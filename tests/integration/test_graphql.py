@@ -293,6 +293,9 @@ AROUND = "device { area { devices { nodes { "
         (f"{{ areas {{ {LISTS} }} }}", "too-costly"),
         (f"query ($n: Int = 1000) {{ areas(first: $n) {{ {LISTS.replace('100', '$n')} }} }}", "too-costly"),
         ("{ entities { nodes { " + AROUND * 4 + "name" + 4 * " } } } }" + CLOSE, "too-deep"),
+        ("{" * 3900, "invalid"),
+        ("{ events(after: " + "[" * 3900 + ") { nodes { time } } }", "invalid"),
+        ("{ " + " ".join(f"a{n}: __schema {{ types {{ name }} }}" for n in range(21)) + " }", "too-costly"),
         ("{ __schema { types { " + "fields { type { " * 4 + "name" + " } }" * 4 + CLOSE, "invalid"),
     ],
 )  # fmt: skip

@@ -227,7 +227,9 @@ def test_what_is_no_message_of_the_protocol_ends_the_connection(live: LiveHome, 
     assert said(opened(live), *messages) == code
 
 
-@pytest.mark.parametrize("query", ["subscription {", "subscription { nothing }", "{ nothing }"])
+@pytest.mark.parametrize(
+    "query", ["subscription {", "subscription { nothing }", "{ nothing }", "subscription " + "{ a " * 1500]
+)
 def test_a_question_in_no_order_is_an_error_and_the_connection_goes_on(live: LiveHome, query: str) -> None:
     socket = opened(live)
     for message in (INIT, {**SUBSCRIBE, "payload": {"query": query}}, {**SUBSCRIBE, "id": "2"}):

@@ -39,6 +39,7 @@ MAX_ALIASES: Final = 30
 #: How long a list is taken to be whose length cannot be asked for.
 LIST: Final = 10
 _COUNTS: Final = "first"
+_SCHEMA: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,8 @@ class Measure:
 
     def _field(self, node: FieldNode, kind: Any, *, counted: bool) -> Size:
         if node.name.value.startswith("__"):
-            return Size()  # what the schema tells of itself has a rule of its own
+            # What the schema tells of itself has a rule of its own; all of it is some thousand fields.
+            return Size(0, 1 if node.selection_set is None else _SCHEMA)
         field = kind.fields.get(node.name.value) if isinstance(kind, GraphQLObjectType) else None
         first = self._first(node, field)
         is_list = field is not None and _is_list(field.type)

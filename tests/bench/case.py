@@ -56,7 +56,7 @@ class Case:
     `away_s`: the store is stopped for so long, and what has waited is to be drained. `every_field`: all that enrichment
     finds stands on every point, and no step is left out. `together`: two processes take a batch through its steps
     (`workers.together`) instead of a pool for each. `subscribers`: so many listen by WebSocket, one in
-    ten with a filter.
+    ten with a filter. `settings`: more of them, by the end of their variable (`INTAKE__BATCH_MS`).
     """
 
     road: str
@@ -67,6 +67,7 @@ class Case:
     every_field: bool = False
     together: bool = False
     subscribers: int = 0
+    settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -74,6 +75,7 @@ class Case:
         away = f"-away-{self.away_s}" if self.away_s else ""
         marks = "-every-field" * self.every_field + "-together" * self.together
         marks += f"-{self.subscribers}-subscribers" if self.subscribers else ""
+        marks += "".join(f"-{name.lower().replace('__', '.')}={value}" for name, value in self.settings)
         return f"{self.road}-{self.store}-{self.rate}{away}{marks}"
 
 
@@ -164,6 +166,7 @@ class Bench:
             "HA_INGESTOR_HOMEASSISTANT__TOKEN": TOKEN,
             "HA_INGESTOR_LOG__FORMAT": "json",
         }
+        found |= {f"HA_INGESTOR_{name.upper()}": value for name, value in self.case.settings}
         if self.case.together:
             found["HA_INGESTOR_WORKERS__TOGETHER"] = "2"
         if self.case.every_field:

@@ -58,17 +58,20 @@ _WORDS: Final = ("idle", "washing", "rinsing", "spinning", "done", "paused")
 
 @dataclass(frozen=True)
 class Large:
-    """How large a home is to be, and how many days before the last are judged: two weeks on a new installation."""
+    """How large a home is to be, from when on (Unix µs), and how many days before the last are judged: two weeks on a
+    new installation.
+    """
 
     entities: int = 1000
     days: int = 30
     events: int = 10_000_000
     judged_days: int = 14
+    start_us: int = START_US
 
     @property
     def end_us(self) -> int:
         """When its time ends (Unix µs)."""
-        return START_US + self.days * DAY_US
+        return self.start_us + self.days * DAY_US
 
 
 def subjects(large: Large) -> dict[str, Subject]:
@@ -129,7 +132,7 @@ def fill_embedded(path: Path, large: Large) -> int:
             file.execute(
                 f"INSERT INTO states (series_id, time_ns, {rest}) SELECT series_id, time_ns + ?, {rest} FROM states"
                 " WHERE time_ns < ? ORDER BY series_id, time_ns",
-                [day * _DAY_NS, (START_US + DAY_US) * 1000],
+                [day * _DAY_NS, (large.start_us + DAY_US) * 1000],
             )
             file.commit()
         (states,) = file.execute("SELECT count(*) FROM states").fetchone()
@@ -186,7 +189,7 @@ def _times(large: Large, chance: random.Random) -> Iterator[tuple[int, int, Kind
         of_entity = max(2, round(of_day * kind.share * 100 / (kind.of_hundred * large.entities)))
         every_us = DAY_US // of_entity
         for turn in range(of_entity):
-            yield START_US + turn * every_us + chance.randrange(every_us // 2 + 1), number, kind
+            yield large.start_us + turn * every_us + chance.randrange(every_us // 2 + 1), number, kind
 
 
 def _state(kind: Kind, chance: random.Random, before: str) -> str:

@@ -34,7 +34,7 @@ from ingestor.home.history import TIMELINE
 from ingestor.home.sync import run_sync
 from ingestor.settings import HomeAssistantSettings, HomeSettings, RegistrySettings, Settings
 from tests.bench.daily_report import STORES, filled
-from tests.bench.month_of_events import DAY_US, HOME, START_US, Large, subjects
+from tests.bench.month_of_events import DAY_US, HOME, Large, subjects
 from tests.servers import free_port
 from tests.servers_brokers import RedisServer
 
@@ -47,7 +47,7 @@ _KEY: Final = "the key of the bench, long enough"
 
 
 def _day(chance: random.Random, names: list[str], large: Large) -> str:
-    since_us = START_US + chance.randrange(large.days) * DAY_US
+    since_us = large.start_us + chance.randrange(large.days) * DAY_US
     since, until = (
         datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for at_us in (since_us, since_us + DAY_US)
@@ -60,6 +60,11 @@ QUESTIONS: Final[dict[str, Callable[[random.Random, list[str], Large], str]]] = 
     "devices": lambda _chance, _names, _large: "/api/v1/devices",
     "day by hour": _day,
 }
+
+
+def until_now(events: int = 10_000_000, days: int = 30) -> Large:
+    """Return a home whose last event has just come."""
+    return Large(events=events, days=days, start_us=time.time_ns() // 1000 - days * DAY_US)
 
 
 def measure_rest(large: Large, stores: tuple[str, ...] = STORES, seconds: int = SECONDS) -> list[dict[str, Any]]:
@@ -234,9 +239,9 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--seconds", type=int, default=SECONDS)
     options = parser.parse_args()
-    large = Large(events=options.events, days=options.days)
-    for found in measure_rest(large, tuple(options.stores), options.seconds):
-        print("\n".join(sentences(found)), json.dumps(found), sep="\n", flush=True)
+    for store in options.stores:
+        for found in measure_rest(until_now(options.events, options.days), (store,), options.seconds):
+            print("\n".join(sentences(found)), json.dumps(found), sep="\n", flush=True)
     return 0
 
 

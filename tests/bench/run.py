@@ -55,6 +55,7 @@ def main() -> int:
     )
     parser.add_argument("--subscribers", type=int, default=0, help="with --rate: so many listen by WebSocket")
     parser.add_argument("--together", action="store_true", help="with --rate: as with workers.together = 2")
+    parser.add_argument("--set", nargs="*", default=[], help="with --rate: settings, such as BATCH__MS=10")
     parser.add_argument("--rate", type=int, default=0, help="run at this rate instead (events/s)")
     options = parser.parse_args()
     steps = measure_steps() if not options.rate else {}
@@ -81,6 +82,7 @@ def main() -> int:
                 options.seconds,
                 together=options.together,
                 subscribers=options.subscribers,
+                settings=tuple((name, value) for name, _, value in (one.partition("=") for one in options.set)),
             )
         result = run_case(case)
         results.append(result)

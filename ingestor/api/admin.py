@@ -145,12 +145,12 @@ class ConfigChange(BaseModel):
         return found | {name.value: value for name, value in self.settings.items()}
 
 
-def may_see_settings(request: Request) -> None:
+async def may_see_settings(request: Request) -> None:
     """Let pass who may read settings."""
     authorize(principal_of(request.scope), Action.READ_CONFIG)
 
 
-def may_change_settings(request: Request) -> None:
+async def may_change_settings(request: Request) -> None:
     """Let pass who may change settings."""
     authorize(principal_of(request.scope), Action.CHANGE_CONFIG)
 

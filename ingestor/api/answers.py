@@ -54,8 +54,8 @@ class Page(BaseModel, Generic[T]):
 Asking = Annotated[Means, Depends(means_of)]
 
 
-def may_read(request: Request) -> None:
-    """Let pass who may read what the question is about."""
+async def may_read(request: Request) -> None:
+    """Let pass who may read what the question is about (no `def`: FastAPI hands each to a thread of its own)."""
     authorize(principal_of(request.scope), Action.READ_DATA, Scope(request.query_params.get("home")))
 
 

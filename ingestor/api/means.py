@@ -119,7 +119,7 @@ def _end(pieces: Iterator[object], store: Store) -> None:
     store.close()
 
 
-def means_of(request: Request) -> Means:
+async def means_of(request: Request) -> Means:
     """Return the means of the application that a request goes to."""
     found = request.app.state.means
     assert isinstance(found, Means)  # noqa: S101 -- put there by create_app

@@ -124,7 +124,7 @@ class QueueChange(BaseModel):
     paused: StrictBool
 
 
-def may_manage(request: Request) -> None:
+async def may_manage(request: Request) -> None:
     """Let pass who may change who works."""
     authorize(principal_of(request.scope), Action.MANAGE_WORKERS)
 

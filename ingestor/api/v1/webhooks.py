@@ -40,12 +40,12 @@ _HookId = Annotated[str, Path(alias="webhook_id", description="As `/webhooks` na
 _DeliveryId = Annotated[str, Path(description="Also its `webhook-id`.", max_length=64)]
 
 
-def may_see_webhooks(request: Request) -> None:
+async def may_see_webhooks(request: Request) -> None:
     """Let pass who may look at webhooks."""
     authorize(principal_of(request.scope), Action.READ_WEBHOOKS)
 
 
-def may_change_webhooks(request: Request) -> None:
+async def may_change_webhooks(request: Request) -> None:
     """Let pass who may register webhooks, and by that send data out."""
     authorize(principal_of(request.scope), Action.CHANGE_WEBHOOKS)
 

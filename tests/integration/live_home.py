@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,6 +47,19 @@ class LiveHome:
         entry = entry_of(batch, [(event, event.time_us * 1000, False) for event in batch.events])
         assert entry is not None
         self.channel.publish(self.home, encode_entry(entry))
+
+    def publish_at_once(self, entries: int, messages: int) -> None:
+        """Publish entries while the hub stands still: it finds more of them together than a listener may wait for."""
+        done = threading.Event()
+
+        def publish() -> None:
+            for entry in range(entries):
+                self.publish(*[f"light.n{entry}_{number}" for number in range(messages)])
+            done.set()
+
+        assert self.hub._reader is not None
+        self.hub._reader.get_loop().call_soon_threadsafe(publish)
+        assert done.wait(120)
 
     def nobody_listens(self) -> bool:
         return self.hub.listeners == 0 and self.hub._reader is None

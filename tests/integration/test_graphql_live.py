@@ -277,9 +277,7 @@ def test_who_reads_too_slowly_misses_something_and_is_told_how_much(
     async def test() -> None:
         async with connected(live) as session, hearing(session) as heard:
             await anext(heard)
-            # So much at once that it comes to what waits for this listener, whose loop stands still meanwhile.
-            for turn in range(400):
-                live.publish(*[f"light.n{turn}_{number}" for number in range(20)])
+            live.publish_at_once(400, 20)
             seen = missed = 0
             while seen + missed < 8000:
                 told = await anext(heard)

@@ -114,6 +114,27 @@ GAUGES: Final = (
         ("home", "listener"),
     ),
     Declared("ingestor_quarantine_pieces", "gauge", "pieces", "Pieces in quarantine."),
+    Declared("ingestor_webhook_waiting", "gauge", "deliveries", "Deliveries that wait for a receiver.", ("webhook",)),
+    Declared(
+        "ingestor_webhook_dead",
+        "gauge",
+        "deliveries",
+        "Deliveries that were given up and can be replayed (`ha-ingestor webhooks replay`).",
+        ("webhook",),
+    ),
+    Declared(
+        "ingestor_webhook_failures",
+        "gauge",
+        "tries",
+        "Tries that a receiver has failed since the last one that it did not.",
+        ("webhook",),
+    ),
+    Declared(
+        "ingestor_mqtt_out_connected",
+        "gauge",
+        "yes or no",
+        "1 while MQTT out is connected to its broker; absent where none is set.",
+    ),
     Declared(
         "ingestor_store_breaker",
         "gauge",

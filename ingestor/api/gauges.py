@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import structlog
@@ -18,6 +18,7 @@ _MOST_REASONS: Final = 20
 #: Of a gauge: far more than homes, sources and outcomes make.
 MOST_SAMPLES: Final = 1000
 _MAX_LABEL: Final = 200
+_LATELY_S: Final = 30.0
 _log: Final = structlog.get_logger(__name__)
 _Sample = tuple[tuple[str, ...], float]
 
@@ -63,6 +64,12 @@ def _listeners(value: Callable[[dict[str, Any]], float]) -> Callable[[Overview],
             yield (home, listener), value(entry)
 
     return samples
+
+
+def _is_up(told: Mapping[str, Any], overview: Overview) -> float:
+    """Return 1.0 for a connection that was told of lately: whoever has it tells every few seconds."""
+    lately = overview.time_s - float(told.get("told_us", 0)) / 1_000_000 < _LATELY_S
+    return float(lately and bool(told.get("connected")))
 
 
 def _workers(field: str) -> Callable[[Overview], Iterator[_Sample]]:
@@ -189,5 +196,11 @@ _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_quarantine_pieces_by_cause": lambda seen: (
         ((cause.cause, cause.reason), cause.pieces) for cause in seen.quarantine_causes or ()
     ),
+    "ingestor_webhook_waiting": lambda seen: (
+        ((hook.hook_id,), counted.waiting) for hook, counted in seen.webhooks or ()
+    ),
+    "ingestor_webhook_dead": lambda seen: (((hook.hook_id,), counted.dead) for hook, counted in seen.webhooks or ()),
+    "ingestor_webhook_failures": lambda seen: (((hook.hook_id,), hook.failures) for hook, _ in seen.webhooks or ()),
+    "ingestor_mqtt_out_connected": lambda seen: [] if seen.mqtt_out is None else [((), _is_up(seen.mqtt_out, seen))],
     "ingestor_quarantine_pieces": lambda seen: [] if seen.quarantine is None else [((), seen.quarantine)],
 }

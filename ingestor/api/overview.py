@@ -25,6 +25,7 @@ from ingestor.queue.gauge import Load
 from ingestor.queue.names import TaskType
 from ingestor.queue.oldest import OldestWaiting
 from ingestor.queue.pauses import Pause, Pauses
+from ingestor.queue.topics_board import OUT
 from ingestor.reports.shelf import KeptReport
 from ingestor.settings import Settings
 from ingestor.storage.breaker import BreakerState
@@ -33,6 +34,7 @@ from ingestor.storage.ledger import LedgerSummary, summed_up
 from ingestor.storage.quarantine import Cause
 from ingestor.storage.reconciled import Reconciliation
 from ingestor.weather.desk import WeatherStatus
+from ingestor.webhooks.model import Counted, Hook
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -81,6 +83,8 @@ class Overview:
     broker_memory: float | None = None
     processes: Sequence[ProcessSeen] | None = None
     disk_free: float | None = None
+    webhooks: Sequence[tuple[Hook, Counted]] | None = None
+    mqtt_out: Mapping[str, Any] | None = None
     unread: Mapping[str, bool] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -146,6 +150,8 @@ class Observer:
                 "reports": self._read_reports,
                 "quality": lambda: bootstrap.open_quality_book(settings, self._metadata()).heads(),
                 "pauses": Pauses(bootstrap.open_state(settings)).read,
+                "webhooks": lambda: bootstrap.open_webhook_desk(settings, self._metadata()).summaries(),
+                "mqtt_out": lambda: bootstrap.open_topics_board(settings).read().get(OUT),
                 "clocks": HomeClocks(bootstrap.open_state(settings)).ahead_s,
             },
             timeout_s=_TIMEOUT_S,
@@ -179,6 +185,8 @@ class Observer:
             broker_memory=load.memory_share if load is not None else None,
             processes=None if board is None else seen_in(board),
             disk_free=_disk_free(self._settings.data_dir),
+            webhooks=answers["webhooks"].value,
+            mqtt_out=answers["mqtt_out"].value,
             unread={part: answer.error is not None for part, answer in answers.items()},
             problems=_problems({part: answer.error for part, answer in answers.items()}),
         )

@@ -13,7 +13,7 @@ from ingestor.settings_webhooks import WebhooksSettings
 from ingestor.webhooks.addresses import Reach
 from ingestor.webhooks.book import WebhookBook
 from ingestor.webhooks.messages import ping_parcel
-from ingestor.webhooks.model import LONGEST_WAIT_S, MOST_IN_BATCH, Delivery, DeliveryState, Hook, Wanted
+from ingestor.webhooks.model import LONGEST_WAIT_S, MOST_IN_BATCH, Counted, Delivery, DeliveryState, Hook, Wanted
 from ingestor.webhooks.schedule import now_us
 from ingestor.webhooks.secrets import SecretShelf
 
@@ -28,6 +28,10 @@ class WebhookDesk:
         self.book = book
         self._shelf = shelf
         self._limits = limits
+
+    def summaries(self) -> list[tuple[Hook, Counted]]:
+        """Return all webhooks with what lies there for them."""
+        return [(hook, self.book.counted(hook.hook_id)) for hook in self.book.hooks()]
 
     def create(self, url: str, wanted: Wanted, description: str = "", cursor: str = "") -> tuple[Hook, str]:
         """Register a webhook; return it and its secret, which is told this once. Raises Unanswerable, Conflict."""

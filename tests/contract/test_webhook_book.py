@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ingestor import errors
 from ingestor.live.filter import LiveFilter
+from ingestor.live.places import PLACES, ReaderPlaces
 from ingestor.storage.database import open_database
 from ingestor.webhooks.book import WebhookBook
 from ingestor.webhooks.book_sql import SqlWebhookBook
@@ -52,10 +53,20 @@ def ids(found: list[Delivery]) -> list[str]:
 
 def test_the_tables_are_as_the_migrations_make_them(engine: sa.Engine) -> None:
     inspected = sa.inspect(engine)
-    for table in METADATA.sorted_tables:
+    for table in (*METADATA.sorted_tables, PLACES):
         found = {column["name"]: column["nullable"] for column in inspected.get_columns(table.name)}
         assert found == {column.name: column.nullable for column in table.columns}
         assert {index["name"] for index in inspected.get_indexes(table.name)} == {one.name for one in table.indexes}
+
+
+def test_how_far_a_reader_has_come_is_kept(engine: sa.Engine) -> None:
+    places = ReaderPlaces(engine)
+    assert places.find("one") == ""
+
+    for cursor in ("home:1-0", "home:2-0"):
+        places.keep("one", cursor)
+
+    assert (places.find("one"), places.find("other")) == ("home:2-0", "")
 
 
 def test_a_webhook_is_kept_as_it_is_and_only_so_many(book: WebhookBook) -> None:

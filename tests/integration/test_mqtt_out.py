@@ -152,6 +152,7 @@ def test_messages_and_sensors_are_published_and_announced_again_when_home_assist
         heard.client.publish("ha-test-1/status", "online")
         wait_until(lambda: len(heard.on(config)) > before, timeout_s=60, what="it is announced again")
         assert ("ha-ingestor/out/status", b"online") in heard.came
+        assert "ingestor_mqtt_out_connected 1.0" in requests.get(f"{out.address}/metrics", timeout=60).text
         published = {one["kind"]: one for one in out.topics()["published"]}
         wait_until(lambda: out.topics()["published_by_event"] == {"event.new": 1}, timeout_s=60, what="it is counted")
         assert published["messages"]["topic"] == "ha-ingestor/{home}/{domain}/{object_id}/{event}"

@@ -244,6 +244,8 @@ def test_410_disables_and_what_was_given_up_is_replayed_one_or_all(hooks: Hooks,
     (dead,) = hooks.ask("GET", f"/{hook_id}/deliveries", state="dead")["items"]
     assert (dead["status"], hooks.shown(hook_id)["dead"]) == (410, 1)
     assert "410" in hooks.shown(hook_id)["why_disabled"]
+    figures = requests.get(f"{hooks.address}/metrics", timeout=60).text
+    assert f'ingestor_webhook_dead{{webhook="{hook_id}"}} 1.0' in figures
     hooks.ask("POST", f"/{hook_id}/ping", status=409)
     body = hooks.ask("GET", f"/{hook_id}/deliveries/{dead['id']}")["body"]
     assert json.loads(body)["subject"] == "light.0"

@@ -19,6 +19,7 @@ task_routes = {
     "tasks.write.*": {"queue": "write"},
     "tasks.registry.*": {"queue": "registry"},
     "tasks.history.*": {"queue": "history"},
+    "tasks.exports.*": {"queue": "history"},
     "tasks.quality.*": {"queue": "quality"},
     "tasks.quality_hours.*": {"queue": "quality"},
     "tasks.reports.*": {"queue": "quality"},
@@ -100,6 +101,8 @@ beat_schedule = {
     "keep-observed": {"task": "tasks.upkeep.keep_observed", "schedule": 15.0, "options": {"expires": 15}},
     # Points that were written without their cause: what was heard of it since. Who waits is looked up for 60 s.
     "settle-causes": {"task": "tasks.upkeep.settle_causes", "schedule": 5.0, "options": {"expires": 5}},
+    # Jobs are worked on by steps that enqueue themselves; this finds what a killed one left, and removes what is old.
+    "look-for-exports": {"task": "tasks.exports.look_for_exports", "schedule": 30.0, "options": {"expires": 25}},
     # Deletes nothing unless retention.days is set; a step that did not end enqueues the next one itself.
     "retain": {"task": "tasks.upkeep.retain", "schedule": 900.0, "options": {"expires": 800}},
     "trim-observed": {"task": "tasks.upkeep.trim_observed", "schedule": 3600.0},

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import redis
     import sqlalchemy
 
+    from ingestor.export.jobs.shelf import ExportShelf
     from ingestor.home.facts import FactsSource, HomeFacts
     from ingestor.home.objects_store import RegistryObjects
     from ingestor.home.port import HomeMap
@@ -381,6 +382,13 @@ def open_writer(settings: Settings, store: Store, breaker: StoreBreaker, state: 
     # Not by the breaker where points are looked for: the store is there, and each failure would stop all others.
     alone = Writer(IsolatingStore(store), builder, index)
     return SuspectingWriter(Writer(GuardedStore(store, breaker), builder, index), alone, Suspects(state))
+
+
+def open_export_shelf(settings: Settings) -> ExportShelf:
+    """Open where export jobs are kept."""
+    from ingestor.export.jobs.shelf import ExportShelf
+
+    return ExportShelf(settings.export.folder or settings.data_dir / "exports", settings.export)
 
 
 def open_status_board(settings: Settings) -> StatusBoard:

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, SecretStr, model_validator
 from ingestor import settings_types as types
 from ingestor.settings_api import ApiSettings
 from ingestor.settings_demo import DemoSettings
+from ingestor.settings_export import ExportSettings
 from ingestor.settings_graphql import GraphQLSettings
 from ingestor.settings_grpc import GrpcSettings
 from ingestor.settings_homes import (
@@ -320,6 +321,7 @@ class Settings(Group):
     enrichment: EnrichmentSettings = EnrichmentSettings()
     quality: QualitySettings = QualitySettings()
     retention: RetentionSettings = RetentionSettings()
+    export: ExportSettings = ExportSettings()
     reports: ReportsSettings = ReportsSettings()
     registry: RegistrySettings = RegistrySettings()
     weather: WeatherSettings = WeatherSettings()

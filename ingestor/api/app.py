@@ -37,9 +37,11 @@ from ingestor.api.stats import StatsWatch
 from ingestor.api.system_watch import SystemWatch
 from ingestor.api.v1 import sign_in
 from ingestor.api.workers_watch import WorkersWatch
+from ingestor.managing.exports import ExportAdmin
 from ingestor.managing.workers import WorkerAdmin
 from ingestor.metrics_files import FolderCollector
 from ingestor.queue.alive import AliveFile
+from ingestor.queue.app import make_app
 from ingestor.queue.heartbeat import heartbeat_of
 from ingestor.queue.status_board import StatusBoard
 from ingestor.security.audit import Audit
@@ -153,11 +155,13 @@ def create_app(
 
 
 def _add_admin(app: FastAPI, settings: Settings, recent: RecentStates) -> None:
-    """Put there what shows and changes who works, and what keeps the newest states."""
+    """Put there what shows and changes who works, what makes files, and what keeps the newest states."""
     app.state.recent = recent
     audit = Audit(settings.data_dir)
     app.state.audit = audit
     app.state.workers = WorkersWatch(settings)
+    app.state.export_shelf = bootstrap.open_export_shelf(settings)
+    app.state.export_admin = ExportAdmin(app.state.export_shelf, audit, make_app(settings.broker_url))
     app.state.worker_admin = WorkerAdmin(settings, bootstrap.open_state(settings), audit)
 
 

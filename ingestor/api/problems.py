@@ -37,6 +37,8 @@ _OF_STATUS: Final = {
     412: "precondition-failed",
     404: "not-found",
     405: "method-not-allowed",
+    409: "conflict",
+    410: "gone",
     413: "too-large",
     422: "invalid",
 }

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from ingestor.api import admin, workers
 from ingestor.api.v1 import (
     events,
+    export_jobs,
     exports,
     history,
     home,
@@ -30,6 +31,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     socket.router,
     events.router,
     exports.router,
+    export_jobs.router,
     home.router,
     home_events.router,
     relationships.router,

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import typer
 
+from ingestor.cli.event_options import (
+    EntityOption,
+    KindOption,
+    OnlyHomeOption,
+    SinceOption,
+    TypeOption,
+    UntilOption,
+    query_from,
+)
 from ingestor.cli.events_context import in_words
 from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import print_json_line, print_table, say
@@ -21,16 +27,7 @@ from ingestor.reading.times import rfc3339_of_ns
 from ingestor.storage.port import EventQuery, StoredMoment
 
 _NS: Final = 1_000_000_000
-_AGE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
-_UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _COLUMNS: Final = ("time", "entity or series", "state", "previous", "area", "device", "source", "type")
-
-
-class Kind(StrEnum):
-    """Which measurement."""
-
-    STATE = "state"
-    EVENT = "event"
 
 
 def register(app: typer.Typer) -> None:
@@ -46,14 +43,12 @@ def register(app: typer.Typer) -> None:
 def events(
     context: typer.Context,
     *,
-    entity: Annotated[str | None, typer.Option(metavar="GLOB", help="Entity id, with * and ?.")] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="AGE|TIME", help="30s, 10m, 1h, 2d, or an ISO time; default: any.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="AGE|TIME", help="As --since; default: now.")] = None,
-    event_type: Annotated[str | None, typer.Option("--type", metavar="GLOB", help="Event type, with * and ?.")] = None,
-    kind: Annotated[Kind | None, typer.Option(help="state: state changes only; event: all else.")] = None,
-    home: Annotated[str | None, typer.Option("--home", metavar="NAME", help="Only this home.")] = None,
+    entity: EntityOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    event_type: TypeOption = None,
+    kind: KindOption = None,
+    home: OnlyHomeOption = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Most events to print.")] = 100,
     with_context: Annotated[
         bool, typer.Option("--context", help="With what held for the home then: weather, light, who was there.")
@@ -61,15 +56,8 @@ def events(
     as_json: JsonFlag = False,
 ) -> None:
     """Print stored events, newest first; with --json one object a line."""
-    now_ns = time.time_ns()
-    query = EventQuery(
-        entity=entity,
-        event_type=event_type,
-        kind=kind.value if kind else None,
-        home=home,
-        since_ns=parse_time(since, now_ns) if since else None,
-        until_ns=parse_time(until, now_ns) if until else None,
-        limit=limit,
+    query = query_from(
+        entity=entity, since=since, until=until, event_type=event_type, kind=kind, home=home, limit=limit
     )
     found = _read(context, query, with_context=with_context)
     if as_json:
@@ -95,18 +83,6 @@ def _read(
             yield event, join.of(event) if with_context else None
     finally:
         store.close()
-
-
-def parse_time(text: str, now_ns: int) -> int:
-    """Return the time that an age (`1h`) or an ISO time means, in Unix nanoseconds; a time without zone is local."""
-    if age := _AGE.fullmatch(text.strip()):
-        return now_ns - int(float(age[1]) * _UNIT_S[age[2]] * _NS)
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is neither an age such as 90s, 10m, 1h, 2d nor an ISO time") from error
-    # Whole microseconds first: a float of nanoseconds would be off by hundreds.
-    return round(moment.timestamp() * 1_000_000) * 1000
 
 
 def as_object(event: StoredEvent) -> dict[str, Any]:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
@@ -15,7 +17,16 @@ from typing import Annotated, BinaryIO, Final
 import typer
 
 from ingestor import errors
-from ingestor.cli.events import Kind, parse_time
+from ingestor.cli.event_options import (
+    EntityOption,
+    KindOption,
+    OnlyHomeOption,
+    SinceOption,
+    TypeOption,
+    UntilOption,
+    query_from,
+)
+from ingestor.cli.export_jobs import make_by_job
 from ingestor.cli.options import settings_of
 from ingestor.cli.output import progress_bar, say
 from ingestor.export.files import PACKERS, file_of
@@ -49,34 +60,39 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; default: standard output.")
     ] = None,
-    entity: Annotated[str | None, typer.Option(metavar="GLOB", help="Entity id, with * and ?.")] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="AGE|TIME", help="30s, 10m, 1h, 2d, or an ISO time; default: any.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="AGE|TIME", help="As --since; default: now.")] = None,
-    event_type: Annotated[str | None, typer.Option("--type", metavar="GLOB", help="Event type, with * and ?.")] = None,
-    kind: Annotated[Kind | None, typer.Option(help="state: state changes only; event: all else.")] = None,
-    home: Annotated[str | None, typer.Option("--home", metavar="NAME", help="Only this home.")] = None,
+    entity: EntityOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    event_type: TypeOption = None,
+    kind: KindOption = None,
+    home: OnlyHomeOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Most events; default: all.")] = None,
     compress: Annotated[
         Packed | None, typer.Option(help="Pack the file; Parquet and Avro are packed as they are.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    job: Annotated[
+        bool, typer.Option("--job", help="Have a worker of the running `up` make it, which may be restarted meanwhile.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="What the file of a job is called.")] = None,
 ) -> None:
     """Write stored events to a file, oldest first: every form has the same columns (docs/reference/exports.md)."""
-    now_ns = time.time_ns()
-    query = EventQuery(
-        entity=entity,
-        event_type=event_type,
-        kind=kind.value if kind else None,
-        home=home,
-        since_ns=parse_time(since, now_ns) if since else None,
-        until_ns=parse_time(until, now_ns) if until else now_ns,
-        limit=limit or _ALL,
+    query = query_from(
+        entity=entity, since=since, until=until, event_type=event_type, kind=kind, home=home, limit=limit or _ALL
     )
-    chosen = FORMS[form.value]
+    query = replace(query, until_ns=query.until_ns or time.time_ns())
+    chosen, packed = FORMS[form.value], compress.value if compress else None
+    if job:
+        ready = make_by_job(context, query, form=form.value, packed=packed, name=name)
+        if output is None:
+            say(f"{ready}: kept for a time; `ha-ingestor exports` lists such files")
+            return
     with _opened(output, chosen, packed=compress is not None, force=force) as out:
-        _export(context, query, chosen, out, packed=compress.value if compress else None, where=output)
+        if job:
+            with ready.open("rb") as made:
+                shutil.copyfileobj(made, out)
+            return
+        _export(context, query, chosen, out, packed=packed, where=output)
 
 
 def _export(

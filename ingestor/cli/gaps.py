@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from ingestor import errors
-from ingestor.cli.events import parse_time
+from ingestor.cli.event_options import parse_time
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
 from ingestor.reading.gaps import gap_object

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from ingestor import bootstrap, errors
-from ingestor.cli.events import parse_time
+from ingestor.cli.event_options import parse_time
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
 from ingestor.events.observed import EntityPattern

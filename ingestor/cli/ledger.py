@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ingestor import bootstrap
-from ingestor.cli.events import parse_time
+from ingestor.cli.event_options import parse_time
 from ingestor.cli.exit_codes import ExitCode
 from ingestor.cli.options import JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say

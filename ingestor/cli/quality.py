@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ingestor.cli import quality_noise, quality_reports, quality_scores
-from ingestor.cli.events import moment_text, parse_time
+from ingestor.cli.event_options import parse_time
+from ingestor.cli.events import moment_text
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, progress_bar, say
 from ingestor.reading.quality import rule_objects

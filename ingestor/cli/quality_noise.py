@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ingestor.cli.events import parse_time
+from ingestor.cli.event_options import parse_time
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, progress_bar, say
 from ingestor.wording import number_of

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from ingestor import errors
-from ingestor.cli.events import parse_time
+from ingestor.cli.event_options import parse_time
 from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import print_json, print_json_line, print_table, say
 from ingestor.cli.quarantine_shown import CAUSES, PIECES, cause_row, piece_row, shown

@@ -24,6 +24,7 @@ class Action(StrEnum):
     CHANGE_WEBHOOKS = "webhooks:change"
     MANAGE_WORKERS = "workers:manage"
     DELETE_DATA = "data:delete"
+    EXPORT_DATA = "data:export"
 
 
 @dataclass(frozen=True, slots=True)

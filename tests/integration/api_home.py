@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from ingestor import bootstrap
 from ingestor.events.counts import Counts, Page
+from ingestor.export.jobs.job import ExportJob
 from ingestor.home.history import TIMELINE
 from ingestor.home.objects import Observed
 from ingestor.home.traces.reading import read_trace
@@ -24,6 +25,7 @@ from ingestor.quality.sums import Sums
 from ingestor.quality.tally import Carry
 from ingestor.reports.shelf_sql import SqlReportShelf
 from ingestor.storage.gaps import GapRecord
+from ingestor.storage.port import EventQuery
 from ingestor.storage.quarantine import Quarantined
 from ingestor.webhooks.book_sql import SqlWebhookBook
 from ingestor.webhooks.model import Hook, Parcel, Wanted
@@ -53,6 +55,7 @@ def fill(bench: ApiBench) -> None:
     _write_kept(bench, database)
     _write_webhooks(database)
     database.dispose()
+    _write_exports(bench)
 
 
 def _write_home(bench: ApiBench, database: sa.Engine) -> None:
@@ -106,3 +109,17 @@ def _write_webhooks(database: sa.Engine) -> None:
     parcels = [Parcel(f"msg_{number}", "messages", 1, b'{"type": "event.new"}') for number in range(1, 5)]
     book.add("wh_lights", parcels, "home:1-0", FROM_US)
     book.tidy("wh_lights", FROM_US + 2, give_up_after_us=1, keep_dead=10, keep_delivered=10)
+
+
+def _write_exports(bench: ApiBench) -> None:
+    """Make a file that is ready, and a job that nobody has begun."""
+    shelf = bootstrap.open_export_shelf(bench.settings)
+    query = EventQuery(entity="sensor.*", limit=3)
+    given: dict[str, Any] = {"name": "sensors", "form": "csv", "packed": None, "query": query, "by": "installation"}
+    ready = ExportJob(job_id="0123456789abcdef", created_us=T0_US, rows=3, **given)
+    shelf.add(ready)
+    content = b"event_id\na\nb\nc\n"
+    (shelf.folder_of(ready.job_id) / "file").write_bytes(content)
+    ready.state, ready.size, ready.etag, ready.expires_us = "ready", len(content), '"3"', T0_US * 2
+    shelf.save(ready)
+    shelf.add(ExportJob(job_id="fedcba9876543210", created_us=T0_US, **given))

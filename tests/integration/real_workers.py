@@ -63,13 +63,16 @@ class Road:
         self.intake: Intake = stack.enter_context(open_intake(self.settings, HOME, self.listener, "mqtt"))
         self.sent: list[str] = []
 
-    def start_workers(self, *, poisoned: bool = False) -> subprocess.Popen[bytes]:
-        """Start one node for all three steps, with one child."""
+    def start_workers(
+        self, *, poisoned: bool = False, queues: str = "validate,enrich,write", fake: str | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start one node for all three steps, or other queues, with one child; `fake` is a folder of tests/fakes."""
         settings = self.settings
-        path = [str(ROOT / "tests" / "fakes" / "poison")] if poisoned else []
+        fake = "poison" if poisoned else fake
+        path = [str(ROOT / "tests" / "fakes" / fake)] if fake else []
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "celery", "-A", "workers", "worker", "-Q", "validate,enrich,write"),
+                *(sys.executable, "-m", "celery", "-A", "workers", "worker", "-Q", queues),
                 *("-n", f"{self.listener}@%h", "-P", "prefork", "-c", "1"),
                 *("--without-gossip", "--without-mingle", "-l", "info"),
             ],

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from ingestor import errors
 from ingestor.cli.demo_home import demo_arguments
-from ingestor.cli.events import as_object, parse_time
+from ingestor.cli.event_options import parse_time
+from ingestor.cli.events import as_object
 from ingestor.cli.exit_codes import MEANINGS, ExitCode
 from ingestor.cli.flower import flower_environment, flower_password
 from ingestor.cli.main import build_app, exit_code_of, run

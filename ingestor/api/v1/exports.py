@@ -34,6 +34,7 @@ _MEDIA_TYPES: Final[dict[int | str, dict[str, Any]]] = {
         "content": {form.media_type.partition(";")[0]: {} for form in FORMS.values()},
     }
 }
+Packed = StrEnum("Packed", {name: name for name in PACKERS})  # type: ignore[misc] # likewise
 FormName = StrEnum("FormName", {name: name for name in FORMS})  # type: ignore[misc] # the names are kept in one place
 
 

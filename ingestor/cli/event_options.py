@@ -1,0 +1,69 @@
+"""The options by which commands choose stored events, and the query that they come down to; knows no command."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+from ingestor.storage.port import EventQuery
+
+_NS: Final = 1_000_000_000
+_AGE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
+_UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+class Kind(StrEnum):
+    """Which measurement."""
+
+    STATE = "state"
+    EVENT = "event"
+
+
+EntityOption = Annotated[str | None, typer.Option(metavar="GLOB", help="Entity id, with * and ?.")]
+SinceOption = Annotated[
+    str | None, typer.Option(metavar="AGE|TIME", help="30s, 10m, 1h, 2d, or an ISO time; default: any.")
+]
+UntilOption = Annotated[str | None, typer.Option(metavar="AGE|TIME", help="As --since; default: now.")]
+TypeOption = Annotated[str | None, typer.Option("--type", metavar="GLOB", help="Event type, with * and ?.")]
+KindOption = Annotated[Kind | None, typer.Option(help="state: state changes only; event: all else.")]
+OnlyHomeOption = Annotated[str | None, typer.Option("--home", metavar="NAME", help="Only this home.")]
+
+
+def query_from(
+    *,
+    entity: str | None,
+    since: str | None,
+    until: str | None,
+    event_type: str | None,
+    kind: Kind | None,
+    home: str | None,
+    limit: int,
+) -> EventQuery:
+    """Return what these options ask a store for. Raises BadParameter."""
+    now_ns = time.time_ns()
+    return EventQuery(
+        entity=entity,
+        event_type=event_type,
+        kind=kind.value if kind else None,
+        home=home,
+        since_ns=parse_time(since, now_ns) if since else None,
+        until_ns=parse_time(until, now_ns) if until else None,
+        limit=limit,
+    )
+
+
+def parse_time(text: str, now_ns: int) -> int:
+    """Return the time that an age (`1h`) or an ISO time means, in Unix nanoseconds; a time without zone is local."""
+    if age := _AGE.fullmatch(text.strip()):
+        return now_ns - int(float(age[1]) * _UNIT_S[age[2]] * _NS)
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is neither an age such as 90s, 10m, 1h, 2d nor an ISO time") from error
+    # Whole microseconds first: a float of nanoseconds would be off by hundreds.
+    return round(moment.timestamp() * 1_000_000) * 1000

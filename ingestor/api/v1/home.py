@@ -37,6 +37,7 @@ from ingestor.reading.traces import open_runs, run_object
 
 router: Final = APIRouter(prefix="/api/v1", tags=["home"], dependencies=[Depends(may_read)])
 _US_NS: Final = 1000
+_ONE: Final = "{object_id}"
 #: Path, and kind of object.
 _KINDS: Final = (("devices", "device"), ("entities", "entity"), ("areas", "area"), ("automations", "automation"))
 
@@ -184,8 +185,8 @@ def _objects(means: Means, kept: Objects, kind: str, asked: AtTime) -> Mapping[s
     return objects_of(means).load(home, kind, asked.at // _US_NS).get(kind, {})
 
 
-def _add_kind(path: str, kind: str) -> None:
-    """Add the routes of a kind of object."""
+def _add_list(path: str, kind: str) -> None:
+    """Add the route of all objects of a kind."""
 
     async def list_them(request: Request, asked: Annotated[ObjectList, Query()], means: Asking) -> Response:
         question = (kind, asked.model_dump(exclude={"limit", "cursor"}))
@@ -202,6 +203,15 @@ def _add_kind(path: str, kind: str) -> None:
         body, cursor = await means.other(read)
         return json_answer(body, next_link(request, cursor))
 
+    named: dict[str, Any] = {"operation_id": f"list_{path}", "description": f"Return the {path} of a home, in pages."}
+    router.add_api_route(
+        f"/{path}", list_them, response_model=Page[ObjectShape], responses=UNANSWERABLE | NOT_FOUND, **named
+    )
+
+
+def _add_one(path: str, kind: str) -> None:
+    """Add the route of one object of a kind."""
+
     async def read_one(
         object_id: Annotated[str, Path(description="An id, an entity_id or a name.")],
         asked: Annotated[AtTime, Query()],
@@ -216,6 +226,16 @@ def _add_kind(path: str, kind: str) -> None:
             return as_json(KnownShape.model_validate({**shape, "data": held.data, **more}))
 
         return json_answer(await means.other(read))
+
+    named: dict[str, Any] = {
+        "operation_id": f"read_{kind}",
+        "description": f"Return all that is known of one of the {path}.",
+    }
+    router.add_api_route(f"/{path}/{_ONE}", read_one, response_model=KnownShape, responses=NOT_FOUND, **named)
+
+
+def _add_relationships(path: str, kind: str) -> None:
+    """Add the route of what one object of a kind is related to."""
 
     async def read_relationships(
         request: Request,
@@ -235,21 +255,15 @@ def _add_kind(path: str, kind: str) -> None:
 
         return json_answer(await means.other(read))
 
-    one = "{object_id}"
-    named: dict[str, Any] = {"operation_id": f"list_{path}", "description": f"Return the {path} of a home, in pages."}
-    router.add_api_route(
-        f"/{path}", list_them, response_model=Page[ObjectShape], responses=UNANSWERABLE | NOT_FOUND, **named
-    )
-    named = {"operation_id": f"read_{kind}", "description": f"Return all that is known of one of the {path}."}
-    router.add_api_route(f"/{path}/{one}", read_one, response_model=KnownShape, responses=NOT_FOUND, **named)
-    named = {
+    named: dict[str, Any] = {
         "operation_id": f"read_{kind}_relationships",
         "description": f"Return what one of the {path} is related to: where it stands, who uses it.",
     }
     router.add_api_route(
-        f"/{path}/{one}/relationships", read_relationships, response_model=RelatedShape, responses=NOT_FOUND, **named
+        f"/{path}/{_ONE}/relationships", read_relationships, response_model=RelatedShape, responses=NOT_FOUND, **named
     )
 
 
 for _path, _kind in _KINDS:
-    _add_kind(_path, _kind)
+    for _add in (_add_list, _add_one, _add_relationships):
+        _add(_path, _kind)

@@ -258,7 +258,7 @@ def test_a_process_that_dies_while_it_joins_is_followed_by_another(
 
 
 def test_memory_stays_flat_however_much_there_is(api: ApiBench) -> None:
-    write(api.settings, 60_000, 1_000_000)
+    write(api.settings, 30_000, 1_000_000)
     job_id = begin(api, format="parquet")["id"]
     before, most, over = psutil.Process().memory_info().rss, 0, threading.Event()
 
@@ -273,7 +273,7 @@ def test_memory_stays_flat_however_much_there_is(api: ApiBench) -> None:
     over.set()
     watching.join()
 
-    assert (job.state, job.rows) == ("ready", 60_000)
+    assert (job.state, job.rows) == ("ready", 30_000)
     assert most - before < 150_000_000
 
 

@@ -301,7 +301,7 @@ def test_a_worker_that_is_killed_is_followed_by_one_that_goes_on_behind_the_last
     first = shelf.folder_of(job.job_id) / "000000.slice"
     written_ns = first.stat().st_mtime_ns
     road.end(node)
-    assert shelf.waiting() == [job.job_id]
+    wait_until(lambda: shelf.waiting() == [job.job_id], timeout_s=60, what="the lock is given back")
 
     gate.touch()
     road.start_workers(queues="history")

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from ingestor import bootstrap, errors
+from ingestor.api.graphql.events import given
 from ingestor.api.graphql.limits import MAX_ALIASES, MAX_FIELDS, MAX_TOKENS
 from ingestor.api.graphql.schema import sdl
 from ingestor.api.means import Means
@@ -389,6 +390,19 @@ def test_the_stores_question_ends_with_the_answer(graph: Graph, monkeypatch: pyt
 
     # Long before `api.timeout_s`, which would end it, too.
     assert question.ended.wait(60)
+
+
+def test_an_answer_is_put_together_beside_the_loop_that_serves(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def noted(asked: object) -> dict[str, Any]:
+        threads.append(threading.current_thread().name)
+        return given(asked)
+
+    monkeypatch.setattr("ingestor.api.graphql.events.given", noted)
+
+    assert graph.ask("{ events(first: 1) { nodes { time } } }")["events"]["nodes"]
+    assert threads == ["graphql"]
 
 
 @contextmanager

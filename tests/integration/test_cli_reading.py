@@ -180,7 +180,7 @@ def test_status_without_any_server_says_what_it_could_not_read(
     assert told["queues"] is None
     assert told["quarantine"] == 0
     unread = {problem.partition(":")[0] for problem in told["problems"]}
-    assert unread == {"board", "clocks", "pauses", "queues", "store", "weather"}
+    assert unread == {"board", "clocks", "mqtt_out", "pauses", "queues", "store", "weather"}
 
 
 def test_quarantined_pieces_are_listed_with_reason_and_bytes(

@@ -56,7 +56,7 @@ class Case:
     `away_s`: the store is stopped for so long, and what has waited is to be drained. `every_field`: all that enrichment
     finds stands on every point, and no step is left out. `together`: two processes take a batch through its steps
     (`workers.together`) instead of a pool for each. `subscribers`: so many listen by WebSocket, one in
-    ten with a filter. `settings`: more of them, by the end of their variable (`INTAKE__BATCH_MS`).
+    ten with a filter, and three more that never read. `settings`: more, as `BATCH__MAX_FRAMES`.
     """
 
     road: str

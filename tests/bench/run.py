@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.case import Case, run_case
+from tests.bench.daily_report import STORES
 from tests.bench.exports import measure_exports
 from tests.bench.exports import sentence as export_sentence
 from tests.bench.large_home import measure_large_home, sentence
 from tests.bench.measure import machine
+from tests.bench.rest import measure_rest, sentences, until_now
 from tests.bench.start import measure_start
 from tests.bench.steps import measure_steps
 
@@ -70,6 +72,10 @@ def main() -> int:
     exports = [] if options.rate or options.only else measure_exports()
     for export in exports:
         print(export_sentence(export))
+    answers = []
+    for store in () if options.rate or options.only else STORES:
+        answers += measure_rest(until_now(), (store,))
+        print("\n".join(sentences(answers[-1])))
     results = []
     for case in cases(options.seconds):
         if options.only not in case.name:
@@ -96,6 +102,7 @@ def main() -> int:
             "large_home": large,
             "start_s": start_s,
             "exports": exports,
+            "rest": answers,
             "results": results,
         }
     )

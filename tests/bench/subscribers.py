@@ -1,7 +1,8 @@
 """Those who listen to a running stack by WebSocket, as a process of its own: `python -m tests.bench.subscribers URL …`.
 
 They read frames and no more, so that what is measured is the server and not a hundred JSON parsers on its machine: of
-each frame the times of its oldest and its newest event are found by their text. One in ten has a filter.
+each frame the times of its oldest and its newest event are found by their text. One in ten has a filter. Beside them
+are some that subscribe to everything and never read.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def _seconds(text: bytes) -> float:
     return datetime.fromisoformat(text.decode()).timestamp()
 
 
-async def hear(port: int, key: str, subscribers: int, entity: str) -> list[Subscriber]:
+async def hear(port: int, key: str, subscribers: int, entity: str, dead: int) -> list[Subscriber]:
     """Listen until told to stop (SIGTERM)."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -117,9 +118,18 @@ async def hear(port: int, key: str, subscribers: int, entity: str) -> list[Subsc
         found.append(one)
     for one in found:
         await asyncio.wait_for(one.subscribed.wait(), 60)
-    print(json.dumps({"subscribed": len(found)}), flush=True)
+    silent = [await _dead(port, key) for _ in range(dead)]
+    print(json.dumps({"subscribed": len(found), "dead": len(silent)}), flush=True)
     await stop.wait()
     return found
+
+
+async def _dead(port: int, key: str) -> Subscriber:
+    one = Subscriber(key, {})
+    transport, _ = await asyncio.get_running_loop().create_connection(lambda: one, "127.0.0.1", port)
+    await asyncio.wait_for(one.subscribed.wait(), 60)
+    transport.pause_reading()
+    return one
 
 
 def main() -> int:
@@ -128,10 +138,11 @@ def main() -> int:
     parser.add_argument("port", type=int)
     parser.add_argument("--key", required=True)
     parser.add_argument("--subscribers", type=int, default=100)
+    parser.add_argument("--dead", type=int, default=3)
     parser.add_argument("--entity", default="*")
     parser.add_argument("--warm-up-s", type=float, default=0.0)
     options = parser.parse_args()
-    found = asyncio.run(hear(options.port, options.key, options.subscribers, options.entity))
+    found = asyncio.run(hear(options.port, options.key, options.subscribers, options.entity, options.dead))
     begin = min((one.heard[0][0] for one in found if one.heard), default=0.0) + options.warm_up_s
     frames = [frame for one in found for frame in one.heard if frame[0] >= begin]
     pairs = [

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ingestor.reports.deliver import PostOffice
     from ingestor.reports.making import ReportMaker
     from ingestor.reports.shelf import AlertBook, Outbox, ReportShelf
+    from ingestor.security.access import Principal
     from ingestor.security.keys import Keyring
     from ingestor.settings import HomeSettings, Settings
     from ingestor.storage.breaker import StoreBreaker
@@ -301,11 +302,13 @@ def open_live_feed(settings: Settings) -> LiveFeed | None:
     return LiveFeed(open_live_channel(settings, connect_state(settings.state_url, hurried=True)))
 
 
-def open_webhook_desk(settings: Settings, database: sqlalchemy.Engine | None = None) -> WebhookDesk:
-    """Open where webhooks are registered and looked at, in the metadata database and the data folder."""
+def open_webhook_desk(
+    settings: Settings, database: sqlalchemy.Engine | None = None, by: Principal | None = None, request_id: str = ""
+) -> WebhookDesk:
+    """Open where webhooks are registered and looked at; changes are made in the name of `by`."""
     from ingestor.webhooks.opening import open_desk
 
-    return open_desk(settings, database or open_metadata(settings))
+    return open_desk(settings, database or open_metadata(settings), by=by, request_id=request_id)
 
 
 def open_webhook_deliverer(settings: Settings, hub: LiveHub) -> Deliverer:

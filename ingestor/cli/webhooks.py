@@ -192,8 +192,9 @@ def replay(
 
 def _desk(context: typer.Context) -> WebhookDesk:
     from ingestor import bootstrap
+    from ingestor.managing.workers import whoever_runs_this
 
-    return bootstrap.open_webhook_desk(settings_of(context))
+    return bootstrap.open_webhook_desk(settings_of(context), by=whoever_runs_this())
 
 
 def _told(desk: WebhookDesk, hook: Hook) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ingestor import errors
+from ingestor.security.access import ANONYMOUS, Action, Principal, authorize
+from ingestor.security.audit import Audit
 from ingestor.settings_webhooks import WebhooksSettings
 from ingestor.webhooks.addresses import Reach
 from ingestor.webhooks.book import WebhookBook
@@ -22,12 +24,27 @@ _SCHEMES: Final = ("http", "https")
 
 
 class WebhookDesk:
-    """What people do with webhooks. Every call may raise StoreUnavailable, and NotFound for one that is not there."""
+    """What people do with webhooks. Every call may raise StoreUnavailable, and NotFound for one that is not there.
 
-    def __init__(self, book: WebhookBook, shelf: SecretShelf, limits: WebhooksSettings) -> None:
+    Changes are made in the name of `by`: allowed, noted in the audit, then done; they may raise Unauthenticated.
+    """
+
+    def __init__(
+        self,
+        book: WebhookBook,
+        shelf: SecretShelf,
+        limits: WebhooksSettings,
+        audit: Audit,
+        *,
+        by: Principal = ANONYMOUS,
+        request_id: str = "",
+    ) -> None:
         self.book = book
         self._shelf = shelf
         self._limits = limits
+        self._audit = audit
+        self._by = by
+        self._about = {"request_id": request_id} if request_id else {}
 
     def summaries(self) -> list[tuple[Hook, Counted]]:
         """Return all webhooks with what lies there for them."""
@@ -38,6 +55,7 @@ class WebhookDesk:
         self._check(url, wanted)
         hook_id = f"wh_{uuid.uuid4().hex[:20]}"
         hook = Hook(hook_id, url, wanted, description, made_us=now_us(), cursor=cursor)
+        self._allow("create", hook_id)
         secret = self._shelf.make(hook_id)
         try:
             self.book.create(hook, self._limits.max_hooks)
@@ -62,16 +80,20 @@ class WebhookDesk:
         self._check(changed.url, changed.wanted)
         if enabled is not None:
             changed = replace(changed, why="")
+        self._allow("change", hook_id)
         return self.book.change(changed)
 
     def remove(self, hook_id: str) -> None:
         """Forget a webhook, its deliveries and its secret."""
+        self.book.find(hook_id)
+        self._allow("remove", hook_id)
         self.book.remove(hook_id)
         self._shelf.remove(hook_id)
 
     def rotate(self, hook_id: str) -> tuple[Hook, str]:
         """Make a new secret and return it with the webhook; for a day both are signed with."""
         hook = self.book.find(hook_id)
+        self._allow("rotate the secret", hook_id)
         return hook, self._shelf.rotate(hook_id, now_us())
 
     def ping(self, hook_id: str) -> Delivery:
@@ -79,6 +101,7 @@ class WebhookDesk:
         hook = self.book.find(hook_id)
         if not hook.enabled:
             raise errors.Conflict(f"the webhook {hook_id} is disabled")
+        self._allow("ping", hook_id)
         at_us = now_us()
         parcel = ping_parcel(hook, at_us)
         self.book.add(hook_id, [parcel], "", at_us)
@@ -89,7 +112,12 @@ class WebhookDesk:
         hook = self.book.find(hook_id)
         if delivery_id is not None and self.book.delivery(hook_id, delivery_id).state is not DeliveryState.DEAD:
             raise errors.Conflict(f"the delivery {delivery_id} was not given up")
+        self._allow("replay", hook_id)
         return self.book.replay(hook.hook_id, now_us(), delivery_id)
+
+    def _allow(self, what: str, hook_id: str) -> None:
+        authorize(self._by, Action.CHANGE_WEBHOOKS)
+        self._audit.note(self._by, Action.CHANGE_WEBHOOKS, {"webhook": hook_id, "what": what, **self._about})
 
     def _check(self, url: str, wanted: Wanted) -> None:
         wanted.messages.check()

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from ingestor.intake.leadership import Leadership
 from ingestor.live.hub import LiveHub
+from ingestor.security.access import ANONYMOUS, Principal
+from ingestor.security.audit import Audit
 from ingestor.settings import Settings
 from ingestor.webhooks.asking import AskBook
 from ingestor.webhooks.book_sql import SqlWebhookBook
@@ -17,9 +19,16 @@ from ingestor.webhooks.desk import WebhookDesk
 from ingestor.webhooks.secrets import SecretShelf
 
 
-def open_desk(settings: Settings, database: sa.Engine) -> WebhookDesk:
+def open_desk(settings: Settings, database: sa.Engine, *, by: Principal | None, request_id: str) -> WebhookDesk:
     """Open where webhooks are registered."""
-    return WebhookDesk(SqlWebhookBook(database), SecretShelf(settings.data_dir), settings.webhooks)
+    return WebhookDesk(
+        SqlWebhookBook(database),
+        SecretShelf(settings.data_dir),
+        settings.webhooks,
+        Audit(settings.data_dir),
+        by=by or ANONYMOUS,
+        request_id=request_id,
+    )
 
 
 def open_deliverer(

@@ -10,8 +10,7 @@ import pytest
 
 from ingestor import bootstrap
 from ingestor.cli.main import run
-from ingestor.live.cursor import Position, cursor_text
-from ingestor.webhooks.model import Parcel, Wanted
+from ingestor.webhooks.model import Parcel
 from tests.fakes.receiver import receiving
 from tests.integration.api_bench import served
 from tests.integration.live_home import LiveHome
@@ -67,6 +66,9 @@ def test_a_webhook_is_added_shown_changed_and_removed(command: Command, tmp_path
     command("show", made["id"], code=1)
     command("add", "http://127.0.0.1/", code=1)
     assert not list((tmp_path / "webhook-secrets").iterdir())
+    noted = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert [one["what"] for one in noted] == ["create", "change", "change", "rotate the secret", "remove"]
+    assert {(one["action"], one["webhook"]) for one in noted} == {("webhooks:change", made["id"])}
 
 
 def test_what_was_given_up_is_listed_and_replayed(command: Command, tmp_path: Path) -> None:
@@ -87,14 +89,14 @@ def test_what_was_given_up_is_listed_and_replayed(command: Command, tmp_path: Pa
     command("replay", made["id"], "msg_a", code=1)
 
 
-def test_a_ping_tells_what_came_of_it(command: Command, tmp_path: Path, valkey_server: ValkeyServer) -> None:
-    more = {"webhooks": {"allow_networks": ["127.0.0.0/8"]}}
-    home = LiveHome(tmp_path, valkey_server.url, more=more)
+def test_a_ping_tells_what_came_of_it(
+    command: Command, tmp_path: Path, valkey_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HA_INGESTOR_WEBHOOKS__ALLOW_NETWORKS", "127.0.0.0/8")
+    home = LiveHome(tmp_path, valkey_server.url, more={"webhooks": {"allow_networks": ["127.0.0.0/8"]}})
     with receiving() as receiver, served(home.app):
-        desk = bootstrap.open_webhook_desk(home.settings)
-        now = cursor_text({home.home: Position(home.channel.kept(home.home).last)})
-        hook, _ = desk.create(receiver.url, Wanted(), cursor=now)
+        made = json.loads(command("add", receiver.url, "--json"))
 
-        assert json.loads(command("ping", hook.hook_id, "--json"))["state"] == "delivered"
+        assert json.loads(command("ping", made["id"], "--json"))["state"] == "delivered"
         receiver.answer = lambda _: (500, {})
-        assert json.loads(command("ping", hook.hook_id, "--json", code=1))["status"] == 500
+        assert json.loads(command("ping", made["id"], "--json", code=1))["status"] == 500

@@ -99,6 +99,8 @@ def test_what_is_written_is_posted_signed_once_and_in_order(hooks: Hooks, receiv
     shown = hooks.shown(hook_id)
     assert (shown["waiting"], shown["dead"], shown["last_error"]) == (0, 0, "")
     assert secret not in json.dumps(hooks.ask("GET"))
+    (noted,) = [json.loads(line) for line in (hooks.settings.data_dir / "audit.jsonl").read_text().splitlines()]
+    assert (noted["who"], noted["what"], noted["webhook"]) == ("installation", "create", hook_id)
     listed = hooks.ask("GET", f"/{hook_id}/deliveries")["items"]
     assert [one["id"] for one in listed] == [one.id for one in reversed(posted)]
     assert {one["state"] for one in listed} == {"delivered"}

@@ -244,7 +244,15 @@ def test_a_gap_is_told_with_its_times() -> None:
 )
 def test_an_address_that_can_never_be_reached_is_refused_at_once(url: str) -> None:
     nobody: object = None
-    desk = WebhookDesk(nobody, nobody, WebhooksSettings())  # type: ignore[arg-type]  # neither is asked
+    desk = WebhookDesk(nobody, nobody, WebhooksSettings(), nobody)  # type: ignore[arg-type]  # none is asked
 
     with pytest.raises(errors.Unanswerable, match="the url"):
         desk.create(url, Wanted())
+
+
+def test_who_may_not_changes_nothing() -> None:
+    nobody: object = None
+    desk = WebhookDesk(nobody, nobody, WebhooksSettings(), nobody)  # type: ignore[arg-type]  # none is asked
+
+    with pytest.raises(errors.Unauthenticated):
+        desk.create("https://example.org", Wanted())

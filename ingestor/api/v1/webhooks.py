@@ -19,7 +19,6 @@ from ingestor.live.envelope import Form
 from ingestor.live.filter import LiveFilter
 from ingestor.reading.webhooks import delivery_object, hook_object
 from ingestor.security.access import Action, authorize
-from ingestor.security.audit import Audit
 from ingestor.webhooks.desk import LONGEST_URL, WebhookDesk
 from ingestor.webhooks.model import LONGEST_WAIT_S, MOST_IN_BATCH, Delivery, DeliveryState, Hook, Wanted
 
@@ -182,7 +181,6 @@ async def create_webhook(request: Request, asked: WebhookAsked, means: Asking) -
 
     def write(desk: WebhookDesk) -> bytes:
         hook, secret = desk.create(asked.url, wanted, asked.description, cursor)
-        _note(request, "created", hook.hook_id)
         return as_json(WebhookWithSecret(**_told(desk, hook), secret=secret))
 
     return Response(await _written(request, means, write), 201, media_type="application/json")
@@ -227,7 +225,6 @@ async def change_webhook(request: Request, hook_id: _HookId, change: WebhookChan
             description=change.description,
             enabled=change.enabled,
         )
-        _note(request, "changed", hook_id)
         return as_json(WebhookShape(**_told(desk, hook)))
 
     return json_answer(await _written(request, means, write))
@@ -239,7 +236,6 @@ async def remove_webhook(request: Request, hook_id: _HookId, means: Asking) -> R
 
     def write(desk: WebhookDesk) -> None:
         desk.remove(hook_id)
-        _note(request, "removed", hook_id)
 
     await _written(request, means, write)
     return Response(status_code=204)
@@ -253,7 +249,6 @@ async def rotate_secret(request: Request, hook_id: _HookId, means: Asking) -> Re
 
     def write(desk: WebhookDesk) -> bytes:
         hook, secret = desk.rotate(hook_id)
-        _note(request, "secret rotated", hook_id)
         return as_json(WebhookWithSecret(**_told(desk, hook), secret=secret))
 
     return json_answer(await _written(request, means, write))
@@ -337,7 +332,10 @@ def _desk(means: Means) -> WebhookDesk:
 
 async def _written(request: Request, means: Means, write: Callable[[WebhookDesk], T]) -> T:
     """Do something, and have whoever delivers look at it at once."""
-    answer = await means.other(lambda: write(_desk(means)))
+    by, request_id = principal_of(request.scope), str(request.scope["state"]["request_id"])
+    answer = await means.other(
+        lambda: write(bootstrap.open_webhook_desk(means.settings, means.metadata(), by=by, request_id=request_id))
+    )
     if request.app.state.webhooks is not None:
         request.app.state.webhooks.look()
     return answer
@@ -374,9 +372,3 @@ def _wanted(now: Wanted, change: WebhookChange) -> Wanted:
         of(change.batch_wait_s, now.batch_wait_s),
         of(change.late, now.late),
     )
-
-
-def _note(request: Request, what: str, hook_id: str) -> None:
-    audit: Audit = request.app.state.audit
-    about = {"webhook": hook_id, "what": what, "request_id": request.scope["state"]["request_id"]}
-    audit.note(principal_of(request.scope), Action.CHANGE_WEBHOOKS, about)

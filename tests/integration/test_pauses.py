@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import redis
@@ -27,6 +28,7 @@ from tests.integration.real_workers import Road
 from tests.servers import wait_until
 from tests.servers_brokers import RedisServer
 from workers.pausing import PausableQueues
+from workers.watchdog import Watchdog
 
 WHO = Principal("key", "dashboard")
 
@@ -152,3 +154,19 @@ def test_a_node_that_starts_takes_nothing_from_a_paused_queue_also_while_the_sta
         queues.begin(app)
         assert queues.served == ["enrich", "write"]
         assert list(app.amqp.queues.consume_from) == ["enrich"]
+
+
+def test_a_node_that_takes_nothing_from_a_paused_queue_is_not_taken_for_one_that_hangs(
+    state: redis.Redis[bytes], redis_server: RedisServer
+) -> None:
+    app = make_app(redis_server.url.removesuffix("/0") + "/9")
+    app.amqp.queues.select(["enrich", "write"])
+    watchdog = Watchdog(SimpleNamespace(app=app, hub=None, hostname="all@here"))
+    state.lpush("write", b"{}")
+    assert watchdog._waiting() == 1
+
+    app.amqp.queues.deselect(["write"])
+    assert watchdog._waiting() == 0
+
+    app.amqp.queues.select_add(app.amqp.queues["write"])
+    assert watchdog._waiting() == 1

@@ -82,7 +82,7 @@ class ExportJobShape(BaseModel):
     file: str | None = Field(description="Where it is fetched.")
 
 
-def may_export(request: Request) -> None:
+async def may_export(request: Request) -> None:
     """Let pass who may have files made."""
     authorize(principal_of(request.scope), Action.EXPORT_DATA)
 

@@ -20,6 +20,7 @@ GAUGES: Final = (
         "For how long the oldest message of a queue has waited; not told by RabbitMQ.",
         ("queue",),
     ),
+    Declared("ingestor_queue_paused", "gauge", "yes or no", "1: somebody has paused it.", ("queue",)),
     Declared(
         "ingestor_broker_memory_ratio",
         "gauge",

@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 from ingestor.api.overview import Overview
 from ingestor.api.processes import ProcessSeen
 from ingestor.metrics_gauges import GAUGES
+from ingestor.queue.names import TaskType
 from ingestor.storage.reconciled import Reconciliation
 
 _MOST_REASONS: Final = 20
@@ -143,6 +144,12 @@ def _newest(*figures: str, labels: dict[str, str] | None = None) -> Callable[[Ov
     return samples
 
 
+def _paused(seen: Overview) -> Iterator[_Sample]:
+    pauses = seen.pauses
+    if pauses is not None:
+        yield from (((kind.value,), float(kind in pauses)) for kind in TaskType)
+
+
 _SHARES: Final = {f"{name}_share": name for name in ("context", "valid", "up")}
 _PROBLEMS: Final = {"problems": "all", "new_problems": "new"}
 _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
@@ -151,6 +158,7 @@ _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_journal_bytes": _listeners(_of_intake("bytes_on_disk", "bytes")),
     "ingestor_listener_connected": _listeners(lambda entry: float(bool(entry.get("connected")))),
     "ingestor_queue_oldest_seconds": lambda seen: (((name,), age) for name, age in (seen.oldest_s or {}).items()),
+    "ingestor_queue_paused": _paused,
     "ingestor_broker_memory_ratio": lambda seen: [] if seen.broker_memory is None else [((), seen.broker_memory)],
     "ingestor_journal_oldest_seconds": _listeners(_of_intake("oldest_pending_s")),
     "ingestor_journal_held": _listeners(lambda entry: float(bool((entry.get("intake") or {}).get("held")))),

@@ -229,6 +229,7 @@ def test_metrics_add_up_all_processes_and_tell_queues_and_journals(
     (oldest,) = re.findall(r'ingestor_queue_oldest_seconds{queue="upkeep"} ([0-9.]+)', text)
     assert 3600 <= float(oldest) < 3700
     assert 'ingestor_queue_oldest_seconds{queue="write"}' not in text  # what is no message of ours tells no time
+    assert 'ingestor_queue_paused{queue="write"} 0.0' in text
     assert 'ingestor_unread_part{part="board"} 0.0' in text
 
 

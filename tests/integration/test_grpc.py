@@ -23,7 +23,7 @@ from ingestor.api.rpc import ingestor_pb2 as pb
 from ingestor.api.rpc import service
 from ingestor.export.columns import COLUMNS
 from ingestor.export.protobuf_form import Event as ExportedEvent
-from tests.integration.api_bench import KEY, ApiBench, api_bench
+from tests.integration.api_bench import KEY, ApiBench, api_bench, state
 from tests.integration.api_home import fill
 from tests.integration.endless import ask_endlessly
 from tests.integration.grpc_client import Client
@@ -133,6 +133,21 @@ def test_pages_lead_on_with_the_cursors_of_rest(bench: ApiBench, client: Client)
             break
 
     assert len(found) == len(set(found)) == 60
+
+
+def test_large_events_come_in_more_messages_and_none_is_too_large_for_a_client(bench: ApiBench, client: Client) -> None:
+    bench.write(*(state(7200 + number, "text.large", "x" * 50_000) for number in range(100)))
+    filters: dict[str, Any] = {"filter": {"entity": "text.large"}}
+    token, pages = "", list[int]()
+    while not pages or token:
+        page = client.one("ListEvents", page_size=1000, page_token=token, **filters)
+        pages.append(len(page["events"]))
+        token = page.get("next_page_token", "")
+
+    read = [len(batch["events"]) for batch in client.all("ReadEvents", **filters)]
+
+    assert sum(pages) == sum(read) == 100
+    assert max(*pages, *read) < 60
 
 
 def test_the_past_is_told_raw_and_by_windows(bench: ApiBench, client: Client) -> None:

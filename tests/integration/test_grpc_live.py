@@ -103,6 +103,21 @@ def test_who_comes_back_goes_on_and_is_told_of_a_gap(live: LiveHome, client: Cli
     assert late.next()["gap"]["home"] == live.home
 
 
+def test_large_messages_come_in_more_answers_each_with_its_cursor(live: LiveHome, client: Client) -> None:
+    names = [f"text.n{number}" for number in range(100)]
+    heard = Heard(client)
+    heard.next()
+    live.publish(*names, state="x" * 50_000)
+
+    first = heard.next()["messages"]
+    rest = heard.subjects(100 - len(first["messages"]))
+    back = Heard(client, cursor=first["cursor"])
+    back.next()
+
+    assert [one["subject"] for one in first["messages"]] + rest == names
+    assert back.subjects(len(rest)) == rest != []
+
+
 def test_what_is_over_the_rate_is_left_out_and_counted(live: LiveHome, client: Client) -> None:
     heard = Heard(client, max_per_s=2.0)
     heard.next()

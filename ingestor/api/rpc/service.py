@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ingestor import errors
 from ingestor.api.live import hub_of
@@ -27,16 +27,14 @@ from ingestor.export.forms import form_of
 from ingestor.export.reading import portions
 from ingestor.live.cursor import parse_cursor
 from ingestor.live.hub import Hearing
-from ingestor.live.listener import Delivery, Ended, Gap, Item
+from ingestor.live.listener import Delivery, Ended, Gap, Item, Missed
 from ingestor.live.pacing import Pace
 from ingestor.reading.times import rfc3339_of_ns
 from ingestor.security.access import Action, Scope, authorize
 from ingestor.storage.port import EventQuery, Store, position_of
 
-T = TypeVar("T")
-#: Bytes and events of one message: far below the 4 MiB that clients take.
+#: Bytes of a file in one message.
 PIECE: Final = 65_536
-BATCH: Final = 500
 _WAIT_S: Final = 60.0
 _ALL: Final = 2**62
 
@@ -62,7 +60,7 @@ class Ingestor:
             async for item in hearing.items(lambda: _WAIT_S):
                 if isinstance(item, Ended) and not item.too_slow:
                     raise errors.StateUnavailable("this process ends: come back with the last cursor")
-                if item is not None and (message := _heard(item, hearing, pace)) is not None:
+                for message in () if item is None else _heard(item, hearing, pace):
                     await call.send(message)
 
     async def list_events(self, request: Any, call: Call) -> Any:
@@ -73,9 +71,11 @@ class Ingestor:
 
         def read(store: Store) -> Any:
             found = list(store.read(query))
-            page = found[: listed.limit]
+            # Where they are large, a page has fewer than were asked for.
+            events = list(itertools.islice(told.batches(told.events(found[: listed.limit]), most=listed.limit), 1))
+            page = found[: len(events[0]) if events else 0]
             token = cursor_of(question, position_of(page[-1])) if len(found) > len(page) else ""
-            return pb.ListEventsResponse(events=told.events(page), next_page_token=token)
+            return pb.ListEventsResponse(events=events[0] if events else [], next_page_token=token)
 
         return await self.means.store(read)
 
@@ -94,8 +94,8 @@ class Ingestor:
             await self._send_all(call, lambda store: (pb.HistoryBatch(states=one) for one in _batches(store, query)))
             return
         rows = await self.means.store(lambda store: windows_of(store, listed, span))
-        for some in _cut(rows):
-            await call.send(pb.HistoryBatch(windows=told.windows(some)))
+        for some in told.batches(told.windows(rows)):
+            await call.send(pb.HistoryBatch(windows=some))
 
     async def export(self, request: Any, call: Call) -> None:
         """Send a file, piece by piece."""
@@ -136,27 +136,23 @@ class Ingestor:
                 await call.send(piece)
 
 
-def _heard(item: Item, hearing: Hearing, pace: Pace) -> Any | None:
-    """Return what one listener is told. Raises Overloaded where they must go."""
+def _heard(item: Item, hearing: Hearing, pace: Pace) -> Iterator[Any]:
+    """Yield what one listener is told. Raises Overloaded where they must go."""
     match item:
         case Delivery():
-            messages = told.live_messages([item, *hearing.more(BATCH - len(item.chosen))], pace)
-            return None if messages is None else pb.SubscribeResponse(messages=messages)
+            deliveries = [item, *hearing.more(told.BATCH - len(item.chosen))]
+            yield from (pb.SubscribeResponse(messages=one) for one in told.live_messages(deliveries, pace))
         case Gap():
-            return pb.SubscribeResponse(gap=pb.LiveGap(home=item.home, cursor=item.cursor))
+            yield pb.SubscribeResponse(gap=pb.LiveGap(home=item.home, cursor=item.cursor))
+        case Missed():
+            yield pb.SubscribeResponse(missed=pb.Missed(messages=item.messages))
         case Ended():
             raise errors.Overloaded("whoever listens is too slow: come back with the last cursor")
-    return pb.SubscribeResponse(missed=pb.Missed(messages=item.messages))
 
 
 def _batches(store: Store, query: EventQuery) -> Iterator[list[Any]]:
     for portion in portions(store, query):
-        for some in _cut(portion):
-            yield told.events(some)
-
-
-def _cut(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
+        yield from told.batches(told.events(portion))
 
 
 def _chunks(store: Store, query: EventQuery, form: Form, packed: str | None) -> Iterator[Any]:

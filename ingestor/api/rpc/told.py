@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -15,18 +15,36 @@ from ingestor.export.protobuf_form import fields_of
 from ingestor.live.listener import Delivery
 from ingestor.live.pacing import Pace
 
+#: Events, messages or windows that are told at once, and how many bytes of them: far below the 4 MiB that clients take.
+BATCH: Final = 500
+BATCH_BYTES: Final = 1024 * 1024
 _COUNTS: Final = tuple(CountsShape.model_fields)
 
 
-def events(found: Iterable[StoredEvent]) -> list[Any]:
-    """Return events."""
-    return [pb.Event(**fields_of(event)) for event in found]
+def events(found: Iterable[StoredEvent]) -> Iterator[Any]:
+    """Yield events."""
+    return (pb.Event(**fields_of(event)) for event in found)
 
 
-def windows(rows: Iterable[Mapping[str, Any]]) -> list[Any]:
-    """Return windows of time; what is not known is left out."""
+def batches(messages: Iterable[Any], *, most: int = BATCH) -> Iterator[list[Any]]:
+    """Yield messages in lists that fit into one message each: of so many, and of so many bytes."""
+    found: list[Any] = []
+    size = 0
+    for one in messages:
+        more = one.ByteSize()
+        if found and (len(found) >= most or size + more > BATCH_BYTES):
+            yield found
+            found, size = [], 0
+        found.append(one)
+        size += more
+    if found:
+        yield found
+
+
+def windows(rows: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
+    """Yield windows of time; what is not known is left out."""
     known = ({name: value for name, value in row.items() if value is not None} for row in rows)
-    return [json_format.ParseDict(row, pb.Window()) for row in known]
+    return (json_format.ParseDict(row, pb.Window()) for row in known)
 
 
 def ledger(shape: LedgerShape) -> Any:
@@ -44,16 +62,36 @@ def gaps(shape: GapItems) -> Any:
     return json_format.ParseDict(shape.model_dump(exclude_none=True), pb.Gaps())
 
 
-def live_messages(deliveries: Sequence[Delivery], pace: Pace) -> Any | None:
-    """Return what was heard; None where nothing of it is wanted."""
+def live_messages(deliveries: Sequence[Delivery], pace: Pace) -> Iterator[Any]:
+    """Yield what was heard, as far as it is wanted; large messages in more than one answer, each with its cursor."""
     found: list[Any] = []
-    for one in deliveries:
-        made: dict[bytes, Any] = one.made_once("grpc", _made)
-        found += [made[rendered] for rendered in pace.select(list(made))] if pace.limits else made.values()
-    if not found:
-        return None
+    size = 0
+    last: tuple[Delivery, int] | None = None
+    for delivery, place, message in _wanted(deliveries, pace):
+        more = message.ByteSize()
+        if last is not None and size + more > BATCH_BYTES:
+            yield _answer(found, last[0].cursor_at(last[1]), pace)
+            found, size = [], 0
+        found.append(message)
+        size += more
+        last = (delivery, place)
+    if found:
+        yield _answer(found, deliveries[-1].cursor, pace)
+
+
+def _wanted(deliveries: Sequence[Delivery], pace: Pace) -> Iterator[tuple[Delivery, int, Any]]:
+    """Yield each message that is wanted with its delivery and its place there."""
+    for delivery in deliveries:
+        made: dict[bytes, Any] = delivery.made_once("grpc", _made)
+        wanted = frozenset(pace.select(list(made))) if pace.limits else made
+        for place, (rendered, message) in enumerate(made.items()):
+            if rendered in wanted:
+                yield delivery, place, message
+
+
+def _answer(messages: list[Any], cursor: str, pace: Pace) -> Any:
     skipped, pace.skipped = pace.skipped, 0
-    return pb.LiveMessages(messages=found, cursor=deliveries[-1].cursor, skipped=skipped)
+    return pb.LiveMessages(messages=messages, cursor=cursor, skipped=skipped)
 
 
 def _made(delivery: Delivery) -> dict[bytes, Any]:

@@ -192,6 +192,21 @@ def test_what_is_not_ready_or_removed_says_so(api: ApiBench) -> None:
         api.get(f"{EXPORTS}/{strange}/file", 404)
 
 
+def test_what_was_removed_in_part_is_no_job_and_what_is_no_id_leads_nowhere(api: ApiBench, tmp_path: Path) -> None:
+    shelf, job_id = shelf_of(api), begin(api)["id"]
+    folder = shelf.folder_of(job_id)
+    half = folder.rename(folder.with_name(f".{job_id}-0"))
+
+    assert shelf.all() == []
+    assert shelf.expire() == []
+    assert not half.exists()
+    (tmp_path / "elsewhere").mkdir()
+    for strange in ("../elsewhere", "", ".", str(tmp_path / "elsewhere")):
+        with pytest.raises(errors.NotFound):
+            work(api, strange)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_job_that_is_removed_is_stopped_and_the_audit_knows_who_asked(api: ApiBench) -> None:
     write(api.settings, 10)
     job_id = begin(api)["id"]

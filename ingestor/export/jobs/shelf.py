@@ -40,7 +40,7 @@ class ExportShelf:
         """Keep a new job. Raises Conflict where there are too many, or the disk has no room for more."""
         self.require_room()
         most = self._settings.max_jobs
-        if len(self.all()) >= most:
+        if sum(job.state != "expired" for job in self.all()) >= most:
             raise errors.Conflict(f"{most} export jobs are kept already: remove one (export.max_jobs)")
         self.folder_of(job.job_id).mkdir(parents=True, mode=0o700)
         self.save(job)
@@ -71,12 +71,12 @@ class ExportShelf:
 
     def all(self) -> list[ExportJob]:
         """Return all jobs, the newest first."""
-        found = [self._read(path) for path in self._folder.glob(f"*/{_JOB}")]
+        found = [self._read(path) for path in self._folder.glob(f"*/{_JOB}") if _ID.fullmatch(path.parent.name)]
         return sorted((job for job in found if job is not None), key=lambda job: (-job.created_us, job.job_id))
 
     def read(self, job_id: str) -> ExportJob:
         """Return a job. Raises NotFound."""
-        job = self._read(self.folder_of(job_id) / _JOB) if _ID.fullmatch(job_id) else None
+        job = self._read(self.folder_of(job_id) / _JOB)
         if job is None:
             raise errors.NotFound(f"there is no export job {job_id!r:.40}")
         return job
@@ -103,6 +103,8 @@ class ExportShelf:
     def expire(self, now_us: int | None = None) -> list[str]:
         """Remove files that are too old, and forget jobs that ended long ago; return the ids of the former."""
         now_us = time.time_ns() // 1000 if now_us is None else now_us
+        for half_removed in self._folder.glob(".*"):
+            shutil.rmtree(half_removed, ignore_errors=True)
         expired = []
         for job in self.all():
             if job.state in ("ready", "failed") and job.expires_us <= now_us:
@@ -125,7 +127,9 @@ class ExportShelf:
         return time.time_ns() // 1000 + int(self._settings.keep_hours * 3600e6)
 
     def folder_of(self, job_id: str) -> Path:
-        """Return the folder of a job."""
+        """Return the folder of a job. Raises NotFound for what is no id: it may come from a queue."""
+        if not _ID.fullmatch(job_id):
+            raise errors.NotFound(f"there is no export job {job_id!r:.40}")
         return self._folder / job_id
 
     @contextmanager

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from ingestor.api.lag import Lag
+from ingestor.api.mqtt_figures import FigureReader
+from ingestor.api.overview import Overview
 from ingestor.intake.mqtt.filters import matches
 from ingestor.intake.mqtt.routes import DROPPED_TOPIC, Routes
 from ingestor.intake.mqtt.seen import MOST_TOPICS, SeenTopics
@@ -18,6 +24,7 @@ from ingestor.live.envelope import Subject
 from ingestor.mqtt_out.sensors import Figures, configs
 from ingestor.mqtt_out.topics import TopicTemplate
 from ingestor.mqtt_out.window import Window
+from ingestor.quality.book_sql import QualityHead
 from ingestor.settings import MqttSettings, Settings, TopicMapping
 from ingestor.settings_mqtt_out import MqttOutSettings, filter_of_topic, listened_to, overlap, own_topics
 
@@ -212,3 +219,29 @@ def test_the_settings_that_the_page_shows_are_in_order() -> None:
     assert len(tables) == 2
     for table in tables:
         MqttOutSettings.model_validate(table)
+
+
+def test_figures_are_those_of_a_home_and_the_lag_that_of_the_time_since() -> None:
+    def listener(home: str, per_s: float, *, connected: bool = False) -> dict[str, Any]:
+        return {"home": home, "connected": connected, "intake": {"written_per_s": per_s}}
+
+    listeners = [listener("a", 1.25), listener("a", 2.0, connected=True), listener("b", 7.0)]
+    head = QualityHead("a", 0, 97.66, {})
+    lags = iter([Lag({1.0: 100.0, math.inf: 100.0}), Lag({0.5: 10.0, 1.0: 110.0, math.inf: 110.0})])
+    empty: dict[str, Any] = {name.name: None for name in fields(Overview)}
+
+    def overview() -> Overview:
+        known: dict[str, Any] = {
+            "listeners": listeners,
+            "queues": {"validate": 2, "write": 3},
+            "quality": [head],
+            "lag": next(lags),
+        }
+        return Overview(**{**empty, **known})
+
+    read = FigureReader(overview, ["a", "b", "c"])
+    first, second = read(), read()
+
+    assert first["a"] == Figures(3.2, None, 97.7, 5, listening=True)
+    assert second["b"] == Figures(7.0, 0.475, None, 5, listening=False)
+    assert second["c"] == Figures(0.0, 0.475, None, 5, listening=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
 from pydantic import Field
 from starlette.datastructures import State
 
@@ -9,6 +12,10 @@ from ingestor import errors
 from ingestor.api.answers import Question, Texts
 from ingestor.live.filter import LiveFilter
 from ingestor.live.hub import LiveHub
+from ingestor.live.listener import Delivery
+from ingestor.live.pacing import Pace
+
+M = TypeVar("M")
 
 
 class LiveFilters(Question):
@@ -46,3 +53,29 @@ def hub_of(state: State) -> LiveHub:
         raise errors.NotFound("the live channel is switched off (live.enabled)")
     assert isinstance(found, LiveHub)  # noqa: S101 -- put there by create_app
     return found
+
+
+def in_parts(
+    deliveries: Sequence[Delivery], pace: Pace, made_of: Callable[[Delivery], Mapping[bytes, M]], most_bytes: int
+) -> Iterator[tuple[list[M], str]]:
+    """Yield what is wanted of some deliveries, in parts of so many bytes, each with the cursor behind it.
+
+    `made_of` returns what a transport makes of a delivery's messages, by their text. One message is never parted.
+    """
+    found: list[M] = []
+    size = 0
+    last: tuple[Delivery, int] | None = None
+    for delivery in deliveries:
+        made = made_of(delivery)
+        wanted = frozenset(pace.select(list(made))) if pace.limits else made
+        for place, (text, message) in enumerate(made.items()):
+            if text not in wanted:
+                continue
+            if last is not None and size + len(text) > most_bytes:
+                yield found, last[0].cursor_at(last[1])
+                found, size = [], 0
+            found.append(message)
+            size += len(text)
+            last = (delivery, place)
+    if found:
+        yield found, deliveries[-1].cursor

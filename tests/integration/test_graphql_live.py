@@ -146,6 +146,23 @@ def test_a_cursor_that_fell_out_is_told_as_a_gap(live: LiveHome) -> None:
     run(test())
 
 
+def test_large_messages_come_in_more_frames_each_with_its_cursor(live: LiveHome) -> None:
+    async def test() -> None:
+        names = [f"text.n{number}" for number in range(100)]
+        async with connected(live) as session, hearing(session) as heard:
+            await anext(heard)
+            live.publish(*names, state="x" * 50_000)
+            first = await anext(heard)
+            rest = await subjects(heard, 100 - len(first["messages"]))
+        async with connected(live) as session, hearing(session, cursor=first["cursor"]) as heard:
+            await anext(heard)
+
+            assert await subjects(heard, len(rest)) == rest != []
+        assert [one["subject"] for one in first["messages"]] + rest == names
+
+    run(test())
+
+
 def test_what_is_over_the_rate_is_left_out_and_counted(live: LiveHome) -> None:
     async def test() -> None:
         async with connected(live) as session, hearing(session, maxPerS=2.0) as heard:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from enum import Enum
 from typing import Annotated, Any, Final
 
@@ -14,14 +14,16 @@ from ingestor.api.graphql.context import Asked
 from ingestor.api.graphql.events import given
 from ingestor.api.graphql.fields import heard, told
 from ingestor.api.graphql.scalars import JSON, Long, Time
-from ingestor.api.live import LiveFilters, hub_of
+from ingestor.api.live import LiveFilters, hub_of, in_parts
 from ingestor.live.cursor import parse_cursor
 from ingestor.live.hub import Hearing
-from ingestor.live.listener import Delivery, Ended, Gap, Item
+from ingestor.live.listener import Delivery, Ended, Gap, Item, Missed
 from ingestor.live.pacing import Pace
 
 #: Messages that are told together where more than one delivery waits.
 _TOGETHER: Final = 500
+#: Bytes of one frame, as far as one message does not have more: many clients take no more than a megabyte.
+_MOST_BYTES: Final = 512 * 1024
 _WAIT_S: Final = 60.0
 
 
@@ -157,14 +159,14 @@ class Subscription:
         for home in asked.home or (None,):
             info.context.allow(home)
         after = parse_cursor(cursor) if cursor else None
-        teller = _Teller(_pace(max_per_s, sample))
+        pace = _pace(max_per_s, sample)
         opened = hub_of(info.context.state).listen(asked.checked(), after=after, policy=policy.value)
         async with opened as hearing:
             yield LiveReady(cursor=hearing.cursor)
             async for item in hearing.items(lambda: _WAIT_S):
                 if isinstance(item, Ended) and not item.too_slow:
                     return
-                if item is not None and (found := teller.told(item, hearing)) is not None:
+                for found in () if item is None else _heard(item, hearing, pace):
                     yield found
 
 
@@ -176,33 +178,22 @@ def _pace(max_per_s: float | None, sample: float | None) -> Pace:
     return Pace(max_per_s=max_per_s, sample=sample)
 
 
-class _Teller:
-    """Turns what one listener hears into what they are told."""
-
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
-
-    def told(self, item: Item, hearing: Hearing) -> Told | None:
-        """Return what is told; None where nothing of it is wanted. Raises Overloaded where they must go."""
-        match item:
-            case Delivery():
-                return self._messages([item, *hearing.more(_TOGETHER - len(item.chosen))])
-            case Gap():
-                return LiveGap(home=item.home, cursor=item.cursor)
-            case Ended():
-                raise errors.Overloaded("whoever listens is too slow: come back with the last cursor")
-        return LiveMissed(messages=Long(item.messages))
-
-    def _messages(self, deliveries: Sequence[Delivery]) -> LiveMessages | None:
-        found: list[LiveMessage] = []
-        for one in deliveries:
-            made = one.made_once("graphql", _made)
-            wanted = self._pace.select(list(made)) if self._pace.limits else made
-            found += [made[rendered] for rendered in wanted]
-        if not found:
-            return None
-        skipped, self._pace.skipped = self._pace.skipped, 0
-        return LiveMessages(cursor=deliveries[-1].cursor, skipped=Long(skipped), messages=found)
+def _heard(item: Item, hearing: Hearing, pace: Pace) -> Iterator[Told]:
+    """Yield what one listener is told. Raises Overloaded where they must go."""
+    match item:
+        case Delivery():
+            deliveries = [item, *hearing.more(_TOGETHER - len(item.chosen))]
+            for messages, cursor in in_parts(
+                deliveries, pace, lambda one: one.made_once("graphql", _made), _MOST_BYTES
+            ):
+                skipped, pace.skipped = pace.skipped, 0
+                yield LiveMessages(cursor=cursor, skipped=Long(skipped), messages=messages)
+        case Gap():
+            yield LiveGap(home=item.home, cursor=item.cursor)
+        case Missed():
+            yield LiveMissed(messages=Long(item.messages))
+        case Ended():
+            raise errors.Overloaded("whoever listens is too slow: come back with the last cursor")
 
 
 def _made(delivery: Delivery) -> Made:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 from google.protobuf import json_format
 
+from ingestor.api.live import in_parts
 from ingestor.api.rpc import ingestor_pb2 as pb
 from ingestor.api.v1.keeping import CountsShape, GapItems, LedgerShape
 from ingestor.events.point import StoredEvent
@@ -64,34 +65,9 @@ def gaps(shape: GapItems) -> Any:
 
 def live_messages(deliveries: Sequence[Delivery], pace: Pace) -> Iterator[Any]:
     """Yield what was heard, as far as it is wanted; large messages in more than one answer, each with its cursor."""
-    found: list[Any] = []
-    size = 0
-    last: tuple[Delivery, int] | None = None
-    for delivery, place, message in _wanted(deliveries, pace):
-        more = message.ByteSize()
-        if last is not None and size + more > BATCH_BYTES:
-            yield _answer(found, last[0].cursor_at(last[1]), pace)
-            found, size = [], 0
-        found.append(message)
-        size += more
-        last = (delivery, place)
-    if found:
-        yield _answer(found, deliveries[-1].cursor, pace)
-
-
-def _wanted(deliveries: Sequence[Delivery], pace: Pace) -> Iterator[tuple[Delivery, int, Any]]:
-    """Yield each message that is wanted with its delivery and its place there."""
-    for delivery in deliveries:
-        made: dict[bytes, Any] = delivery.made_once("grpc", _made)
-        wanted = frozenset(pace.select(list(made))) if pace.limits else made
-        for place, (rendered, message) in enumerate(made.items()):
-            if rendered in wanted:
-                yield delivery, place, message
-
-
-def _answer(messages: list[Any], cursor: str, pace: Pace) -> Any:
-    skipped, pace.skipped = pace.skipped, 0
-    return pb.LiveMessages(messages=messages, cursor=cursor, skipped=skipped)
+    for messages, cursor in in_parts(deliveries, pace, lambda one: one.made_once("grpc", _made), BATCH_BYTES):
+        skipped, pace.skipped = pace.skipped, 0
+        yield pb.LiveMessages(messages=messages, cursor=cursor, skipped=skipped)
 
 
 def _made(delivery: Delivery) -> dict[bytes, Any]:

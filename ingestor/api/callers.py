@@ -18,7 +18,8 @@ from ingestor.security.tickets import Tickets
 COOKIE: Final = "ha_ingestor_session"
 TICKET: Final = "ticket"
 #: What a ticket opens: what browsers open without headers of ours.
-TICKET_PATHS: Final = frozenset({"/api/v1/events/stream", "/api/v1/ws"})
+TICKET_PATHS: Final = frozenset({"/api/v1/events/stream"})
+TICKET_SOCKETS: Final = frozenset({"/api/v1/ws", "/api/v1/graphql", "/graphql"})
 
 
 class Callers:
@@ -29,13 +30,13 @@ class Callers:
         self._sessions = sessions
         self._tickets = tickets
 
-    async def of(self, headers: Headers, path: str, ticket: str | None) -> Principal:
-        """Return who asks. Raises StateUnavailable where a ticket cannot be looked up."""
+    async def of(self, headers: Headers, path: str, ticket: str | None, *, socket: bool = False) -> Principal:
+        """Return who asks; `socket`: for a WebSocket. Raises StateUnavailable where a ticket cannot be looked up."""
         if presented := _keys_in(headers):
             # Who shows a right key and a wrong one is nobody: they do not know which of them we are.
             known = {self._keys.principal(one) for one in presented}
             return known.pop() if len(known) == 1 else ANONYMOUS
-        if ticket is not None and self._tickets is not None and path in TICKET_PATHS:
+        if ticket is not None and self._tickets is not None and path in (TICKET_SOCKETS if socket else TICKET_PATHS):
             return await anyio.to_thread.run_sync(self._tickets.take, ticket)
         if self._sessions is not None and (word := _cookie(headers)):
             return self._sessions.principal(word)

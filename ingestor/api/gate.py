@@ -85,7 +85,8 @@ class Gate:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, ticket: str | None) -> None:
         headers = Headers(scope=scope)
         try:
-            who = scope["state"]["principal"] = await self._callers.of(headers, scope["path"], ticket)
+            callers = self._callers
+            who = scope["state"]["principal"] = await callers.of(headers, scope["path"], ticket, socket=True)
             authorize(who, Action.READ_DATA)
             self._writes.check(headers, who)
         except errors.IngestorError as error:

@@ -57,8 +57,8 @@ def stream(live: LiveHome, **params: Any) -> int:
         return answer.status_code
 
 
-def open_socket(live: LiveHome, query: str = "", **how: Any) -> websocket.WebSocket:
-    return websocket.create_connection(live.address.replace("http", "ws") + SOCKET + query, timeout=60, **how)
+def open_socket(live: LiveHome, query: str = "", path: str = SOCKET, **how: Any) -> websocket.WebSocket:
+    return websocket.create_connection(live.address.replace("http", "ws") + path + query, timeout=60, **how)
 
 
 def test_a_session_reads_and_writes_until_it_is_ended(live: LiveHome, browser: requests.Session) -> None:
@@ -110,12 +110,16 @@ def test_a_ticket_opens_one_stream_once(live: LiveHome) -> None:
     with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
         open_socket(live, f"?ticket={ticket}")
     assert stream(live, ticket=ticket) == 401
+    ticket, graphql = ticket_of(live), "/api/v1/graphql"
+    open_socket(live, f"?ticket={ticket}", graphql, subprotocols=["graphql-transport-ws"]).close()
+    with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+        open_socket(live, f"?ticket={ticket}", graphql, subprotocols=["graphql-transport-ws"])
 
 
 def test_a_ticket_opens_nothing_but_streams_and_stays_good_for_them(live: LiveHome) -> None:
     ticket = ticket_of(live)
 
-    for path in ("/api/v1/events", CONFIG, "/api/v1/session"):
+    for path in ("/api/v1/events", CONFIG, "/api/v1/session", "/graphql"):
         assert requests.get(live.address + path, {"ticket": ticket}, timeout=60).status_code == 401
     assert stream(live, ticket=[ticket, ticket]) == 401
     assert stream(live, ticket="é" * 3000) == 401

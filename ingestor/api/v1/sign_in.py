@@ -86,7 +86,7 @@ async def end_session(request: Request) -> Response:
 
 @router.post("/api/v1/tickets", response_model=TicketShape)
 async def give_ticket(request: Request, means: Asking) -> Response:
-    """Return a ticket for `?ticket=` of `/api/v1/ws` or `/api/v1/events/stream`: it opens one of them, once."""
+    """Return a ticket, for `?ticket=` of `/api/v1/events/stream`, `/api/v1/ws` or `/graphql`: it opens one, once."""
     who = principal_of(request.scope)
     authorize(who, Action.READ_DATA)
     tickets: Tickets = request.app.state.tickets

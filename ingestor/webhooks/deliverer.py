@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +33,8 @@ _LOOK_WITHOUT_S: Final = 10.0
 _FIRST_LOOK_S: Final = 2.0
 #: A process that dies is followed by another after this time.
 LEASE_S: Final = 12.0
-_AFTER_FAILURE_S: Final = 2.0
+_AFTER_FAILURE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 15.0
 _log: Final = structlog.get_logger(__name__)
 
 
@@ -177,7 +179,9 @@ class Run:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _patiently(self, hook_id: str, work: Callable[[], Awaitable[None]]) -> None:
+        pause_s = _AFTER_FAILURE_S
         while True:
+            began_s = time.monotonic()
             try:
                 await work()
             except errors.NotFound:
@@ -188,4 +192,7 @@ class Run:
                 _log.exception("webhook_failed", webhook=hook_id)
             else:
                 return
-            await asyncio.sleep(_AFTER_FAILURE_S)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            if time.monotonic() - began_s > _LONGEST_PAUSE_S:
+                pause_s = _AFTER_FAILURE_S  # it had worked
+            await asyncio.sleep(pause_s)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ingestor import bootstrap
 from ingestor.events.event import Event, EventBatch, Place
+from ingestor.live.cursor import Position, parse_cursor
 from ingestor.live.entry import encode_entry, entry_of
 from ingestor.live.hub import LiveHub
 from ingestor.settings import Settings
@@ -60,6 +61,14 @@ class LiveHome:
         assert self.hub._reader is not None
         self.hub._reader.get_loop().call_soon_threadsafe(publish)
         assert done.wait(120)
+
+    def newest(self) -> Position:
+        """Return the place of what was published last."""
+        return Position(self.channel.kept(self.home).last)
+
+    def is_behind(self, cursor: str, place: Position) -> bool:
+        """Tell whether a cursor has not come so far yet."""
+        return not cursor or parse_cursor(cursor)[self.home] < place
 
     def nobody_listens(self) -> bool:
         return self.hub.listeners == 0 and self.hub._reader is None

@@ -37,6 +37,7 @@ from ingestor.api.stats import StatsWatch
 from ingestor.api.system_watch import SystemWatch
 from ingestor.api.v1 import sign_in
 from ingestor.api.workers_watch import WorkersWatch
+from ingestor.live.hub import LiveHub
 from ingestor.managing.exports import ExportAdmin
 from ingestor.managing.workers import WorkerAdmin
 from ingestor.metrics_files import FolderCollector
@@ -104,7 +105,7 @@ def create_app(
     async def closing(app: FastAPI) -> AsyncIterator[None]:
         keep_addresses_out_of_logs()
         keys.key()  # made at the first start, so that it is there before anybody asks
-        watching = _watches(settings, health)
+        watching = _watches(settings, health, live)
         with heartbeat_of(bootstrap.open_status_board(settings), "api", settings.data_dir):
             async with (
                 outgoing(app.state, settings, live, observer.read),
@@ -165,12 +166,12 @@ def _add_admin(app: FastAPI, settings: Settings, recent: RecentStates) -> None:
     app.state.worker_admin = WorkerAdmin(settings, bootstrap.open_state(settings), audit)
 
 
-def _watches(settings: Settings, health: HealthWatch) -> list[asyncio.Task[None]]:
+def _watches(settings: Settings, health: HealthWatch, live: LiveHub | None) -> list[asyncio.Task[None]]:
     """Show that this process lives, and tell when the installation falls ill, until that is cancelled."""
     watches = [_show_life(AliveFile(settings.data_dir))]
-    if (feed := bootstrap.open_live_feed(settings)) is not None:
-        homes = [home.name for home in settings.all_homes()]
-        watches.append(SystemWatch(health.read, feed, bootstrap.open_state(settings), homes).watch())
+    if live is not None and (feed := bootstrap.open_live_feed(settings)) is not None:
+        homes, state = [home.name for home in settings.all_homes()], bootstrap.open_state(settings)
+        watches.append(SystemWatch(health.read, feed, state, homes, heard=lambda: live.listeners > 0).watch())
     return [asyncio.create_task(one) for one in watches]
 
 

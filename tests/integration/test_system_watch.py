@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,33 @@ def test_what_happened_while_the_state_server_was_away_is_told_when_it_is_back(
     told = watched.heard()
     assert [one.name for one in told] == ["system.healthy", "system.error", "system.healthy"]
     assert [one.time_us for one in told[1:]] == [1_800_000_060_000_000, 1_800_000_120_000_000]
+
+
+def test_it_looks_by_itself_while_somebody_listens(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestor.api.system_watch._EVERY_S", 0.01)
+    watch = watched.watches[0]
+    turns = 0
+
+    def heard() -> bool:
+        nonlocal turns
+        turns += 1
+        return turns > 20
+
+    watch._heard = heard
+
+    async def story() -> None:
+        task = asyncio.create_task(watch.watch())
+        while turns < 20:
+            assert watched.heard() == []
+            await asyncio.sleep(0.005)
+        until_s = time.monotonic() + 60
+        while not watched.heard() and time.monotonic() < until_s:  # noqa: ASYNC110 -- it is in a server
+            await asyncio.sleep(0.005)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(story())
+    assert [one.name for one in watched.heard()] == ["system.healthy"]
 
 
 def _refuse(*_: Any, **__: Any) -> Any:

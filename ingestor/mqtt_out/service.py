@@ -51,6 +51,7 @@ class MqttOut:
         self._tell = tell
         self._threads = ThreadPoolExecutor(2, "mqtt-out")
         self._sensors_due = asyncio.Event()
+        self._changed = asyncio.Event()
         self._line: Line | None = None
         self._publisher: Publisher | None = None
         self._work: list[asyncio.Task[None]] = []
@@ -89,8 +90,10 @@ class MqttOut:
 
     async def _watch(self) -> None:
         while True:
+            self._changed.clear()
             await self._patiently(self._step)
-            await asyncio.sleep(_LOOK_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _LOOK_S)
 
     async def _step(self) -> None:
         await self._threaded(self._leadership.step)
@@ -129,6 +132,7 @@ class MqttOut:
     def _note_up(self, up: bool) -> None:
         if self._publisher is not None:
             self._publisher.note_up(up)
+        self._changed.set()
         if up:
             self._announce()
 

@@ -100,6 +100,8 @@ class Deliverer:
             pause_s = _LOOK_S if self._leases else _LOOK_WITHOUT_S
 
     async def _step(self) -> None:
+        if not self._runs and not self._leases and not self._shelf.has_any():
+            return  # few installations have webhooks, and the database takes the others 20 MB
         hooks = {hook.hook_id: hook for hook in await self._book(lambda book: book.hooks()) if hook.enabled}
         mine = await self._book.threaded(lambda: self._mine(hooks))
         for hook_id, run in list(self._runs.items()):

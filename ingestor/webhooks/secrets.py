@@ -50,6 +50,10 @@ class SecretShelf:
         except msgspec.DecodeError as error:
             raise errors.Fatal(f"the secrets of webhook {hook_id} cannot be read: rotate them") from error
 
+    def has_any(self) -> bool:
+        """Tell whether there are secrets at all: without one nothing is delivered from this host."""
+        return next(self._folder.glob("*.json"), None) is not None
+
     def remove(self, hook_id: str) -> None:
         """Forget the secrets of a webhook."""
         with contextlib.suppress(FileNotFoundError):

@@ -19,7 +19,7 @@ from ingestor.live.cursor import WHOLE, Position, cursor_text
 from ingestor.live.entry import decode_entry
 from ingestor.live.envelope import Chosen, Messages
 from ingestor.live.filter import LiveFilter
-from ingestor.live.listener import Delivery, Gap, Item, Listener, Policy, delivery_of
+from ingestor.live.listener import Delivery, Gap, Item, Listener, Policy, delivery_of, messages_of
 
 T = TypeVar("T")
 _WAIT_S: Final = 1.0
@@ -238,9 +238,9 @@ class Hearing:
         while True:
             yield await self._listener.get(wait_s())
 
-    def more(self, most: int) -> list[Delivery]:
-        """Return deliveries that wait already, of so many messages together at most: for who tells them at once."""
-        return self._listener.more(most)
+    def more(self, most: int, size_of: Callable[[Delivery], int] = messages_of) -> list[Delivery]:
+        """Return deliveries that wait already and together are so large at most: for who tells them at once."""
+        return self._listener.more(most, size_of)
 
     def heard_all(self) -> str:
         """Return the cursor of who has heard all there is: also where none of it was for them."""

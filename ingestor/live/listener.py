@@ -50,6 +50,11 @@ class Delivery:
         return self.made_once("cursor", lambda made: made.cursor_at(len(made.chosen) - 1))
 
 
+def messages_of(delivery: Delivery) -> int:
+    """Return how many messages a delivery has."""
+    return len(delivery.chosen)
+
+
 @dataclass(frozen=True)
 class Gap:
     """Messages of a home were not kept for this listener, nobody knows how many; the store has their events."""
@@ -124,11 +129,11 @@ class Listener:
             item = self._next()
         return item
 
-    def more(self, most: int) -> list[Delivery]:
-        """Return what waits behind, without waiting: whole deliveries of so many messages together at most."""
+    def more(self, most: int, size_of: Callable[[Delivery], int] = messages_of) -> list[Delivery]:
+        """Return what waits behind, without waiting: whole deliveries that together are so large at most."""
         found: list[Delivery] = []
         while not self._missed and self._waiting and isinstance(first := self._waiting[0], Delivery):
-            most -= len(first.chosen)
+            most -= size_of(first)
             if most < 0:
                 break
             self._messages -= len(first.chosen)

@@ -181,6 +181,28 @@ def test_a_rate_leaves_out_what_is_over_it_and_counts_that(live: LiveHome, clien
     assert heard == {"few": ["light.0"], "all": [f"light.{number}" for number in range(5)]}
 
 
+def test_no_frame_is_larger_than_clients_take(live: LiveHome, client: Client) -> None:
+    client.subscribe()
+    names = [f"light.{number}" for number in range(60)]
+    live.publish(*names, attributes={"text": "x" * 40_000})
+
+    heard: list[str] = []
+    cursors: dict[str, int] = {}
+    while len(heard) < len(names):
+        _, data = client.socket.recv_data()
+        assert len(data) < 512 * 1024
+        told = json.loads(data)
+        heard += [event["subject"] for event in told["events"]]
+        cursors[told["cursor"]] = len(heard)
+    assert heard == names
+    assert len(cursors) > 8
+
+    for cursor, taken in list(cursors.items())[:-1]:
+        with connected(live) as again:
+            again.subscribe(cursor=cursor)
+            assert again.hear()["events"][0]["subject"] == names[taken]
+
+
 def test_a_sample_is_a_share_of_the_messages_and_the_same_for_all(live: LiveHome) -> None:
     with connected(live) as one, connected(live) as other:
         for client in (one, other):

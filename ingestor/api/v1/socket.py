@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 from fastapi import APIRouter
@@ -34,8 +34,8 @@ MAX_COMMAND: Final = 64 * 1024
 MAX_FRAME_BYTES: Final = 4 * MAX_COMMAND
 _WAIT_S: Final = 60.0
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
-#: Messages that one frame tells where more than one delivery waits.
-_TOGETHER: Final = 500
+#: Of a frame that has several messages: clients take no more than 1 MiB at once, if nobody tells them.
+_MOST_CHARS: Final = 256 * 1024
 _GOING_AWAY, _NOT_TEXT, _POLICY, _TOO_LARGE, _TRY_LATER = 1001, 1003, 1008, 1009, 1013
 
 
@@ -168,6 +168,14 @@ class Connection:
         self._subscriptions[asked.id] = Subscription(self, self._hub, asked)
 
 
+class Part(NamedTuple):
+    """What a frame tells: messages in JSON, how many, and the cursor behind them."""
+
+    text: str
+    messages: int
+    cursor: str
+
+
 class Subscription:
     """One of a client's subscriptions, which runs until it is ended, or has to end."""
 
@@ -213,9 +221,8 @@ class Subscription:
                 await self._connection.close(code, why)
                 return
             if isinstance(item, Delivery):
-                # Who acknowledges frames says how much may be under way: theirs stay small.
-                behind = [] if self._asked.window is not None else hearing.more(_TOGETHER - len(item.chosen))
-                await self._tell_events([item, *behind])
+                for part in self._together(item, hearing):
+                    await self._tell_part(part)
             elif item is not None:
                 await self._tell(item)
 
@@ -227,38 +234,42 @@ class Subscription:
             case Missed():
                 await self._connection.say(said.MissedTold(id=name, messages=item.messages))
 
-    async def _tell_events(self, deliveries: Sequence[Delivery]) -> None:
-        """Send a frame: of what has come meanwhile, too, so that who falls behind has fewer frames to send."""
-        made = [self._body(one) for one in deliveries]
-        body = ",".join(text for text, messages in made if messages)
-        messages = sum(messages for _, messages in made)
-        if not messages:
-            return
+    def _together(self, delivery: Delivery, hearing: Hearing) -> Sequence[Part]:
+        """Return a delivery in parts, or with what has come meanwhile: who falls behind has fewer frames to take."""
+        parts = self._parts(delivery)
+        # Who acknowledges frames says how much may be under way: theirs stay small. Who is sampled takes little.
+        if len(parts) != 1 or self._asked.window is not None or self._pace.limits:
+            return parts
+        behind = hearing.more(_MOST_CHARS - len(parts[0].text), self._size)
+        together = [parts[0], *(part for one in behind for part in self._parts(one))]
+        text = ",".join(part.text for part in together)
+        return [Part(text, sum(part.messages for part in together), together[-1].cursor)]
+
+    def _size(self, delivery: Delivery) -> int:
+        return sum(len(part.text) + 1 for part in self._parts(delivery))
+
+    def _parts(self, delivery: Delivery) -> Sequence[Part]:
+        """Return the messages that are wanted: made once for all who want all of them in this form."""
+        form = self._asked.form
+
+        def rendered(one: Delivery) -> list[bytes]:
+            return [one.messages.render(index, form) for index in one.chosen]
+
+        if self._pace.limits:
+            bodies = rendered(delivery)
+            wanted = {id(body) for body in self._pace.select(bodies)}
+            return parts_of(delivery, [(place, body) for place, body in enumerate(bodies) if id(body) in wanted])
+        return delivery.made_once(f"ws {form}", lambda one: parts_of(one, list(enumerate(rendered(one)))))
+
+    async def _tell_part(self, part: Part) -> None:
+        await self._room.wait()
         self._seq += 1
         skipped, self._pace.skipped = self._pace.skipped, 0
         if self._asked.window is not None:
-            self._sent[self._seq] = messages
+            self._sent[self._seq] = part.messages
             self._look_for_room()
-        head = {
-            "type": "events",
-            "id": self._asked.id,
-            "seq": self._seq,
-            "cursor": deliveries[-1].cursor,
-            "skipped": skipped,
-        }
-        await self._connection.send(f'{orjson.dumps(head).decode()[:-1]},"events":[{body}]}}')
-
-    def _body(self, delivery: Delivery) -> tuple[str, int]:
-        """Return the messages, and how many: made once for all who want all of them in this form."""
-        form = self._asked.form
-
-        def joined(one: Delivery) -> str:
-            return _in_ascii(b",".join(one.messages.render(index, form) for index in one.chosen).decode())
-
-        if not self._pace.limits:
-            return delivery.made_once(f"ws {form}", joined), len(delivery.chosen)
-        wanted = self._pace.select([delivery.messages.render(index, form) for index in delivery.chosen])
-        return b",".join(wanted).decode(), len(wanted)
+        head = {"type": "events", "id": self._asked.id, "seq": self._seq, "cursor": part.cursor, "skipped": skipped}
+        await self._connection.send(f'{orjson.dumps(head).decode()[:-1]},"events":[{part.text}]}}')
 
     def _look_for_room(self) -> None:
         window = self._asked.window
@@ -266,6 +277,24 @@ class Subscription:
             self._room.set()
         else:
             self._room.clear()
+
+
+def parts_of(delivery: Delivery, wanted: Sequence[tuple[int, bytes]]) -> list[Part]:
+    """Return messages, each with its place in the delivery, in parts that any client takes."""
+    parts: list[Part] = []
+    texts: list[bytes] = []
+    size = last = 0
+    for place, body in wanted:
+        if texts and size + len(body) > _MOST_CHARS:
+            parts.append(_part(texts, delivery.cursor_at(last)))
+            texts, size = [], 0
+        texts.append(body)
+        size, last = size + len(body) + 1, place
+    return [*parts, _part(texts, delivery.cursor)] if texts else parts
+
+
+def _part(texts: Sequence[bytes], cursor: str) -> Part:
+    return Part(_in_ascii(b",".join(texts).decode()), len(texts), cursor)
 
 
 def _in_ascii(text: str) -> str:

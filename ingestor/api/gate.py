@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingestor import errors
 from ingestor.api.callers import Callers, take_ticket_out
+from ingestor.api.open_sockets import OpenSockets
 from ingestor.api.problems import answer_to
 from ingestor.security.access import ANONYMOUS, Action, Principal, authorize
 
@@ -42,6 +43,7 @@ class Gate:
         callers: Callers,
         open_paths: Collection[str],
         writes: WriteGuard,
+        sockets: OpenSockets,
         sign_in: str | None = None,
     ) -> None:
         self._app = app
@@ -49,6 +51,7 @@ class Gate:
         self._open_paths = frozenset(open_paths)
         self._sign_in = sign_in
         self._writes = writes
+        self._sockets = sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an ASGI request, or pass it on with `principal` and `request_id` in its state."""
@@ -92,7 +95,7 @@ class Gate:
         except errors.IngestorError as error:
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": str(error)[:120]})
             return
-        await self._app(scope, receive, send)
+        await self._sockets.serve(self._app, scope, receive, send)
 
 
 class WriteGuard:

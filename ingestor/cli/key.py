@@ -28,8 +28,13 @@ def key(
 ) -> None:
     """Print the key that opens the API; made at the first start, kept in the data folder."""
     from ingestor import bootstrap
+    from ingestor.managing.workers import whoever_runs_this
+    from ingestor.security.audit import Audit
 
-    keys = bootstrap.open_keyring(settings_of(context))
+    settings = settings_of(context)
+    keys = bootstrap.open_keyring(settings)
     if renew:
-        say("a new key, in force at once")
+        if settings.api.key is None:  # else it cannot be done
+            Audit(settings.data_dir).note(whoever_runs_this(), "api_key.renew", {})
+        say("a new key, in force at once; open streams end")
     typer.echo(keys.renew() if renew else keys.key())

@@ -51,6 +51,7 @@ class LiveHub:
         self._listeners: set[Listener] = set()
         self._opened = 0
         self._is_over = False
+        self._endings = 0
         self._places: dict[str, Position] = {}
         self._numbers: dict[str, int] = {}
         self._reader: asyncio.Task[None] | None = None
@@ -61,6 +62,11 @@ class LiveHub:
         # Reading waits for what comes; who catches up must not wait for that.
         self._reading = ThreadPoolExecutor(1, "live-reader")
         self._catching_up = ThreadPoolExecutor(_CATCHING_UP, "live-catch-up")
+
+    @property
+    def endings(self) -> int:
+        """How often all hearings were ended."""
+        return self._endings
 
     @property
     def listeners(self) -> int:
@@ -88,6 +94,11 @@ class LiveHub:
     def end(self) -> None:
         """End all hearings, also those that are opened later."""
         self._is_over = True
+        self.end_hearings()
+
+    def end_hearings(self) -> None:
+        """End all hearings that are open now, also those that still catch up."""
+        self._endings += 1
         for listener in self._listeners:
             listener.end()
 
@@ -180,13 +191,16 @@ class LiveHub:
         """Return the cursor of who has heard all there is."""
         return cursor_text({home: at for home, at in self._places.items() if wanted.takes_home(home)})
 
-    def attach(self, listener: Listener, at: Mapping[str, Position]) -> bool:
-        """Let a listener hear what the reader reads; False where it is not as far as the reader is."""
+    def attach(self, listener: Listener, at: Mapping[str, Position], opened: int) -> bool:
+        """Let a listener hear what the reader reads; False where it is not as far as the reader is.
+
+        `opened`: how many endings there had been when it was opened.
+        """
         if any(at[home].entry_id < self._places[home].entry_id or at[home].message != WHOLE for home in at):
             return False
         listener.ahead = {home: one.entry_id for home, one in at.items() if one.entry_id > self._places[home].entry_id}
         self._listeners.add(listener)
-        if self._is_over:
+        if self._is_over or opened < self._endings:
             listener.end()
         return True
 
@@ -224,6 +238,7 @@ class Hearing:
         self._listener = listener
         self._at = at
         self._resumed = resumed
+        self._opened = hub.endings
         self._numbers: dict[str, int] = {}
         self.cursor = cursor_text(at)
 
@@ -232,7 +247,7 @@ class Hearing:
         if self._resumed:
             async for item in self._missed():
                 yield item
-        while not self._hub.attach(self._listener, self._at):
+        while not self._hub.attach(self._listener, self._at, self._opened):
             async for item in self._catch_up():
                 yield item
         while True:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-_METHODS: Final = ("get", "put", "post", "delete")
+_METHODS: Final = ("get", "put", "post", "patch", "delete")
 #: What holds for all of them is said once.
 _EVERYWHERE: Final = ("304", "401", "503", "default")
 _INTRODUCTION: Final = """\

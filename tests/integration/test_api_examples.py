@@ -11,6 +11,7 @@ import pytest
 
 from ingestor import bootstrap
 from ingestor.api.examples import EXAMPLES
+from ingestor.api.reference import api_page
 from tests.integration.api_bench import KEY, ApiBench, api_app, api_bench
 from tests.integration.api_home import fill
 from tests.servers_brokers import ValkeyServer
@@ -40,6 +41,12 @@ def api(tmp_path_factory: pytest.TempPathFactory, valkey_server: ValkeyServer) -
 
 def test_every_endpoint_has_an_example_and_every_example_an_endpoint() -> None:
     assert set(OPERATIONS) == set(EXAMPLES)
+
+
+def test_the_reference_has_every_endpoint() -> None:
+    page = api_page(DESCRIBED, "")
+
+    assert [one for one in OPERATIONS if f"### {one[0].upper()} {one[1]}\n" not in page] == []
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)

@@ -23,8 +23,11 @@ MOST_ROWS: Final = 10_000
 MOST_STATES: Final = 1_000_000
 #: States of a window that are told by name, those that held longest.
 MOST_NAMED: Final = 50
+#: Days of a window: a longer one is a mistake, and of far longer ones a store cannot count the nanoseconds.
+LONGEST_WINDOW_DAYS: Final = 3650
 _PORTION: Final = 50_000
 _S: Final = 1_000_000_000
+_DAY: Final = 86_400 * _S
 #: Those that need to know what held in between.
 _BY_ORDER: Final = frozenset({"time_weighted_mean", "duration"})
 _NUMBERS: Final = {"mean": "mean", "min": "low", "max": "high", "sum": "total", "last": "last"}
@@ -92,6 +95,8 @@ class Held:
 
 def history_rows(store: HistoryStore, asked: HistoryAsked) -> list[dict[str, Any]]:
     """Return a row for each entity and window, by entity and time. Raises Unanswerable where that is too much."""
+    if asked.window_ns > LONGEST_WINDOW_DAYS * _DAY:
+        raise errors.Unanswerable(f"a window has at most {LONGEST_WINDOW_DAYS:,} days")
     cells = len(asked.starts) * len(asked.entities)
     if cells > MOST_ROWS:
         raise errors.Unanswerable(

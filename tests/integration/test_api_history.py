@@ -76,6 +76,13 @@ def test_the_home_is_the_first_one_unless_another_is_named(api: ApiBench) -> Non
     assert api.get(HISTORY, entity="nobody.x", window="1h", **SPAN)["items"] == []
 
 
+def test_the_longest_window_is_told_and_none_longer(api: ApiBench) -> None:
+    (window,) = api.get(HISTORY, entity="sensor.a", window="3650d", aggregate="count", **SPAN)["items"]
+
+    assert window["count"] == 10
+    assert "3,650 days" in api.get(HISTORY, 400, entity="sensor.a", window="3651d", **SPAN)["detail"]
+
+
 @pytest.mark.parametrize(
     ("params", "status"),
     [
@@ -90,6 +97,8 @@ def test_the_home_is_the_first_one_unless_another_is_named(api: ApiBench) -> Non
         ({"entity": "a", "since": SPAN["until"], "until": SPAN["since"]}, 400),
         ({"entity": "a", "window": "1s", "since": "2025-01-01T00:00:00Z"}, 400),
         ({"entity": "a", "window": "1h", "cursor": "x"}, 400),
+        ({"entity": "a", "window": "3651d"}, 400),
+        ({"entity": "a", "window": "99999w"}, 400),
         ({"entity": "a", "cursor": "x"}, 400),
     ],
 )

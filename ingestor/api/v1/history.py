@@ -48,7 +48,8 @@ class HistoryList(Question):
     until: Moment | None = Field(None, description="Before this time; default: now.")
     window: Seconds | None = Field(
         None,
-        description="Length of a window: `15m`, `1h`, `1d`; counted from 1970 in UTC. Without one, states are told.",
+        description="Length of a window: `15m`, `1h`, `1d`, up to `3650d`; counted from 1970 in UTC. Without one, "
+        "states are told.",
     )
     aggregate: Annotated[list[Aggregate], Field(max_length=8)] = Field(
         [],

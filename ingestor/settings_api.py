@@ -27,7 +27,8 @@ class ApiSettings(Group):
     )
     origins: tuple[str, ...] = Field(
         (),
-        description="Web pages from elsewhere that may write, as `https://panel.example`; those of the API itself may.",
+        description="Web pages from elsewhere that may write, as `https://panel.example`; those of the API itself may. "
+        "There is no CORS: a browser lets such a page use the WebSocket alone.",
     )
     metrics_need_key: bool = Field(False, description="Ask for the key at /metrics, too.")
     store_connections: int = Field(

@@ -62,7 +62,9 @@ _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
 class StatsShape(BaseModel):
     """How much comes in; null: not known just now."""
 
-    events_per_hour: float | None = Field(description="Received in the last 60 minutes.")
+    events_per_hour: float | None = Field(
+        description="Received in the last 60 minutes: of the hour before this one, in proportion."
+    )
     total_events_today: int | None = Field(description="Since midnight where the API runs.")
     last_event_time: str | None = Field(json_schema_extra={"format": "date-time"})
     error_rate: float | None = Field(description="Percent of the last 24 hours that was rejected or lost.")

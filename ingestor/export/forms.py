@@ -33,7 +33,7 @@ def _avro() -> FileWriter:
 
 
 def _protobuf() -> FileWriter:
-    """Messages `ha_ingestor.v1.Event`, each after its length."""
+    """Messages `ha_ingestor.export.v1.Event`, each after its length."""
     from ingestor.export.protobuf_form import ProtobufWriter
 
     return ProtobufWriter()

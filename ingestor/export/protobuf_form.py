@@ -1,4 +1,4 @@
-"""Protobuf: messages `ha_ingestor.v1.Event`, each after its length (varint), as Protobuf's own streams are.
+"""Protobuf: messages `ha_ingestor.export.v1.Event`, each after its length (varint), as Protobuf's own streams are.
 
 The message is made from the columns; `proto_text` says it in Protobuf's own language, for `protoc`.
 """
@@ -15,7 +15,8 @@ from google.protobuf.proto import serialize_length_prefixed
 from ingestor.events.point import StoredEvent
 from ingestor.export.columns import COLUMNS, row_of
 
-PACKAGE: Final = "ha_ingestor.v1"
+#: Not the package of gRPC, which has an `Event`, too: whoever uses both loads both into one process.
+PACKAGE: Final = "ha_ingestor.export.v1"
 _Field = descriptor_pb2.FieldDescriptorProto
 _TYPES: Final[dict[str, tuple[str, Any]]] = {
     "time": ("sfixed64", _Field.TYPE_SFIXED64),
@@ -30,7 +31,8 @@ _NAMES: Final = tuple("time_unix_nano" if column.type == "time" else column.name
 
 
 def _message_class() -> Any:
-    file = descriptor_pb2.FileDescriptorProto(name="ha_ingestor/v1/event.proto", package=PACKAGE, syntax="proto3")
+    where = "ha_ingestor/export/v1/event.proto"
+    file = descriptor_pb2.FileDescriptorProto(name=where, package=PACKAGE, syntax="proto3")
     message = file.message_type.add(name="Event")
     for column, name in zip(COLUMNS, _NAMES, strict=True):
         field = message.field.add(

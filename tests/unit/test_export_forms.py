@@ -6,6 +6,8 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -278,6 +280,18 @@ def test_the_protobuf_schema_that_is_published_compiles_to_the_message_that_is_w
 
     assert told(found) == told(ours)
     assert len(told(found)) == len(COLUMNS)
+
+
+def test_the_protobuf_schemas_that_are_published_are_compiled_and_loaded_together(tmp_path: Path) -> None:
+    schemas = Path(__file__).parents[2] / "docs" / "reference" / "schemas"
+    include = Path(protoc.__file__).parent / "_proto"
+    names = sorted(file.name for file in schemas.glob("*.proto"))
+
+    told = protoc.main(["protoc", f"-I{schemas}", f"-I{include}", f"--python_out={tmp_path}", *names])
+
+    assert (told, names) == (0, ["event.v1.proto", "ingestor_v1.proto"])
+    load = [sys.executable, "-c", "import event.v1_pb2 as one, ingestor_v1_pb2 as other; one.Event(), other.Event()"]
+    subprocess.run(load, cwd=tmp_path, check=True)
 
 
 def test_a_form_that_is_not_there_is_named_with_those_that_are() -> None:

@@ -26,7 +26,7 @@ from ingestor.export.protobuf_form import Event as ExportedEvent
 from tests.integration.api_bench import KEY, ApiBench, api_bench, state
 from tests.integration.api_home import fill
 from tests.integration.endless import ask_endlessly
-from tests.integration.grpc_client import Client
+from tests.integration.grpc_client import KEY_SHOWN, Client, Metadata
 from tests.servers import wait_until
 
 SPAN: dict[str, Any] = {"since": "2026-11-21T02:00:00Z", "until": "2026-11-21T04:00:00Z"}
@@ -255,6 +255,28 @@ def test_what_cannot_be_answered_has_a_status_and_a_name(
         told = failure(client.call(method, **request_))
 
     assert told[:2] == (code, name)
+
+
+@pytest.mark.parametrize(
+    ("method", "metadata"),
+    [
+        ("ha_ingestor.v1.Ingestor/ListEvents", KEY_SHOWN),
+        ("ha_ingestor.v1.Ingestor/ReadEvents", KEY_SHOWN),
+        ("grpc.health.v1.Health/Check", ()),
+        ("grpc.health.v1.Health/Watch", ()),
+    ],
+)
+def test_what_is_no_message_is_invalid_and_leaves_no_traceback(
+    channel: grpc.Channel, caplog: pytest.LogCaptureFixture, method: str, metadata: Metadata
+) -> None:
+    if method.endswith(("ReadEvents", "Watch")):
+        call = channel.unary_stream(f"/{method}")(b"\xff\xff", timeout=60, metadata=metadata)
+        told = failure(call)
+    else:
+        told = failure(lambda: channel.unary_unary(f"/{method}")(b"\xff\xff", timeout=60, metadata=metadata))
+
+    assert told[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "invalid")
+    assert "DecodeError" not in caplog.text
 
 
 def test_a_bad_filter_says_which_part_is_wrong(client: Client) -> None:

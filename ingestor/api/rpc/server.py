@@ -18,6 +18,7 @@ from ingestor.api.rpc import ingestor_pb2 as pb
 from ingestor.api.rpc.calls import served
 from ingestor.api.rpc.certificate import certificate_pair
 from ingestor.api.rpc.door import Door
+from ingestor.api.rpc.received import Received
 from ingestor.api.rpc.service import Ingestor
 from ingestor.security.keys import Keyring
 from ingestor.settings_grpc import GrpcSettings
@@ -51,7 +52,7 @@ class GrpcServer:
         self._health = health.aio.HealthServicer()
         door = Door(Callers(keys))
         self._server = grpc.aio.server(
-            interceptors=(door,), options=_OPTIONS, maximum_concurrent_rpcs=settings.max_calls
+            interceptors=(door, Received()), options=_OPTIONS, maximum_concurrent_rpcs=settings.max_calls
         )
         self._server.add_generic_rpc_handlers((_handlers(Ingestor(state.means, state, door)),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

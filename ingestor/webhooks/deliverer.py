@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: How often it looks what is registered: with webhooks, and without any.
 _LOOK_S: Final = 3.0
 _LOOK_WITHOUT_S: Final = 10.0
+#: How often it looks whether another process on this host has changed something: no more than the time of a file.
+_CHANGED_S: Final = 0.5
 #: Not at once: few installations have any, and while it starts others need the machine.
 _FIRST_LOOK_S: Final = 2.0
 #: A process that dies is followed by another after this time.
@@ -58,11 +60,13 @@ class Deliverer:
         self._runs: dict[str, Run] = {}
         self._sender: Sender | None = None
         self._wake = asyncio.Event()
+        self._changed_ns = 0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin; for the loop that is running now."""
         if self._limits.enabled:
+            self._changed_ns = self._shelf.changed_ns()
             self._task = asyncio.create_task(self._watch(), name="webhooks")
 
     def look(self) -> None:
@@ -85,9 +89,7 @@ class Deliverer:
         """Keep running what is registered."""
         away, pause_s = False, _FIRST_LOOK_S
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause_s)
-            self._wake.clear()
+            await self._rest(pause_s)
             try:
                 await self._step()
                 away = False
@@ -98,6 +100,18 @@ class Deliverer:
             except Exception:  # noqa: BLE001 -- what nobody foresaw must not end all deliveries for ever
                 _log.exception("webhooks_failed")
             pause_s = _LOOK_S if self._leases else _LOOK_WITHOUT_S
+
+    async def _rest(self, pause_s: float) -> None:
+        """Wait until it is time to look, or something was changed: here, or by the command line."""
+        until_s = time.monotonic() + pause_s
+        while (left_s := until_s - time.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), min(left_s, _CHANGED_S))
+            changed_ns = self._shelf.changed_ns()
+            if self._wake.is_set() or changed_ns != self._changed_ns:
+                self._changed_ns = changed_ns
+                break
+        self._wake.clear()
 
     async def _step(self) -> None:
         if not self._runs and not self._leases and not self._shelf.has_any():

@@ -62,6 +62,7 @@ class WebhookDesk:
         except errors.IngestorError:
             self._shelf.remove(hook_id)
             raise
+        self._shelf.note_change()
         return hook, secret
 
     def change(
@@ -81,7 +82,9 @@ class WebhookDesk:
         if enabled is not None:
             changed = replace(changed, why="")
         self._allow("change", hook_id)
-        return self.book.change(changed)
+        found = self.book.change(changed)
+        self._shelf.note_change()
+        return found
 
     def remove(self, hook_id: str) -> None:
         """Forget a webhook, its deliveries and its secret."""
@@ -89,6 +92,7 @@ class WebhookDesk:
         self._allow("remove", hook_id)
         self.book.remove(hook_id)
         self._shelf.remove(hook_id)
+        self._shelf.note_change()
 
     def rotate(self, hook_id: str) -> tuple[Hook, str]:
         """Make a new secret and return it with the webhook; for a day both are signed with."""
@@ -105,6 +109,7 @@ class WebhookDesk:
         at_us = now_us()
         parcel = ping_parcel(hook, at_us)
         self.book.add(hook_id, [parcel], "", at_us)
+        self._shelf.note_change()
         return self.book.delivery(hook_id, parcel.delivery_id)
 
     def replay(self, hook_id: str, delivery_id: str | None = None) -> int:
@@ -113,7 +118,9 @@ class WebhookDesk:
         if delivery_id is not None and self.book.delivery(hook_id, delivery_id).state is not DeliveryState.DEAD:
             raise errors.Conflict(f"the delivery {delivery_id} was not given up")
         self._allow("replay", hook_id)
-        return self.book.replay(hook.hook_id, now_us(), delivery_id)
+        count = self.book.replay(hook.hook_id, now_us(), delivery_id)
+        self._shelf.note_change()
+        return count
 
     def _allow(self, what: str, hook_id: str) -> None:
         authorize(self._by, Action.CHANGE_WEBHOOKS)

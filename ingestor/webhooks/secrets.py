@@ -21,10 +21,11 @@ BOTH_FOR_US: Final = 24 * 3600 * 1_000_000
 
 
 class SecretShelf:
-    """The secrets of the webhooks that were made on this host."""
+    """The secrets of the webhooks that were made on this host, and beside them when one was changed last."""
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / FOLDER
+        self._changed = data_dir / "webhooks-changed"
 
     def make(self, hook_id: str) -> str:
         """Make a secret for a new webhook and return it."""
@@ -49,6 +50,18 @@ class SecretShelf:
             return msgspec.json.decode(found, type=Secrets)
         except msgspec.DecodeError as error:
             raise errors.Fatal(f"the secrets of webhook {hook_id} cannot be read: rotate them") from error
+
+    def note_change(self) -> None:
+        """Let whoever delivers from this host see that something was changed, from whatever process."""
+        with contextlib.suppress(OSError):  # it looks from time to time anyway
+            self._changed.touch()
+
+    def changed_ns(self) -> int:
+        """Return when something was changed last; 0 where nothing was."""
+        try:
+            return self._changed.stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def has_any(self) -> bool:
         """Tell whether there are secrets at all: without one nothing is delivered from this host."""

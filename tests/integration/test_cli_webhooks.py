@@ -11,9 +11,11 @@ import pytest
 from ingestor import bootstrap
 from ingestor.cli.main import run
 from ingestor.webhooks.model import Parcel
+from ingestor.webhooks.schedule import now_us
 from tests.fakes.receiver import receiving
 from tests.integration.api_bench import served
 from tests.integration.live_home import LiveHome
+from tests.servers import wait_until
 from tests.servers_brokers import ValkeyServer
 
 Command = Callable[..., str]
@@ -100,3 +102,22 @@ def test_a_ping_tells_what_came_of_it(
         assert json.loads(command("ping", made["id"], "--json"))["state"] == "delivered"
         receiver.answer = lambda _: (500, {})
         assert json.loads(command("ping", made["id"], "--json", code=1))["status"] == 500
+
+
+def test_what_the_command_line_enables_is_tried_at_once(
+    command: Command, tmp_path: Path, valkey_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HA_INGESTOR_WEBHOOKS__ALLOW_NETWORKS", "127.0.0.0/8")
+    monkeypatch.setattr("ingestor.webhooks.deliverer._LOOK_S", 3600.0)
+    monkeypatch.setattr("ingestor.webhooks.deliverer._LOOK_WITHOUT_S", 3600.0)
+    home = LiveHome(tmp_path, valkey_server.url, more={"webhooks": {"allow_networks": ["127.0.0.0/8"]}})
+    with receiving() as receiver, served(home.app):
+        made = json.loads(command("add", receiver.url, "--type", "event.*", "--json"))
+        assert json.loads(command("ping", made["id"], "--json"))["state"] == "delivered"
+        command("disable", made["id"])
+        waits = [Parcel("msg_1", "messages", 1, b"{}")]
+        bootstrap.open_webhook_desk(home.settings).book.add(made["id"], waits, "", now_us())
+
+        command("enable", made["id"])
+
+        wait_until(lambda: receiver.posted[-1].id == "msg_1", timeout_s=60, what="what waited came")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import socket
 import uuid
 from dataclasses import replace
 from typing import Any, Final
@@ -146,7 +148,8 @@ class WebhookDesk:
         if parts.username or parts.password or parts.fragment:
             raise _bad_url("has no user, password or fragment: it is shown in lists")
         reach = Reach(private=self._limits.allow_private, networks=self._limits.allow_networks)
-        if _is_address(host) and not reach.allows(host):
+        addresses = _addresses_of(host)
+        if addresses and not any(reach.allows(one) for one in addresses):
             raise _bad_url("is a private address (webhooks.allow_private, webhooks.allow_networks)")
 
 
@@ -154,9 +157,17 @@ def _bad_url(text: str) -> errors.Unanswerable:
     return errors.Unanswerable(f"the url {text}")
 
 
-def _is_address(host: str) -> bool:
-    try:
+def _addresses_of(host: str) -> tuple[str, ...]:
+    """Return which addresses a host may be, as text; none where it is a name that has to be looked up.
+
+    Resolvers take an IPv4 address also as a number, as fewer parts, in base 8 or 16; `localhost` is nobody else's.
+    """
+    host = host.removesuffix(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return "127.0.0.1", "::1"
+    with contextlib.suppress(ValueError):
         ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
+        return (host,)
+    with contextlib.suppress(OSError):
+        return (socket.inet_ntoa(socket.inet_aton(host)),)
+    return ()

@@ -239,6 +239,15 @@ def test_a_gap_is_told_with_its_times() -> None:
         "https://[::1",
         "http://127.0.0.1/",
         "http://[::ffff:10.0.0.1]/",
+        "http://localhost:8080/",
+        "http://LOCALHOST./",
+        "http://api.localhost/",
+        "http://0x7f000001/",
+        "http://2130706433/",
+        "http://0177.0.0.1/",
+        "http://127.1/",
+        "http://127.0.0.1./",
+        "http://192.168.257/",
         "https://example.org/" + "x" * 2000,
     ],
 )
@@ -247,6 +256,15 @@ def test_an_address_that_can_never_be_reached_is_refused_at_once(url: str) -> No
     desk = WebhookDesk(nobody, nobody, WebhooksSettings(), nobody)  # type: ignore[arg-type]  # none is asked
 
     with pytest.raises(errors.Unanswerable, match="the url"):
+        desk.create(url, Wanted())
+
+
+@pytest.mark.parametrize("url", ["https://example.org/", "https://localhost.example.org/", "https://0x5db8d70e/"])
+def test_an_address_that_may_be_reached_is_not_refused(url: str) -> None:
+    nobody: object = None
+    desk = WebhookDesk(nobody, nobody, WebhooksSettings(), nobody)  # type: ignore[arg-type]  # none is asked
+
+    with pytest.raises(errors.Unauthenticated):  # what is asked next
         desk.create(url, Wanted())
 
 

@@ -40,6 +40,7 @@ _OF_STATUS: Final = {
     409: "conflict",
     410: "gone",
     413: "too-large",
+    416: "no-such-part",
     422: "invalid",
 }
 _log: Final = structlog.get_logger(__name__)

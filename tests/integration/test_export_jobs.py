@@ -156,7 +156,26 @@ def test_a_download_that_was_cut_goes_on_where_it_was_and_never_with_another_fil
     assert part + rest.content == whole
     other = fetch(address, job, **{"Range": "bytes=10000-", "If-Range": '"another"'})
     assert (other.status_code, other.content) == (200, whole)
-    assert fetch(address, job, Range=f"bytes={len(whole)}-").status_code == 416
+    behind = fetch(address, job, Range=f"bytes={len(whole)}-")
+    assert (behind.status_code, behind.headers["content-range"]) == (416, f"bytes */{len(whole)}")
+    assert (behind.headers["content-type"], behind.json()["status"]) == ("application/problem+json", 416)
+    for strange in ("bytes=5-2", "lines=1-2", "bytes", "bytes=", "bytes=a-b"):
+        ignored = fetch(address, job, Range=strange)
+        assert (ignored.status_code, ignored.content) == (200, whole)
+
+
+def test_who_asks_for_the_head_of_a_file_is_told_its_size_alone(api: ApiBench, address: str) -> None:
+    job = made(api, name="all")
+    url, headers = address + job["file"], {"X-API-Key": KEY, "Accept-Encoding": "identity"}
+    whole = requests.get(url, headers=headers, timeout=60)
+
+    head = requests.head(url, headers=headers, timeout=60)
+
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-length", "content-type", "content-disposition", "accept-ranges", "etag"):
+        assert head.headers[name] == whole.headers[name]
+    assert requests.head(url, headers={"X-API-Key": "none of ours"}, timeout=60).status_code == 401
+    assert requests.head(f"{address}{EXPORTS}/0123456789abcdef/file", headers=headers, timeout=60).status_code == 404
 
 
 def test_a_packed_file_goes_out_as_content_encoding_to_who_takes_that(api: ApiBench, address: str) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.exceptions import HTTPException
+from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 
 from ingestor import errors
 from ingestor.api.answers import NOT_FOUND, Asking, Page, as_json, json_answer, may_read
@@ -26,6 +27,7 @@ from ingestor.security.access import Action, authorize
 router: Final = APIRouter(prefix="/api/v1", tags=["events"], dependencies=[Depends(may_read)])
 _ALL: Final = 2**62
 _GONE: Final = 410
+_NO_SUCH_PART: Final = 416
 _SUFFIXES: Final = {"zstd": "zst", "gzip": "gz"}
 _PACKED_TYPES: Final = {"zstd": "application/zstd", "gzip": "application/gzip"}
 _CONTENT: Final[dict[str, Any]] = {
@@ -44,6 +46,20 @@ _FILE: Final[dict[int | str, dict[str, Any]]] = {
     416: problem_response("The file has no such part."),
     **NOT_FOUND,
 }
+
+
+class ExportedFile(FileResponse):
+    """A file, or parts of it; a `Range` that cannot be understood is ignored (RFC 9110, 14.2)."""
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except MalformedRangeHeader:
+            return []  # the whole file
+        except RangeNotSatisfiable:
+            has, headers = f"the file has {file_size:,} bytes", {"Content-Range": f"bytes */{file_size}"}
+            raise HTTPException(_NO_SUCH_PART, f"{has}, and none where Range asks for them", headers) from None
 
 
 class ExportOrder(ExportFilters):
@@ -133,10 +149,12 @@ async def remove_export(request: Request, job_id: JobId, means: Asking) -> Respo
     return Response(status_code=204)
 
 
+@router.head("/exports/{job_id}/file", include_in_schema=False)
 @router.get("/exports/{job_id}/file", response_class=FileResponse, responses=_FILE)
 async def fetch_export(request: Request, job_id: JobId, means: Asking) -> Response:
     """Return the file; `Range` with `If-Range` goes on where a download was cut.
 
+    HEAD tells its size and whether parts can be had, as download managers ask first.
     A file that is packed goes out as it is to who takes that (`Content-Encoding`), else as a packed file.
     """
     shelf: ExportShelf = request.app.state.export_shelf
@@ -156,7 +174,7 @@ async def fetch_export(request: Request, job_id: JobId, means: Asking) -> Respon
             name, media_type = f"{name}.{_SUFFIXES[job.packed]}", _PACKED_TYPES[job.packed]
             headers["ETag"] = f'{job.etag[:-1]}-{job.packed}"'
     path = shelf.folder_of(job_id) / FILE
-    return FileResponse(path, headers=headers, media_type=media_type, filename=name)
+    return ExportedFile(path, headers=headers, media_type=media_type, filename=name)
 
 
 def _shape(job: ExportJob) -> ExportJobShape:

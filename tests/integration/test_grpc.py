@@ -287,6 +287,33 @@ def test_a_bad_filter_says_which_part_is_wrong(client: Client) -> None:
     assert [one.field for one in request.field_violations] == ["area.0"]
 
 
+@pytest.mark.parametrize(
+    ("method", "request_", "field"),
+    [
+        ("ListEvents", {"filter": {"kind": 99}}, "filter.kind"),
+        ("ListEvents", {"order": -1}, "order"),
+        ("ReadEvents", {"filter": {"kind": 99}}, "filter.kind"),
+        ("Export", {"format": "csv", "filter": {"kind": 99}}, "filter.kind"),
+        ("ReadHistory", {"entity": ["sensor.kitchen"], "aggregate": ["AGGREGATE_MEAN", 99]}, "aggregate.1"),
+        ("ReadHistory", {"entity": ["sensor.kitchen"], "window": "1h", "fill": 99}, "fill"),
+        ("Subscribe", {"policy": 99}, "policy"),
+    ],
+)
+def test_a_value_that_an_enum_does_not_have_is_refused_and_not_left_out(
+    client: Client, method: str, request_: dict[str, Any], field: str
+) -> None:
+    def ask() -> Any:
+        call = client.call(method, **request_)
+        return list(call) if hasattr(call, "__iter__") else call
+
+    code, name, details = failure(ask)
+
+    assert (code, name) == (grpc.StatusCode.INVALID_ARGUMENT, "invalid")
+    request = error_details_pb2.BadRequest()
+    assert any(detail.Unpack(request) for detail in details)
+    assert [one.field for one in request.field_violations] == [field]
+
+
 def test_what_nobody_foresaw_is_hidden_and_other_failures_are_named(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ from ingestor.metrics_files import FolderCollector
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.app import make_app
 from ingestor.queue.heartbeat import heartbeat_of
+from ingestor.queue.pauses import Pauses
 from ingestor.queue.status_board import StatusBoard
 from ingestor.security.audit import Audit
 from ingestor.security.keys import Keyring
@@ -163,6 +164,7 @@ def _add_admin(app: FastAPI, settings: Settings, recent: RecentStates) -> None:
     app.state.audit = audit
     app.state.workers = WorkersWatch(settings)
     app.state.export_shelf = bootstrap.open_export_shelf(settings)
+    app.state.export_pauses = Pauses(bootstrap.open_state(settings, hurried=True))
     app.state.export_admin = ExportAdmin(app.state.export_shelf, audit, make_app(settings.broker_url))
     app.state.worker_admin = WorkerAdmin(settings, bootstrap.open_state(settings), audit)
 

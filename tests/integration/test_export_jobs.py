@@ -32,6 +32,7 @@ from ingestor.export.reading import portions
 from ingestor.queue import names
 from ingestor.queue.app import make_app
 from ingestor.queue.asking import ask_for
+from ingestor.queue.pauses import Pauses
 from ingestor.settings import Settings, StorageSettings
 from ingestor.settings_export import ExportSettings
 from ingestor.storage.port import EventQuery
@@ -40,7 +41,7 @@ from tests.conftest import StartServer
 from tests.integration.api_bench import KEY, T0_US, ApiBench, api_bench, served
 from tests.integration.real_workers import Road
 from tests.servers import wait_until
-from tests.servers_brokers import RedisServer
+from tests.servers_brokers import RedisServer, ValkeyServer
 
 EXPORTS = "/api/v1/exports"
 ENVIRON = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -209,6 +210,21 @@ def test_what_is_not_ready_or_removed_says_so(api: ApiBench) -> None:
     api.get(f"{EXPORTS}/{job_id}", 404)
     for strange in ("0123456789abcdef", "..", "x" * 90):
         api.get(f"{EXPORTS}/{strange}/file", 404)
+
+
+def test_a_job_that_waits_for_a_pause_to_end_says_so(tmp_path: Path, valkey_server: ValkeyServer) -> None:
+    state = valkey_server.url.removesuffix("/0") + "/5"  # what is paused here must not stop the workers of other tests
+    with api_bench(tmp_path, {"state": {"url": state}}) as api:
+        pauses = Pauses(bootstrap.open_state(api.settings))
+        pauses.pause([names.TaskType.HISTORY, names.TaskType.WRITE], "somebody")
+
+        job = begin(api)
+
+        assert "history is paused by somebody" in job["detail"]
+        assert "write" not in job["detail"]
+        assert [one["detail"] for one in api.get(EXPORTS)["items"]] == [job["detail"]]
+        pauses.resume([names.TaskType.HISTORY, names.TaskType.WRITE])
+        assert api.get(f"{EXPORTS}/{job['id']}")["detail"] is None
 
 
 def test_what_was_removed_in_part_is_no_job_and_what_is_no_id_leads_nowhere(api: ApiBench, tmp_path: Path) -> None:

@@ -14,13 +14,16 @@ from ingestor import errors
 from ingestor.api.answers import NOT_FOUND, Asking, Page, as_json, json_answer, may_read
 from ingestor.api.description import problem_response
 from ingestor.api.gate import principal_of
+from ingestor.api.health_pauses import sentence
 from ingestor.api.v1.events import query_of, series_asked_for
 from ingestor.api.v1.exports import ExportFilters, FormName, Packed, accepted
 from ingestor.export.forms import FORMS
-from ingestor.export.jobs.job import ExportJob
+from ingestor.export.jobs.job import OPEN, ExportJob
 from ingestor.export.jobs.join import FILE
 from ingestor.export.jobs.shelf import ExportShelf
 from ingestor.managing.exports import ExportAdmin
+from ingestor.queue.names import TaskType
+from ingestor.queue.pauses import Pauses
 from ingestor.reading.times import rfc3339_of_ns
 from ingestor.security.access import Action, authorize
 
@@ -90,6 +93,7 @@ class ExportJobShape(BaseModel):
     rows: int
     bytes: int | None = Field(description="Of the file; null until it is ready.")
     eta_s: float | None = Field(description="Seconds until it may be ready, where anybody can tell.")
+    detail: str | None = Field(description="Why it waits, where somebody has paused what works on it.")
     error: str | None = Field(description="Why it failed.")
     created: str = Field(json_schema_extra={"format": "date-time"})
     created_by: str
@@ -113,11 +117,12 @@ async def begin_export(request: Request, order: ExportOrder, means: Asking) -> R
     query = query_of(order, await series_asked_for(order, means), limit=order.limit or _ALL)
     packed = order.compression.value if order.compression else None
 
-    def begin() -> ExportJob:
-        return admin.begin(who, query, form=order.format.value, packed=packed, name=order.name, request_id=about)
+    def begin() -> tuple[ExportJob, str]:
+        job = admin.begin(who, query, form=order.format.value, packed=packed, name=order.name, request_id=about)
+        return job, _held(request, [job])
 
-    job = await means.other(begin)
-    answer = json_answer(as_json(_shape(job)), {"Location": f"/api/v1/exports/{job.job_id}"})
+    job, held = await means.other(begin)
+    answer = json_answer(as_json(_shape(job, held)), {"Location": f"/api/v1/exports/{job.job_id}"})
     answer.status_code = 202
     return answer
 
@@ -128,7 +133,9 @@ async def list_exports(request: Request, means: Asking) -> Response:
     shelf: ExportShelf = request.app.state.export_shelf
 
     def read() -> bytes:
-        return as_json(Page[ExportJobShape](items=[_shape(job) for job in shelf.all()], next=None))
+        jobs = shelf.all()
+        held = _held(request, jobs)
+        return as_json(Page[ExportJobShape](items=[_shape(job, held) for job in jobs], next=None))
 
     return json_answer(await means.other(read))
 
@@ -137,7 +144,12 @@ async def list_exports(request: Request, means: Asking) -> Response:
 async def read_export(request: Request, job_id: JobId, means: Asking) -> Response:
     """Return how far an export job is."""
     shelf: ExportShelf = request.app.state.export_shelf
-    return json_answer(await means.other(lambda: as_json(_shape(shelf.read(job_id)))))
+
+    def read() -> bytes:
+        job = shelf.read(job_id)
+        return as_json(_shape(job, _held(request, [job])))
+
+    return json_answer(await means.other(read))
 
 
 @router.delete("/exports/{job_id}", status_code=204, responses=NOT_FOUND, dependencies=[Depends(may_export)])
@@ -177,7 +189,19 @@ async def fetch_export(request: Request, job_id: JobId, means: Asking) -> Respon
     return ExportedFile(path, headers=headers, media_type=media_type, filename=name)
 
 
-def _shape(job: ExportJob) -> ExportJobShape:
+def _held(request: Request, jobs: list[ExportJob]) -> str:
+    """Return that jobs are paused, where one of these is to be worked on; empty where nobody can tell. Blocks."""
+    if not any(job.state in OPEN for job in jobs):
+        return ""
+    pauses: Pauses = request.app.state.export_pauses
+    try:
+        paused = pauses.read()
+    except errors.Transient:
+        return ""
+    return sentence({kind: one for kind, one in paused.items() if kind is TaskType.HISTORY})
+
+
+def _shape(job: ExportJob, held: str) -> ExportJobShape:
     ready = job.state == "ready"
     eta_s = job.eta_s()
     return ExportJobShape(
@@ -192,6 +216,7 @@ def _shape(job: ExportJob) -> ExportJobShape:
         rows=job.rows,
         bytes=job.size if ready else None,
         eta_s=None if eta_s is None else round(eta_s, 1),
+        detail=held or None if job.state in OPEN else None,
         error=job.error or None,
         created=rfc3339_of_ns(job.created_us * 1000),
         created_by=job.by,

@@ -309,6 +309,21 @@ def test_what_cannot_be_answered_is_said_with_a_code(graph: Graph, query: str, c
     assert fault["extensions"]["requestId"]
 
 
+def test_which_of_two_operations_is_meant_must_be_said(graph: Graph) -> None:
+    def ask(**named: str) -> dict[str, Any]:
+        asked = {"query": "query One { homes { name } } query Two { gaps { waiting } }", **named}
+        answer = requests.post(f"{graph.address}/graphql", json=asked, headers={"X-API-Key": KEY}, timeout=60)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    nobody_knows = ask()
+
+    assert nobody_knows["data"] is None
+    assert nobody_knows["errors"][0]["extensions"]["code"] == "invalid"
+    assert "operationName" in nobody_knows["errors"][0]["message"]
+    assert [list(ask(operationName=name)["data"]) for name in ("One", "Two")] == [["homes"], ["gaps"]]
+
+
 def test_fragments_that_name_each_other_again_and_again_are_looked_at_once(graph: Graph) -> None:
     named = "".join(f"fragment f{n} on Home {{ ...f{n + 1} ...f{n + 1} }} " for n in range(100))
 

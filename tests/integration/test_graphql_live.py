@@ -194,9 +194,14 @@ def test_a_subscription_that_cannot_be_is_told_so_and_the_connection_goes_on(
                     await anext(heard)
             assert [one["extensions"]["code"] for one in failed.value.errors or ()] == [code]
             assert await session.execute(gql.GraphQLRequest("{ homes { name } }")) == {"homes": [{"name": live.home}]}
-            with pytest.raises(TransportQueryError) as failed:
-                await session.execute(gql.GraphQLRequest('{ entity(id: "light.nobody") { name } }'))
-            assert [one["extensions"]["code"] for one in failed.value.errors or ()] == ["not-found"]
+            unanswered = {
+                '{ entity(id: "light.nobody") { name } }': "not-found",
+                "query One { homes { name } } query Two { homes { name } }": "invalid",
+            }
+            for query, told in unanswered.items():
+                with pytest.raises(TransportQueryError) as failed:
+                    await session.execute(gql.GraphQLRequest(query))
+                assert [one["extensions"]["code"] for one in failed.value.errors or ()] == [told]
 
     run(test())
 

@@ -18,6 +18,7 @@ from ingestor import errors
 from ingestor.api.graphql.context import Context
 from ingestor.api.graphql.faults import Faults, log_unforeseen
 from ingestor.api.graphql.limits import MAX_TOKENS, Limits
+from ingestor.api.graphql.named import Named
 from ingestor.api.graphql.query import Query
 from ingestor.api.graphql.scalars import SCALARS
 from ingestor.api.graphql.side_loop import SideLoop
@@ -37,7 +38,7 @@ class Graph(strawberry.Schema):
             query=Query,
             subscription=Subscription,
             config=StrawberryConfig(scalar_map=SCALARS),
-            extensions=[lambda: Limits(max_depth=limits.max_depth, max_cost=limits.max_cost), Faults],
+            extensions=[lambda: Limits(max_depth=limits.max_depth, max_cost=limits.max_cost), Named, Faults],
         )
         self._timeout_s = timeout_s
         self._beside = SideLoop()

@@ -112,6 +112,12 @@ class MapHistory:
             kept = [_entry(row) for row in connection.execute(entries).all()]
             return Record(found, kept, wanted_series(connection, home))
 
+    def has(self, home: str) -> bool:
+        """Tell whether there ever was a map of this home. Raises StoreUnavailable."""
+        query = sa.select(VERSIONS.c.version).where(VERSIONS.c.home == home).limit(1)
+        with reading(self._engine) as connection:
+            return connection.execute(query).first() is not None
+
     def series_of(
         self, home: str | None = None, *, entity_ids: Sequence[str] = (), integrations: Sequence[str] = (), limit: int
     ) -> list[str]:

@@ -1,9 +1,15 @@
-"""Which home is meant, by its name; asks nobody."""
+"""Which home is meant, by its name; asks the homes' maps only about one that is not in the settings."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from ingestor import errors
 from ingestor.settings import Settings
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 
 def home_name(settings: Settings, name: str | None) -> str:
@@ -14,3 +20,17 @@ def home_name(settings: Settings, name: str | None) -> str:
     if name not in homes:
         raise errors.NotFound(f"there is no home named {name!r}; configured: {', '.join(homes)}")
     return name
+
+
+def check_home(settings: Settings, name: str | None, database: Callable[[], sa.Engine]) -> None:
+    """Raise NotFound for a home that never was; one that was taken out of the settings has a past. None: all homes.
+
+    Blocks. Raises StoreUnavailable.
+    """
+    from ingestor.home.history import MapHistory  # noqa: PLC0415 -- the database is loaded when it is asked
+
+    try:
+        home_name(settings, name)
+    except errors.NotFound:
+        if name is None or not MapHistory(database()).has(name):
+            raise

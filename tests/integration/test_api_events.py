@@ -22,7 +22,7 @@ EVENTS = "/api/v1/events"
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[ApiBench]:
-    with api_bench(tmp_path) as bench:
+    with api_bench(tmp_path, {"homes": [{"name": "cabin"}]}) as bench:
         kitchen = {"area": "Kitchen", "device": "Climate", "device_class": "temperature"}
         bench.write(
             state(0, "sensor.kitchen", "21.5", place=kitchen, unit="°C", context_id="01A"),

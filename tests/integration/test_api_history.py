@@ -16,7 +16,7 @@ SPAN: dict[str, Any] = {"since": "2026-11-21T02:47:24Z", "until": "2026-11-21T02
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[ApiBench]:
-    with api_bench(tmp_path) as bench:
+    with api_bench(tmp_path, {"homes": [{"name": "cabin"}]}) as bench:
         bench.write(*(state(second, "sensor.a", f"{second}", unit="W") for second in range(0, 600, 60)))
         bench.write(state(30, "light.b", "on"), state(330, "light.b", "off"))
         bench.write(state(0, "sensor.a", "999"), home="cabin")

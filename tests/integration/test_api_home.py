@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from ingestor import bootstrap
 from ingestor.cli.main import build_app
+from ingestor.home.history import MapHistory, Version
 from ingestor.home.objects import Observed
 from tests.integration.api_bench import ApiBench, api_bench
 from tests.integration.api_home import fill
@@ -188,3 +189,31 @@ def test_a_change_of_a_home_is_in_the_next_answer(api: ApiBench) -> None:
     for changed in ([], ["Lamp"], ["Lamp", "Stove"], ["Stove"], []):
         objects.take("cabin", Observed({"device": {name: {"name": name} for name in changed}}))
         assert names() == names() == changed
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/events",
+        "/events?entity=sensor.*",
+        "/events/history?entity=sensor.kitchen",
+        "/export/csv",
+        "/ledger",
+        "/gaps",
+        "/quality/reports",
+        "/mqtt/topics",
+        "/devices",
+    ],
+)
+def test_a_home_that_never_was_is_not_found_and_one_with_nothing_is_empty(api: ApiBench, path: str) -> None:
+    joined = f"{V1}{path}{'&' if '?' in path else '?'}home="
+
+    assert "nope" in api.get(f"{joined}nope", 404)["detail"]
+    assert api.client.get(f"{joined}cabin").status_code == 200
+
+
+def test_a_home_that_was_taken_out_of_the_settings_has_its_past(api: ApiBench) -> None:
+    history = MapHistory(bootstrap.open_metadata(api.settings))
+    history.add("sold", Version(1, 0, None, mapped=True), [])
+
+    assert api.get(f"{V1}/events", home="sold")["items"] == []

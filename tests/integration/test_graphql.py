@@ -60,7 +60,7 @@ def snake(told: Any) -> Any:
             'filter: {integration: ["mqtt"], until: "2026-11-21T03:00:00Z"}',
             {"integration": "mqtt", "until": "2026-11-21T03:00:00Z"},
         ),
-        ('filter: {home: "nobody"}', {"home": "nobody"}),
+        ('filter: {home: "home"}', {"home": "home"}),
     ],
 )
 def test_events_are_those_of_rest_page_by_page_with_the_same_cursors(
@@ -286,6 +286,8 @@ AROUND = "device { area { devices { nodes { "
         ("{ events(first: 1001) { nodes { time } } }", "unanswerable"),
         ("{ events(first: 0) { nodes { time } } }", "unanswerable"),
         ('{ areas(home: "nobody") { nodes { name } } }', "not-found"),
+        ('{ events(filter: {home: "nobody"}) { nodes { time } } }', "not-found"),
+        ('{ ledger(home: "nobody") { verdict } }', "not-found"),
         ('{ entity(id: "light.nobody") { name } }', "not-found"),
         ('{ event(eventId: "nonsense") { time } }', "not-found"),
         ('{ history(entities: ["a.b"], window: "1s", since: "2020-01-01T00:00:00Z") { start } }', "unanswerable"),

@@ -29,6 +29,7 @@ from ingestor.api.paging import cursor_of, next_link, place_of
 from ingestor.api.v1.shapes import EventShape
 from ingestor.home.history import MapHistory
 from ingestor.reading.events import event_object
+from ingestor.reading.homes import check_home
 from ingestor.reading.times import LAST_NS
 from ingestor.storage.port import EventPosition, EventQuery, Store, position_of
 from ingestor.storage.schema import parse_event_id, tag_text
@@ -64,7 +65,7 @@ class EventList(EventFilters):
     cursor: Cursor | None = None
 
 
-@router.get("/events", response_model=Page[EventShape], responses=UNANSWERABLE)
+@router.get("/events", response_model=Page[EventShape], responses=UNANSWERABLE | NOT_FOUND)
 async def list_events(request: Request, asked: Annotated[EventList, Query()], means: Asking) -> Response:
     """Return stored events, newest first, in pages."""
     return await answer_events(request, asked, means)
@@ -148,8 +149,12 @@ def query_of(asked: EventFilters, series: tuple[str, ...] | None, **more: Any) -
 async def series_asked_for(asked: EventFilters, means: Means) -> tuple[str, ...] | None:
     """Return the series that an entity without `*` and `?`, or integrations, come down to; None where all are asked.
 
+    Raises NotFound for a home that never was.
+
     An entity is looked up in the map's history: a store finds series at once, and names of the day by reading all.
     """
+    if asked.home is not None:
+        await means.other(lambda: check_home(means.settings, asked.home, means.metadata))
     exact = asked.entity if asked.entity is not None and not {"*", "?"} & set(asked.entity) else None
     if exact is None and not asked.integration:
         return None

@@ -40,6 +40,7 @@ _CONTENT: Final[dict[str, Any]] = {
 JobId = Annotated[str, Path(description="As `id` says.", max_length=100)]
 _NO_ROOM: Final[dict[int | str, dict[str, Any]]] = {
     409: problem_response("There is no room: too many jobs, too many bytes, or the disk is nearly full."),
+    **NOT_FOUND,
 }
 _FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The file.", "content": _CONTENT},

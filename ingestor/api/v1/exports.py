@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 from starlette.types import Message, Receive, Scope, Send
 
-from ingestor.api.answers import Asking, may_read
+from ingestor.api.answers import NOT_FOUND, Asking, may_read
 from ingestor.api.v1.events import EventFilters, query_of, series_asked_for
 from ingestor.export.files import PACKERS, file_of
 from ingestor.export.form import Form
@@ -32,7 +32,8 @@ _MEDIA_TYPES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The file. One that was cut off ends without the end of its chunks.",
         "content": {form.media_type.partition(";")[0]: {} for form in FORMS.values()},
-    }
+    },
+    **NOT_FOUND,
 }
 Packed = StrEnum("Packed", {name: name for name in PACKERS})  # type: ignore[misc] # likewise
 FormName = StrEnum("FormName", {name: name for name in FORMS})  # type: ignore[misc] # the names are kept in one place

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from ingestor import errors
 from ingestor.api.answers import (
+    NOT_FOUND,
     UNANSWERABLE,
     Asking,
     Cursor,
@@ -28,6 +29,7 @@ from ingestor.api.paging import cursor_of, next_link, place_of
 from ingestor.events.point import StoredEvent
 from ingestor.home.history import MapHistory
 from ingestor.reading.history import Aggregate, Fill, HistoryAsked, history_rows
+from ingestor.reading.homes import check_home
 from ingestor.reading.times import LAST_NS, rfc3339_of_ns
 from ingestor.storage.port import EventPosition, EventQuery, Store, position_of
 
@@ -132,7 +134,7 @@ class HistorySpan:
     until_ns: int
 
 
-@router.get("/events/history", response_model=StatePage | WindowPage, responses=UNANSWERABLE)
+@router.get("/events/history", response_model=StatePage | WindowPage, responses=UNANSWERABLE | NOT_FOUND)
 async def read_history(request: Request, asked: Annotated[HistoryList, Query()], means: Asking) -> Response:
     """Return the states of entities, oldest first in pages, or what they come to by windows of time."""
     asked.check()
@@ -153,8 +155,9 @@ def times_of(asked: HistoryList, now_ns: int) -> tuple[int, int]:
 
 
 def span_of(asked: HistoryList, means: Means) -> HistorySpan:
-    """Return what is asked for, with the series that the entities are stored as; blocks. Raises Unanswerable."""
+    """Return what is asked for, and as what series the entities are stored; blocks. Raises Unanswerable, NotFound."""
     since_ns, until_ns = times_of(asked, time.time_ns())
+    check_home(means.settings, asked.home, means.metadata)
     home = asked.home or means.settings.all_homes()[0].name
     known = MapHistory(means.metadata()).series_now(home, asked.entity)
     return HistorySpan(home, {known.get(one, one): one for one in asked.entity}, since_ns, until_ns)

@@ -24,6 +24,7 @@ from ingestor.api.answers import (
 from ingestor.api.means import Means
 from ingestor.events.counts import Counts, hour_of
 from ingestor.reading.gaps import gap_object
+from ingestor.reading.homes import check_home
 from ingestor.reading.ledger import figures, read_ledger, row_object, verdict
 from ingestor.reading.quarantine import cause_object, piece_object
 from ingestor.storage.quarantine import Chosen
@@ -179,7 +180,8 @@ class PieceItems(BaseModel):
 
 
 def ledger_of(means: Means, asked: LedgerSpan) -> LedgerShape:
-    """Return the ledger; blocks. Raises Unanswerable where that is too much, StoreUnavailable."""
+    """Return the ledger; blocks. Raises Unanswerable where that is too much, NotFound, StoreUnavailable."""
+    check_home(means.settings, asked.home, means.metadata)
     until_ns = asked.until if asked.until is not None else time.time_ns()
     since_ns = asked.since if asked.since is not None else max(0, until_ns - _DAY_NS)
     span = (hour_of(since_ns), -(-until_ns // _S))
@@ -195,7 +197,8 @@ def ledger_of(means: Means, asked: LedgerSpan) -> LedgerShape:
 
 
 def gaps_of(means: Means, asked: GapList) -> GapItems:
-    """Return gaps; blocks. Raises StoreUnavailable."""
+    """Return gaps; blocks. Raises NotFound, StoreUnavailable."""
+    check_home(means.settings, asked.home, means.metadata)
     gaps = bootstrap.open_gaps(means.settings, means.metadata())
     found = gaps.list(home=asked.home, since_us=(asked.since or 0) // _NS_PER_US, limit=asked.limit)
     waiting = len(gaps.list(home=asked.home, unended_only=True, limit=_MOST_ROWS))
@@ -233,13 +236,13 @@ def piece_of(means: Means, piece_id: int) -> PieceShape:
     return PieceShape.model_validate(piece_object(found[0]))
 
 
-@router.get("/ledger", response_model=LedgerShape, responses=UNANSWERABLE)
+@router.get("/ledger", response_model=LedgerShape, responses=UNANSWERABLE | NOT_FOUND)
 async def list_ledger(asked: Annotated[LedgerSpan, Query()], means: Asking) -> Response:
     """Return what became of every event received, by hour and source, and whether the balance holds."""
     return json_answer(await means.other(lambda: as_json(ledger_of(means, asked))))
 
 
-@router.get("/gaps", response_model=GapItems)
+@router.get("/gaps", response_model=GapItems, responses=NOT_FOUND)
 async def list_gaps(asked: Annotated[GapList, Query()], means: Asking) -> Response:
     """Return times in which a home could not be heard, and how far they are filled from its history."""
     return json_answer(await means.other(lambda: as_json(gaps_of(means, asked))))

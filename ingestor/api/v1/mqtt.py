@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from ingestor import bootstrap, errors
-from ingestor.api.answers import Asking, Question, Text, as_json, json_answer, may_read
+from ingestor.api.answers import NOT_FOUND, Asking, Question, Text, as_json, json_answer, may_read
+from ingestor.reading.homes import check_home
 from ingestor.reading.mqtt import topics_object
 
 router: Final = APIRouter(prefix="/api/v1", tags=["live"], dependencies=[Depends(may_read)])
@@ -54,11 +55,12 @@ class TopicsShape(BaseModel):
     missing: str = Field("", description="Why this is not known just now; mostly empty.")
 
 
-@router.get("/mqtt/topics", response_model=TopicsShape)
+@router.get("/mqtt/topics", response_model=TopicsShape, responses=NOT_FOUND)
 async def list_topics(asked: Annotated[TopicList, Query()], means: Asking) -> Response:
     """Return the topics that listeners have seen, as of some seconds ago, and those that we publish."""
 
     def read() -> bytes:
+        check_home(means.settings, asked.home, means.metadata)
         missing, board = "", dict[str, dict[str, Any]]()
         try:
             board = bootstrap.open_topics_board(means.settings).read()

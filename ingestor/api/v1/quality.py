@@ -24,7 +24,7 @@ from ingestor.api.answers import (
 )
 from ingestor.api.means import Means
 from ingestor.quality.model import Problem, Scope
-from ingestor.reading.homes import home_name
+from ingestor.reading.homes import check_home, home_name
 from ingestor.reading.quality import report_object, rule_objects, score_object
 from ingestor.reading.times import rfc3339_of_us
 from ingestor.reports.render import rendered
@@ -169,7 +169,8 @@ def rules_of(means: Means) -> RuleItems:
 
 
 def reports_of(means: Means, asked: ReportList) -> ReportItems:
-    """Return the heads of reports; blocks. Raises StoreUnavailable."""
+    """Return the heads of reports; blocks. Raises NotFound, StoreUnavailable."""
+    check_home(means.settings, asked.home, means.metadata)
     shelf = bootstrap.open_report_shelf(means.settings, means.metadata())
     found = [report_object(one) for one in shelf.list(home=asked.home, limit=asked.limit)]
     return ReportItems(items=[_report(one) for one in found])
@@ -204,7 +205,7 @@ async def list_rules(means: Asking) -> Response:
     return json_answer(await means.other(lambda: as_json(rules_of(means))))
 
 
-@router.get("/reports", response_model=ReportItems)
+@router.get("/reports", response_model=ReportItems, responses=NOT_FOUND)
 async def list_reports(asked: Annotated[ReportList, Query()], means: Asking) -> Response:
     """Return the reports that were made by schedule, the newest first."""
     return json_answer(await means.other(lambda: as_json(reports_of(means, asked))))

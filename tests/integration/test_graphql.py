@@ -311,6 +311,17 @@ def test_what_cannot_be_answered_is_said_with_a_code(graph: Graph, query: str, c
     assert fault["extensions"]["requestId"]
 
 
+def test_a_subscription_by_post_is_told_that_it_needs_a_websocket(
+    graph: Graph, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fault = graph.fault("subscription { live { ... on LiveReady { cursor } } }")
+
+    assert fault["extensions"]["code"] == "invalid"
+    assert fault["extensions"]["requestId"]
+    assert "WebSocket" in fault["message"]
+    assert "Traceback" not in caplog.text + "".join(capsys.readouterr())
+
+
 def test_which_of_two_operations_is_meant_must_be_said(graph: Graph) -> None:
     def ask(**named: str) -> dict[str, Any]:
         asked = {"query": "query One { homes { name } } query Two { gaps { waiting } }", **named}

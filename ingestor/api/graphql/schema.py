@@ -10,6 +10,7 @@ import strawberry
 from graphql import GraphQLError, get_operation_ast, parse
 from graphql import OperationType as GraphQLOperationType
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
@@ -28,6 +29,7 @@ from ingestor.storage.ending import asker
 
 #: Questions that are put together at once: each may hold some ten megabytes.
 _AT_ONCE: Final = 8
+_NEEDS_WEBSOCKET: Final = "a subscription needs a WebSocket at this address (graphql-transport-ws)"
 
 
 class Graph(strawberry.Schema):
@@ -54,16 +56,21 @@ class Graph(strawberry.Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
-        """Answer a question, or say why not."""
+        """Answer a question, or say why not; a subscription is none, and has no answer but a stream."""
         assert isinstance(context_value, Context)  # noqa: S101 -- made by the view
         context = context_value.for_one_question()
-        asked = (query, variable_values, context, root_value, operation_name, allowed_operation_types)
+        allowed = set(allowed_operation_types or OperationType) - {OperationType.SUBSCRIPTION}
+        asked = (query, variable_values, context, root_value, operation_name, allowed)
         with asker() as gone:
             try:
                 async with asyncio.timeout(self._timeout_s), self._turns:
                     return await self._beside.run(super().execute(*asked, operation_extensions))
             except TimeoutError:
-                return _too_long(context.request_id)
+                return _fault("took-too-long", str(errors.TookTooLong()), context.request_id)
+            except InvalidOperationTypeError as error:
+                if error.operation_type is not OperationType.SUBSCRIPTION:
+                    raise
+                return _fault("invalid", _NEEDS_WEBSOCKET, context.request_id)
             finally:
                 gone.set()  # what it had asked and nobody waits for any more
 
@@ -105,9 +112,9 @@ def _is_subscription(query: str | None, operation_name: str | None) -> bool:
     return found is None or found.operation == GraphQLOperationType.SUBSCRIPTION
 
 
-def _too_long(request_id: str) -> ExecutionResult:
-    error, more = errors.TookTooLong(), {"code": "took-too-long", "requestId": request_id}
-    return ExecutionResult(data=None, errors=[GraphQLError(str(error), extensions=more)])
+def _fault(code: str, message: str, request_id: str) -> ExecutionResult:
+    more = {"code": code, "requestId": request_id}
+    return ExecutionResult(data=None, errors=[GraphQLError(message, extensions=more)])
 
 
 def sdl() -> str:

@@ -106,6 +106,7 @@ def test_an_event_is_told_with_all_that_is_stored_of_it(api: ApiBench) -> None:
         ({"domain": "sensor"}, ["sensor.renamed", "sensor.kitchen"]),
         ({"area": ["Kitchen", "Attic"]}, ["sensor.renamed", "sensor.kitchen"]),
         ({"device": "Climate"}, ["sensor.kitchen"]),
+        ({"area": "kitchen"}, []),  # case counts, as the reference says
         ({"type": "call_*"}, ["call_service:light.hall"]),
         ({"cause": "automation.*"}, ["light.hall"]),
         ({"context": "01A"}, ["sensor.kitchen"]),

@@ -45,8 +45,8 @@ class EventFilters(Question):
 
     entity: Glob | None = Field(None, description="Glob over the entity_id: as it was then, or its first.")
     domain: Texts = Field([], description="Domains, such as `sensor`.")
-    area: Texts = Field([], description="Names of areas, as they were then.")
-    device: Texts = Field([], description="Names of devices, as they were then.")
+    area: Texts = Field([], description="Names of areas, as they were then; case counts.")
+    device: Texts = Field([], description="Names of devices, as they were then; case counts.")
     integration: Texts = Field([], description="Integrations, such as `mqtt`, that the entities belong or belonged to.")
     event_type: Glob | None = Field(None, alias="type", description="Glob over the type of event.")
     kind: Literal["state", "event"] | None = Field(None, description="Changes of states alone, or all else alone.")

@@ -29,12 +29,14 @@ from ingestor.home.publication import RedisMaps
 from ingestor.home.sync import read_registries, run_sync, sync_home
 from ingestor.home.traces import store as traces_store
 from ingestor.homeassistant.client import HomeAssistantClient
+from ingestor.live import places as live_places
 from ingestor.quality import attributes_store, book_sql
 from ingestor.queue.state import connect_state
 from ingestor.reports import shelf_sql
 from ingestor.settings import HomeAssistantSettings, HomeSettings, RegistrySettings
 from ingestor.storage import gaps_sql, ledger_sql, observed_sql, quarantine_sql, reconciled_sql
 from ingestor.storage.database import open_database
+from ingestor.webhooks import tables as webhook_tables
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 NOW_US = 1_795_230_100_000_000
@@ -154,6 +156,8 @@ def test_the_tables_that_the_code_uses_are_those_that_the_migrations_make(databa
             attributes_store,
             shelf_sql,
             book_sql,
+            webhook_tables,
+            live_places,
         )
         for table in metadata.METADATA.tables.values()
     ):

@@ -65,7 +65,7 @@ def test_a_stalled_connection_is_silent_and_then_goes_on_where_it_was(demo: Runn
 def test_a_token_can_be_refused_from_now_on_and_accepted_again(demo: RunningDemo) -> None:
     demo.control.refuse_token()
 
-    line = websocket.create_connection(demo.websocket_url, timeout=5)
+    line = websocket.create_connection(demo.websocket_url, timeout=60)
     line.recv()
     line.send(json.dumps({"type": "auth", "access_token": demo.token}))
     refusal = json.loads(line.recv())

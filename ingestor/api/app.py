@@ -95,9 +95,6 @@ def create_app(
     """Return the application. `watch` replaces the checks of the installation; `settings_file` may be changed."""
     health = watch or HealthWatch(checks_for(settings))
     observer = Observer(settings)
-    registry = CollectorRegistry(auto_describe=False)
-    FolderCollector(settings.data_dir / "metrics", registry)
-    registry.register(OverviewCollector(observer.read))
     keys = bootstrap.open_keyring(settings)
     means = Means(settings)
     stats = StatsWatch(means)
@@ -145,16 +142,23 @@ def create_app(
     _add_pages(app)
     _add_health(app, health, stats, bootstrap.open_status_board(settings))
 
-    @app.get(_METRICS, response_class=PlainTextResponse, tags=["health"])
-    def read_metrics() -> Response:
-        """Return the figures of all processes in Prometheus' format."""
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
+    _add_metrics(app, settings, observer)
     for router in ROUTERS:
         app.include_router(router)
     add_graphql(app, settings)
     _add_door(app, settings, keys)
     return app
+
+
+def _add_metrics(app: FastAPI, settings: Settings, observer: Observer) -> None:
+    registry = CollectorRegistry(auto_describe=False)
+    FolderCollector(settings.data_dir / "metrics", registry)
+    registry.register(OverviewCollector(observer.read))
+
+    @app.get(_METRICS, response_class=PlainTextResponse, tags=["health"])
+    def read_metrics() -> Response:
+        """Return the figures of all processes in Prometheus' format."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
 def _add_admin(app: FastAPI, settings: Settings, recent: RecentStates) -> None:

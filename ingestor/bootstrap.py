@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import sqlalchemy
 
     from ingestor.export.jobs.shelf import ExportShelf
-    from ingestor.home.facts import FactsSource, HomeFacts
+    from ingestor.home.facts import FactsSource
     from ingestor.home.objects_store import RegistryObjects
     from ingestor.home.port import HomeMap
     from ingestor.home.traces.store import RoutineTraces
@@ -23,29 +23,22 @@ if TYPE_CHECKING:
     from ingestor.live.hub import LiveHub
     from ingestor.mqtt_out.service import MqttOut, ReadFigures
     from ingestor.pipeline.late_causes import LateCauses
-    from ingestor.pipeline.quality_hours import HourRoller
-    from ingestor.pipeline.reconcile import Reconciler
     from ingestor.pipeline.write_alone import SuspectingWriter
-    from ingestor.quality.book_sql import SqlQualityBook
     from ingestor.queue.done import DoneMarks
     from ingestor.queue.late_post import LatePost
     from ingestor.queue.ledger_post import LedgerPost
     from ingestor.queue.observed_post import ObservedPost
     from ingestor.queue.status_board import StatusBoard
     from ingestor.queue.topics_board import TopicsBoard
-    from ingestor.reports.deliver import PostOffice
-    from ingestor.reports.making import ReportMaker
-    from ingestor.reports.shelf import AlertBook, Outbox, ReportShelf
     from ingestor.security.access import Principal
     from ingestor.security.keys import Keyring
-    from ingestor.settings import HomeSettings, Settings
+    from ingestor.settings import Settings
     from ingestor.storage.breaker import StoreBreaker
     from ingestor.storage.gaps import Gaps
     from ingestor.storage.ledger import Ledger
     from ingestor.storage.observed import Observed
     from ingestor.storage.port import Store
     from ingestor.storage.quarantine import Quarantine
-    from ingestor.storage.reconciled import ReconciledHours
     from ingestor.webhooks.deliverer import Deliverer
     from ingestor.webhooks.desk import WebhookDesk
 
@@ -134,118 +127,6 @@ def open_observed(settings: Settings, database: sqlalchemy.Engine | None = None)
     from ingestor.storage.observed_sql import SqlObserved
 
     return SqlObserved(database or open_metadata(settings))
-
-
-def open_reconciled_hours(settings: Settings, database: sqlalchemy.Engine | None = None) -> ReconciledHours:
-    """Open what reconciliation found, in the metadata database."""
-    from ingestor.storage.reconciled_sql import SqlReconciledHours
-
-    return SqlReconciledHours(database or open_metadata(settings))
-
-
-def open_reconciler(
-    settings: Settings,
-    home: HomeSettings,
-    *,
-    store: Store,
-    state: redis.Redis[bytes],
-    database: sqlalchemy.Engine,
-) -> Reconciler:
-    """Put together what compares a home's hours with its store, its ledger and its history."""
-    from ingestor.pipeline.reconcile_home import Opened, home_reconciler
-    from ingestor.queue.status_board import StatusBoard
-
-    opened = Opened(
-        settings=settings,
-        store=store,
-        state=state,
-        database=database,
-        hours=open_reconciled_hours(settings, database),
-        gaps=open_gaps(settings, database),
-        ledger=open_ledger(settings, database),
-        board=StatusBoard(state).read,
-    )
-    return home_reconciler(home, opened)
-
-
-def open_report_maker(
-    settings: Settings, home: str, *, store: Store, database: sqlalchemy.Engine, time_zone: str = ""
-) -> ReportMaker:
-    """Put together what makes the reports of a home."""
-    from ingestor.reports.making import ReportMaker
-    from ingestor.reports.opening import open_sources
-    from ingestor.reports.shelf_sql import SqlReportShelf
-
-    sources = open_sources(
-        open_quality_book(settings, database),
-        open_ledger(settings, database),
-        open_gaps(settings, database),
-        open_quarantine(settings, database),
-    )
-    judged = settings.quality.over_time.enabled and settings.storage.schema_ != "home-assistant"
-    return ReportMaker(home, settings.reports, sources, store, SqlReportShelf(database), time_zone, judged)
-
-
-def open_report_shelf(settings: Settings, database: sqlalchemy.Engine | None = None) -> ReportShelf:
-    """Open the reports that are kept, in the metadata database."""
-    from ingestor.reports.shelf_sql import SqlReportShelf
-
-    return SqlReportShelf(database or open_metadata(settings))
-
-
-def open_alert_book(settings: Settings, database: sqlalchemy.Engine | None = None) -> AlertBook:
-    """Open the alerts in the metadata database."""
-    from ingestor.reports.shelf_sql import SqlAlertBook
-
-    return SqlAlertBook(database or open_metadata(settings))
-
-
-def open_outbox(settings: Settings, database: sqlalchemy.Engine | None = None) -> Outbox:
-    """Open what is to be delivered, in the metadata database."""
-    from ingestor.reports.shelf_sql import SqlOutbox
-
-    return SqlOutbox(database or open_metadata(settings))
-
-
-def open_post_office(settings: Settings, database: sqlalchemy.Engine) -> PostOffice:
-    """Open what delivers reports and alerts."""
-    from ingestor.reports.opening import open_post_office as opened
-
-    return opened(settings.reports, database)
-
-
-def open_hour_roller(
-    settings: Settings,
-    home: HomeSettings,
-    *,
-    store: Store,
-    state: redis.Redis[bytes],
-    database: sqlalchemy.Engine,
-    facts: HomeFacts,
-    feed: LiveFeed | None = None,
-) -> HourRoller:
-    """Put together what judges a home's hours, one after the other."""
-    from ingestor.pipeline.quality_home import Means, home_roller
-    from ingestor.queue.status_board import StatusBoard
-
-    means = Means(
-        settings=settings,
-        store=store,
-        state=state,
-        database=database,
-        gaps=open_gaps(settings, database),
-        facts=facts,
-        board=StatusBoard(state).read,
-        feed=feed,
-    )
-    return home_roller(home, means)
-
-
-def open_quality_book(settings: Settings, database: sqlalchemy.Engine | None = None) -> SqlQualityBook:
-    """Open what was found of the homes over time, in the metadata database."""
-    from ingestor.quality.book_sql import SqlQualityBook
-
-    return SqlQualityBook(database or open_metadata(settings))
 
 
 def open_ledger_post(settings: Settings, state: redis.Redis[bytes]) -> LedgerPost:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from celery import shared_task
 
-from ingestor import bootstrap, errors
+from ingestor import bootstrap_quality, errors
 from ingestor.home.asking import ask_home, within
 from ingestor.pipeline.reconcile_home import reconcile_lock
 from ingestor.quality.attributes import attributes_of, look_at, to_leave_out
@@ -79,7 +79,7 @@ def _work(held: Resources, home: str) -> bool:
     wanted = held.settings.home_named(home)
     if wanted is None:
         return False
-    reconciler = bootstrap.open_reconciler(
+    reconciler = bootstrap_quality.open_reconciler(
         held.settings, wanted, store=held.store, state=held.state, database=held.database
     )
     return reconciler.step(_STEP_S)

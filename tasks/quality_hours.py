@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from celery import shared_task
 
-from ingestor import bootstrap, errors
+from ingestor import bootstrap_quality, errors
 from ingestor.home.asking import ask_home, within
 from ingestor.pipeline.quality_home import judging_lock
 from ingestor.quality.book_sql import SqlQualityBook
@@ -86,7 +86,7 @@ def _work(held: Resources, home: str) -> bool:
     if wanted is None:
         return False
     held.facts.refresh()
-    roller = bootstrap.open_hour_roller(
+    roller = bootstrap_quality.open_hour_roller(
         held.settings,
         wanted,
         store=held.store,

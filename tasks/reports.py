@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from celery import shared_task
 
-from ingestor import bootstrap, errors
+from ingestor import bootstrap_quality, errors
 from ingestor.queue import names
 from ingestor.queue.locking import only_one
 from ingestor.queue.state import state_errors
@@ -89,7 +89,7 @@ def _tell(held: Resources, made: Report) -> None:
 def watch_alerts() -> None:
     """Raise alerts where thresholds are crossed, and say which are over."""
     held = resources()
-    book = bootstrap.open_alert_book(held.settings, held.database)
+    book = bootstrap_quality.open_alert_book(held.settings, held.database)
     changed = []
     for home in held.settings.all_homes():
         with _patient("alerts_not_watched", home.name):
@@ -109,7 +109,7 @@ def deliver() -> None:
         if not mine:
             return
         until_s = time.monotonic() + _STEP_S
-        office = bootstrap.open_post_office(held.settings, held.database)
+        office = bootstrap_quality.open_post_office(held.settings, held.database)
         for delivery in office.outbox.due(time.time_ns() // 1000):
             office.deliver(delivery, time.time_ns() // 1000)
             if time.monotonic() > until_s:
@@ -117,7 +117,7 @@ def deliver() -> None:
 
 
 def _maker(held: Resources, home: str) -> ReportMaker:
-    return bootstrap.open_report_maker(
+    return bootstrap_quality.open_report_maker(
         held.settings, home, store=held.store, database=held.database, time_zone=_time_zone(held, home)
     )
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ingestor import bootstrap
+from ingestor import bootstrap, bootstrap_quality
 from ingestor.api.overview import LEDGER_SPAN_S
 from ingestor.api.side_by_side import NotWell
 from ingestor.events.counts import hour_of
@@ -26,7 +26,7 @@ def events_check(settings: Settings) -> Callable[[], str]:
     def check() -> str:
         since_s = hour_of(time.time_ns()) - LEDGER_SPAN_S
         day = summed_up(bootstrap.open_ledger(settings, database()).rows(since_s=since_s))
-        return judge(day, bootstrap.open_reconciled_hours(settings, database()).summaries())
+        return judge(day, bootstrap_quality.open_reconciled_hours(settings, database()).summaries())
 
     return check
 

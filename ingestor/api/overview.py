@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ingestor import bootstrap
+from ingestor import bootstrap, bootstrap_quality
 from ingestor.api.lag import Lag, read_lag
 from ingestor.api.processes import ProcessSeen, seen_in
 from ingestor.api.side_by_side import SideBySide
@@ -143,12 +143,12 @@ class Observer:
                 "quarantine": lambda: bootstrap.open_quarantine(settings, self._metadata()).reasons(),
                 "causes": lambda: bootstrap.open_quarantine(settings, self._metadata()).causes(MOST_CAUSES),
                 "store": bootstrap.open_breaker(bootstrap.open_state(settings)).read,
-                "reconciled": lambda: bootstrap.open_reconciled_hours(settings, self._metadata()).summaries(),
+                "reconciled": lambda: bootstrap_quality.open_reconciled_hours(settings, self._metadata()).summaries(),
                 "gaps": lambda: _by_state(bootstrap.open_gaps(settings, self._metadata()).list(unended_only=True)),
                 "ledger": self._read_ledger,
                 "weather": read_weather(settings),
                 "reports": self._read_reports,
-                "quality": lambda: bootstrap.open_quality_book(settings, self._metadata()).heads(),
+                "quality": lambda: bootstrap_quality.open_quality_book(settings, self._metadata()).heads(),
                 "pauses": Pauses(bootstrap.open_state(settings)).read,
                 "webhooks": lambda: bootstrap.open_webhook_desk(settings, self._metadata()).summaries(),
                 "mqtt_out": lambda: bootstrap.open_topics_board(settings).read().get(OUT),
@@ -204,10 +204,10 @@ class Observer:
 
     def _read_reports(self) -> ReportsSeen:
         database, homes = self._metadata(), [home.name for home in self._settings.all_homes()]
-        shelf = bootstrap.open_report_shelf(self._settings, database)
-        book = bootstrap.open_alert_book(self._settings, database)
+        shelf = bootstrap_quality.open_report_shelf(self._settings, database)
+        book = bootstrap_quality.open_alert_book(self._settings, database)
         newest = [one for home in homes for kind in _KINDS for one in shelf.list(home=home, period=kind, limit=1)]
-        deliveries = bootstrap.open_outbox(self._settings, database).counts()
+        deliveries = bootstrap_quality.open_outbox(self._settings, database).counts()
         return ReportsSeen(newest, {home: len(book.open(home)) for home in homes}, deliveries)
 
     def close(self) -> None:

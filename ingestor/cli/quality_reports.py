@@ -60,7 +60,7 @@ def report(
     home: HomeOption = None,
 ) -> None:
     """Make a report on the quality of what a home told, at once; it is not kept."""
-    from ingestor import bootstrap
+    from ingestor import bootstrap, bootstrap_quality
     from ingestor.reports.schedule import Due
 
     settings = settings_of(context)
@@ -71,7 +71,7 @@ def report(
     chosen = _form_of(form, output)
     database, store = bootstrap.open_metadata(settings), bootstrap.open_store(settings)
     try:
-        maker = bootstrap.open_report_maker(
+        maker = bootstrap_quality.open_report_maker(
             settings, name, store=store, database=database, time_zone=_zone(settings, name)
         )
         with progress_bar("report") as advance:
@@ -135,12 +135,12 @@ def list_(
     as_json: JsonFlag = False,
 ) -> None:
     """List the reports that were made, the newest first."""
-    from ingestor import bootstrap
+    from ingestor import bootstrap, bootstrap_quality
 
     settings = settings_of(context)
     database = bootstrap.open_metadata(settings)
-    kept = bootstrap.open_report_shelf(settings, database).list(home=home, limit=limit)
-    outbox = bootstrap.open_outbox(settings, database)
+    kept = bootstrap_quality.open_report_shelf(settings, database).list(home=home, limit=limit)
+    outbox = bootstrap_quality.open_outbox(settings, database)
     rows = [(one, delivery_objects(outbox.of(one.id))) for one in kept]
     database.dispose()
     if as_json:
@@ -173,12 +173,12 @@ def show(
     output: OutputOption = None,
 ) -> None:
     """Print a report that was made, in any form."""
-    from ingestor import bootstrap
+    from ingestor import bootstrap, bootstrap_quality
 
     settings = settings_of(context)
     database = bootstrap.open_metadata(settings)
     try:
-        found = bootstrap.open_report_shelf(settings, database).find(report_id)
+        found = bootstrap_quality.open_report_shelf(settings, database).find(report_id)
     finally:
         database.dispose()
     _put_out(found, _form_of(form, output), output)
@@ -192,13 +192,13 @@ def alerts(
     as_json: JsonFlag = False,
 ) -> None:
     """List the alerts that thresholds have raised (`reports.alerts`), the newest first."""
-    from ingestor import bootstrap
+    from ingestor import bootstrap, bootstrap_quality
     from ingestor.reports.shelf import alert_parcel
 
     settings = settings_of(context)
     database = bootstrap.open_metadata(settings)
-    found = bootstrap.open_alert_book(settings, database).list(home=home, limit=limit)
-    outbox = bootstrap.open_outbox(settings, database)
+    found = bootstrap_quality.open_alert_book(settings, database).list(home=home, limit=limit)
+    outbox = bootstrap_quality.open_outbox(settings, database)
     told = [delivery_objects(outbox.of(alert_parcel(one))) for one in found]
     database.dispose()
     fields = ("home", "name", "since_us", "over_us", "subject", "value", "sentence")

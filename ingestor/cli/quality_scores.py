@@ -114,12 +114,12 @@ def problems(
 
 
 def _opened(context: typer.Context, home: str | None, since: str) -> tuple[str, SqlQualityBook, Span]:
-    from ingestor import bootstrap
+    from ingestor import bootstrap_quality
 
     settings = settings_of(context)
     now_ns = time.time_ns()
     span = (parse_time(since, now_ns) // 1000, now_ns // 1000)
-    return home_of(settings, home).name, bootstrap.open_quality_book(settings), span
+    return home_of(settings, home).name, bootstrap_quality.open_quality_book(settings), span
 
 
 def _say_judged(book: SqlQualityBook, home: str, more: int) -> None:

@@ -57,7 +57,7 @@ def reconcile(
 
     With --json one object: `homes` with what all of their hours say together, and `hours`, newest first.
     """
-    from ingestor import bootstrap
+    from ingestor import bootstrap, bootstrap_quality
 
     settings = settings_of(context)
     since_us = parse_time(since, time.time_ns()) // _NS_PER_US if since else None
@@ -65,20 +65,20 @@ def reconcile(
     if run:
         chosen = settings.all_homes() if home is None else [home_of(settings, home)]
         _run(settings, chosen, since_us)
-    hours = bootstrap.open_reconciled_hours(settings, database)
+    hours = bootstrap_quality.open_reconciled_hours(settings, database)
     # The hour in which the time lies is one of them.
     begin_us = (since_us or 0) // (3600 * _US) * 3600 * _US
     _print(hours, home, hours.list(home=home, since_us=begin_us, limit=limit), as_json=as_json)
 
 
 def _run(settings: Settings, homes: Iterable[HomeSettings], since_us: int | None) -> None:
-    from ingestor import bootstrap
+    from ingestor import bootstrap, bootstrap_quality
 
     store, state = bootstrap.open_store(settings), bootstrap.open_state(settings)
     database = bootstrap.open_metadata(settings)
     try:
         for home in homes:
-            reconciler = bootstrap.open_reconciler(settings, home, store=store, state=state, database=database)
+            reconciler = bootstrap_quality.open_reconciler(settings, home, store=store, state=state, database=database)
             more, again_since_us = True, since_us
             while more:
                 with _held(state, home.name):

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import psutil
 
-from ingestor import bootstrap
+from ingestor import bootstrap, bootstrap_quality
 from ingestor.events.counts import Counts, Page
 from ingestor.pipeline.quality_hours import HourRoller, HourSources
 from ingestor.quality.book_sql import SqlQualityBook
@@ -100,7 +100,7 @@ def work(what: str, folder: Path, url: str, large: Large) -> dict[str, Any]:
         counts = {START_US // 1_000_000: Counts(1, 1, 1, 1, 0, 0)}
         counts |= {(large.end_us - hour * HOUR_US) // 1_000_000: Counts(9, 9, 9, 9, 0, 0) for hour in range(1, 25)}
         bootstrap.open_ledger(settings, database).add([Page("b", 1, HOME, "websocket", "j", counts, {})])
-        maker = bootstrap.open_report_maker(settings, HOME, store=store, database=database)
+        maker = bootstrap_quality.open_report_maker(settings, HOME, store=store, database=database)
         due = Due("daily", large.end_us - DAY_US, large.end_us)
 
         def report() -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ingestor import bootstrap
+from ingestor import bootstrap, bootstrap_quality
 from ingestor.events.counts import Counts, Page
 from ingestor.export.jobs.job import ExportJob
 from ingestor.home.history import TIMELINE
@@ -85,7 +85,7 @@ def _write_quality(bench: ApiBench, database: sa.Engine) -> None:
     sums = Sums("sensor.kitchen")
     sums.add(facts)
     dead = Problem(ProblemKind.DEAD, Scope.ENTITY, "sensor.attic", FROM_US, None, 3, "nothing for days", "battery")
-    book = bootstrap.open_quality_book(bench.settings, database)
+    book = bootstrap_quality.open_quality_book(bench.settings, database)
     book.save("home", JudgedHour(kept, [facts], {"sensor.kitchen": sums}, (), (dead,)))
     SqlReportShelf(database).save(example_report(), [])
 

@@ -19,7 +19,7 @@ import pytest
 import redis
 from fastapi.testclient import TestClient
 
-from ingestor import bootstrap, logs
+from ingestor import bootstrap, bootstrap_quality, logs
 from ingestor.api.app import create_app
 from ingestor.api.gauges import MOST_SAMPLES
 from ingestor.api.health import HealthWatch, WorkersCheck, checks_for
@@ -117,7 +117,7 @@ def test_lost_events_and_missing_points_degrade_health_and_leave_it_ready(
     counts = Counts(frames=9, settled=9, received=8, written=8, lost=1)
     bootstrap.open_ledger(settings).add([Page("book", 1, "home", "mqtt", "home-mqtt", {hour_s: counts}, {})])
     missing = ReconciledHour("cabin", (hour_s - 86_400) * 1_000_000, HourState.MISSING, missing=3)
-    bootstrap.open_reconciled_hours(settings).save(missing)
+    bootstrap_quality.open_reconciled_hours(settings).save(missing)
 
     answer = client.get("/api/health")
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ingestor import bootstrap
+from ingestor import bootstrap, bootstrap_quality
 from ingestor.cli.main import run
 from ingestor.demo.home import DemoHome
 from ingestor.demo.running import running_demo
@@ -55,7 +55,7 @@ class Bench:
         board.put("listener", f"{HOME}:websocket", {"connected": True, "intake": intake})
 
     def hours(self) -> list[ReconciledHour]:
-        return bootstrap.open_reconciled_hours(self.settings).list(home=HOME)
+        return bootstrap_quality.open_reconciled_hours(self.settings).list(home=HOME)
 
     def first(self) -> ReconciledHour | None:
         return next((hour for hour in self.hours() if hour.hour_us == BEGIN_US), None)

@@ -23,7 +23,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingestor import bootstrap
+from ingestor import bootstrap, bootstrap_quality
 from ingestor.reports.message import of_alert, of_report
 from ingestor.reports.roads import NotDelivered, by_mail, by_mqtt, by_webhook, signature
 from ingestor.reports.shelf import Alert, DeliveryState
@@ -225,8 +225,8 @@ def test_a_kept_report_goes_by_every_road_once_and_what_failed_is_tried_again(tm
         reports = {"webhook": {"url": web.url}, "mail": mail.model_dump()}
         settings = Settings.model_validate({"data_dir": tmp_path, "reports": reports})
         database = bootstrap.open_metadata(settings)
-        bootstrap.open_report_shelf(settings, database).save(REPORT, settings.reports.roads())
-        office = bootstrap.open_post_office(settings, database)
+        bootstrap_quality.open_report_shelf(settings, database).save(REPORT, settings.reports.roads())
+        office = bootstrap_quality.open_post_office(settings, database)
         now_us = time.time_ns() // 1000
         for moment_us in (now_us, now_us + 1, now_us + 3_600_000_000):
             for delivery in office.outbox.due(moment_us):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from ingestor import bootstrap
+from ingestor import bootstrap, bootstrap_quality
 from ingestor.demo.clock import HOUR_US
 from ingestor.demo.faults import Said
 from ingestor.demo.month import Month
@@ -117,7 +117,7 @@ def report_of(folder: Path, *, seed: int = 1) -> Report:
     )
     while roller.step(3600.0):
         pass
-    maker = bootstrap.open_report_maker(settings, HOME, store=store, database=database)
+    maker = bootstrap_quality.open_report_maker(settings, HOME, store=store, database=database)
     before = maker.now(Due("weekly", end_us - 14 * DAY_US, end_us - 7 * DAY_US), end_us - 7 * DAY_US)
     maker.shelf.save(before, ())
     made = maker.now(Due("weekly", end_us - 7 * DAY_US, end_us), end_us)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from ingestor import bootstrap, errors
+from ingestor import bootstrap_quality, errors
 from ingestor.api.answers import (
     NOT_FOUND,
     UNANSWERABLE,
@@ -142,7 +142,7 @@ def scores_of(means: Means, asked: ScoreSpan) -> ScoreItems:
     """Return scores; blocks. Raises Unanswerable, NotFound, StoreUnavailable."""
     span = asked.times_us()
     home = home_name(means.settings, asked.home)
-    book = bootstrap.open_quality_book(means.settings, means.metadata())
+    book = bootstrap_quality.open_quality_book(means.settings, means.metadata())
     found = [one for one in book.scores(home, *span) if asked.scope in (None, one.scope)]
     found.sort(key=lambda one: (one.score is None, one.score or 0.0, one.scope, one.subject))
     until_us = book.homes().get(home)
@@ -154,7 +154,7 @@ def problems_of(means: Means, asked: Span) -> ProblemItems:
     """Return problems; blocks. Raises Unanswerable, NotFound, StoreUnavailable."""
     span = asked.times_us()
     home = home_name(means.settings, asked.home)
-    found = bootstrap.open_quality_book(means.settings, means.metadata()).problems(home, *span)
+    found = bootstrap_quality.open_quality_book(means.settings, means.metadata()).problems(home, *span)
     return ProblemItems(items=[_problem(one) for one in found[: asked.limit]])
 
 
@@ -171,7 +171,7 @@ def rules_of(means: Means) -> RuleItems:
 def reports_of(means: Means, asked: ReportList) -> ReportItems:
     """Return the heads of reports; blocks. Raises NotFound, StoreUnavailable."""
     check_home(means.settings, asked.home, means.metadata)
-    shelf = bootstrap.open_report_shelf(means.settings, means.metadata())
+    shelf = bootstrap_quality.open_report_shelf(means.settings, means.metadata())
     found = [report_object(one) for one in shelf.list(home=asked.home, limit=asked.limit)]
     return ReportItems(items=[_report(one) for one in found])
 
@@ -183,7 +183,7 @@ def _report(told: dict[str, Any]) -> ReportShape:
 
 def report_of(means: Means, report_id: str) -> bytes:
     """Return a whole report as JSON; blocks. Raises NotFound, StoreUnavailable."""
-    shelf = bootstrap.open_report_shelf(means.settings, means.metadata())
+    shelf = bootstrap_quality.open_report_shelf(means.settings, means.metadata())
     return rendered(shelf.find(report_id), "json")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import orjson
@@ -131,6 +131,13 @@ class MapHistory:
         query = sa.select(TIMELINE.c.series).where(chosen).distinct().order_by(TIMELINE.c.series).limit(limit)
         with reading(self._engine) as connection:
             return list(connection.execute(query).scalars())
+
+    def names_of(self, kind: Literal["area", "device"], home: str | None = None) -> list[str]:
+        """Return every name that areas or devices ever had. Raises StoreUnavailable."""
+        column = TIMELINE.c[kind]
+        query = sa.select(column).distinct()
+        with reading(self._engine) as connection:
+            return list(connection.execute(query if home is None else query.where(TIMELINE.c.home == home)).scalars())
 
     def series_now(self, home: str, entity_ids: Sequence[str]) -> dict[str, str]:
         """Return the series under which entities of these names are stored now, as far as the map knows them.

@@ -36,10 +36,10 @@ def api(tmp_path: Path) -> Iterator[ApiBench]:
         yield bench
 
 
-def mapped(api: ApiBench, entity_id: str, series: str, integration: str) -> None:
+def mapped(api: ApiBench, entity_id: str, series: str, integration: str, **place: str) -> None:
     """Note in the map's history what an entity is stored as, and what it belongs to."""
     row = dict.fromkeys((column.name for column in TIMELINE.columns if column.name != "id"), "")
-    more = {"home": "home", "entity_id": entity_id, "series": series, "integration": integration}
+    more = {"home": "home", "entity_id": entity_id, "series": series, "integration": integration, **place}
     engine = bootstrap.open_metadata(api.settings)
     with engine.begin() as connection:
         connection.execute(sa.insert(TIMELINE), [{**row, **more, "version": 1, "effective_us": 0, "labels": []}])
@@ -106,7 +106,6 @@ def test_an_event_is_told_with_all_that_is_stored_of_it(api: ApiBench) -> None:
         ({"domain": "sensor"}, ["sensor.renamed", "sensor.kitchen"]),
         ({"area": ["Kitchen", "Attic"]}, ["sensor.renamed", "sensor.kitchen"]),
         ({"device": "Climate"}, ["sensor.kitchen"]),
-        ({"area": "kitchen"}, []),  # case counts, as the reference says
         ({"type": "call_*"}, ["call_service:light.hall"]),
         ({"cause": "automation.*"}, ["light.hall"]),
         ({"context": "01A"}, ["sensor.kitchen"]),
@@ -118,6 +117,33 @@ def test_an_event_is_told_with_all_that_is_stored_of_it(api: ApiBench) -> None:
 )
 def test_events_are_chosen_by_each_filter(api: ApiBench, params: dict[str, Any], expected: list[str]) -> None:
     assert series(api, **params) == expected
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"area": "kitchen"}, ["sensor.loft", "sensor.kitchen"]),  # in both spellings that it ever had
+        ({"area": "KÜCHE"}, ["light.stove"]),
+        ({"area": "küche", "home": "cabin"}, []),
+        ({"device": "CLIMATE", "area": "KITCHEN"}, ["sensor.kitchen"]),
+        ({"area": "kitchens"}, []),
+    ],
+)
+def test_names_of_areas_and_devices_are_taken_in_any_case_by_all_ways_out(
+    api: ApiBench, params: dict[str, Any], expected: list[str]
+) -> None:
+    for entity, place in (("sensor.loft", {"area": "kitchen"}), ("light.stove", {"area": "Küche"})):
+        api.write(state(5, entity, place=place))
+        mapped(api, entity, entity, "", **place)
+    mapped(api, "sensor.kitchen", "sensor.kitchen", "", area="Kitchen", device="Climate")
+
+    told = ", ".join(f"{name}: {orjson.dumps(value).decode()}" for name, value in params.items())
+    graph = api.client.post("/graphql", json={"query": f"{{ events(filter: {{{told}}}) {{ nodes {{ series }} }} }}"})
+    lines = api.client.get("/api/v1/export/ndjson", params=params).text.splitlines()
+
+    assert series(api, **params) == expected
+    assert [one["series"] for one in graph.json()["data"]["events"]["nodes"]] == expected
+    assert sorted(orjson.loads(line)["series"] for line in lines) == sorted(expected)
 
 
 def test_an_entity_is_found_by_its_new_name_its_old_one_and_its_integration(api: ApiBench) -> None:

@@ -15,7 +15,7 @@ from ingestor.api.graphql.pages import FIRST, After, Connection, First, checked,
 from ingestor.api.graphql.scalars import Time
 from ingestor.api.graphql.shapes import shaped
 from ingestor.api.paging import cursor_of
-from ingestor.api.v1.events import EventFilters, EventList, event_of, events_query, query_by_id, series_asked_for
+from ingestor.api.v1.events import EventFilters, EventList, event_of, events_query, looked_up, query_by_id
 from ingestor.api.v1.history import (
     HistoryList,
     StateShape,
@@ -126,8 +126,8 @@ def plain(value: Any) -> Any:
 async def events_page(context: Context, asked: EventList, within: tuple[str, ...] | None = None) -> Connection[Event]:
     """Return a page of events, of these series alone where `within` says so. Raises what REST does."""
     context.allow(asked.home)
-    series = await context.there(series_asked_for(asked, context.means))
-    query, question = events_query(asked, series, within)
+    known = await context.there(looked_up(asked, context.means))
+    query, question = events_query(asked, known, within)
 
     def read(store: Store) -> Connection[Event]:
         found = list(store.read(query))

@@ -17,7 +17,7 @@ from ingestor.api.rpc import asked, told
 from ingestor.api.rpc import ingestor_pb2 as pb
 from ingestor.api.rpc.calls import Call
 from ingestor.api.rpc.door import Door
-from ingestor.api.v1.events import EventFilters, events_query, query_of, series_asked_for
+from ingestor.api.v1.events import EventFilters, events_query, looked_up, query_of
 from ingestor.api.v1.history import span_of, states_query, windows_of
 from ingestor.api.v1.keeping import gaps_of, ledger_of
 from ingestor.events.point import StoredEvent
@@ -67,7 +67,7 @@ class Ingestor:
         """Return a page of events."""
         listed = asked.event_list(request)
         await self._allow(call, listed.home)
-        query, question = events_query(listed, await series_asked_for(listed, self.means))
+        query, question = events_query(listed, await looked_up(listed, self.means))
 
         def read(store: Store) -> Any:
             found = list(store.read(query))
@@ -127,7 +127,7 @@ class Ingestor:
         await self._allow(call, filters.home)
         now_ns = time.time_ns()
         until_now = filters.model_copy(update={"until": min(filters.until or now_ns, now_ns)})
-        return query_of(until_now, await series_asked_for(filters, self.means), limit=limit)
+        return query_of(until_now, await looked_up(filters, self.means), limit=limit)
 
     async def _send_all(self, call: Call, pieces: Any) -> None:
         stream: AsyncGenerator[Any] = self.means.stream(pieces)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -30,6 +32,7 @@ from ingestor.api.v1.shapes import EventShape
 from ingestor.home.history import MapHistory
 from ingestor.reading.events import event_object
 from ingestor.reading.homes import check_home
+from ingestor.reading.spellings import spellings_of
 from ingestor.reading.times import LAST_NS
 from ingestor.storage.port import EventPosition, EventQuery, Store, position_of
 from ingestor.storage.schema import parse_event_id, tag_text
@@ -45,8 +48,8 @@ class EventFilters(Question):
 
     entity: Glob | None = Field(None, description="Glob over the entity_id: as it was then, or its first.")
     domain: Texts = Field([], description="Domains, such as `sensor`.")
-    area: Texts = Field([], description="Names of areas, as they were then; case counts.")
-    device: Texts = Field([], description="Names of devices, as they were then; case counts.")
+    area: Texts = Field([], description="Names of areas, as they were then, in whatever case.")
+    device: Texts = Field([], description="Names of devices, as they were then, in whatever case.")
     integration: Texts = Field([], description="Integrations, such as `mqtt`, that the entities belong or belonged to.")
     event_type: Glob | None = Field(None, alias="type", description="Glob over the type of event.")
     kind: Literal["state", "event"] | None = Field(None, description="Changes of states alone, or all else alone.")
@@ -75,7 +78,7 @@ async def answer_events(
     request: Request, asked: EventList, means: Means, *, within: tuple[str, ...] | None = None
 ) -> Response:
     """Return a page of events; `within`: of these series alone."""
-    query, question = events_query(asked, await series_asked_for(asked, means), within)
+    query, question = events_query(asked, await looked_up(asked, means), within)
 
     def read(store: Store) -> tuple[bytes, str | None]:
         found = list(store.read(query))
@@ -88,16 +91,15 @@ async def answer_events(
     return json_answer(body, next_link(request, cursor))
 
 
-def events_query(
-    asked: EventList, series: tuple[str, ...] | None, within: tuple[str, ...] | None = None
-) -> tuple[EventQuery, object]:
+def events_query(asked: EventList, known: LookedUp, within: tuple[str, ...] | None = None) -> tuple[EventQuery, object]:
     """Return how a store is asked for a page and one more, and what its cursor belongs to. Raises Unanswerable."""
     question = asked.model_dump(exclude={"limit", "cursor"})
     after = EventPosition(*place_of(asked.cursor, question, _PLACE)) if asked.cursor is not None else None
     if within is not None:
-        series = within if series is None else tuple(one for one in series if one in within)
+        series = within if known.series is None else tuple(one for one in known.series if one in within)
+        known = replace(known, series=series)
     oldest = asked.order == "oldest"
-    return query_of(asked, series, limit=asked.limit + 1, after=after, oldest_first=oldest), question
+    return query_of(asked, known, limit=asked.limit + 1, after=after, oldest_first=oldest), question
 
 
 @router.get("/events/{event_id:path}", response_model=EventShape, responses=NOT_FOUND)
@@ -128,9 +130,9 @@ def event_of(store: Store, query: EventQuery, event_id: str) -> EventShape:
     raise errors.NotFound(f"there is no event {event_id!r:.300}")
 
 
-def query_of(asked: EventFilters, series: tuple[str, ...] | None, **more: Any) -> EventQuery:
-    """Return filters as a store is asked; `series` as `series_asked_for` found them."""
-    named = (("domain", asked.domain), ("area", asked.area), ("device", asked.device))
+def query_of(asked: EventFilters, known: LookedUp, **more: Any) -> EventQuery:
+    """Return filters as a store is asked."""
+    named = (("domain", asked.domain), ("area", known.areas), ("device", known.devices))
     return EventQuery(
         entity=asked.entity,
         event_type=asked.event_type,
@@ -140,21 +142,44 @@ def query_of(asked: EventFilters, series: tuple[str, ...] | None, **more: Any) -
         until_ns=asked.until,
         context_ids=tuple(asked.context) or None,
         tags=tuple((name, tuple(map(tag_text, values))) for name, values in named if values),
-        series=series,
+        series=known.series,
         cause=asked.cause,
         **more,
     )
 
 
-async def series_asked_for(asked: EventFilters, means: Means) -> tuple[str, ...] | None:
-    """Return the series that an entity without `*` and `?`, or integrations, come down to; None where all are asked.
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What the map's history knows of filters. `series`: what they come down to; None where all are asked."""
 
-    Raises NotFound for a home that never was.
+    series: tuple[str, ...] | None
+    areas: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
 
-    An entity is looked up in the map's history: a store finds series at once, and names of the day by reading all.
+
+async def looked_up(asked: EventFilters, means: Means) -> LookedUp:
+    """Return what filters mean to a store, which compares names letter by letter: with each spelling there ever was.
+
+    Raises NotFound for a home that never was, Unanswerable where that is too much.
     """
     if asked.home is not None:
         await means.other(lambda: check_home(means.settings, asked.home, means.metadata))
+
+    def spelled(kind: Literal["area", "device"], names: Sequence[str]) -> tuple[str, ...]:
+        return spellings_of(names, MapHistory(means.metadata()).names_of(kind, asked.home)) if names else ()
+
+    areas: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    if asked.area or asked.device:
+        areas, devices = await means.other(lambda: (spelled("area", asked.area), spelled("device", asked.device)))
+    return LookedUp(await series_asked_for(asked, means), areas, devices)
+
+
+async def series_asked_for(asked: EventFilters, means: Means) -> tuple[str, ...] | None:
+    """Return the series that an entity without `*` and `?`, or integrations, come down to; None where all are asked.
+
+    An entity is looked up in the map's history: a store finds series at once, and names of the day by reading all.
+    """
     exact = asked.entity if asked.entity is not None and not {"*", "?"} & set(asked.entity) else None
     if exact is None and not asked.integration:
         return None

@@ -15,7 +15,7 @@ from ingestor.api.answers import NOT_FOUND, Asking, Page, as_json, json_answer, 
 from ingestor.api.description import problem_response
 from ingestor.api.gate import principal_of
 from ingestor.api.health_pauses import sentence
-from ingestor.api.v1.events import query_of, series_asked_for
+from ingestor.api.v1.events import looked_up, query_of
 from ingestor.api.v1.exports import ExportFilters, FormName, Packed, accepted
 from ingestor.export.forms import FORMS
 from ingestor.export.jobs.job import OPEN, ExportJob
@@ -115,7 +115,7 @@ async def begin_export(request: Request, order: ExportOrder, means: Asking) -> R
     """Have a file made by a worker. `Location` says where the job is; it goes on whatever happens to whoever asked."""
     admin: ExportAdmin = request.app.state.export_admin
     who, about = principal_of(request.scope), request.scope["state"]["request_id"]
-    query = query_of(order, await series_asked_for(order, means), limit=order.limit or _ALL)
+    query = query_of(order, await looked_up(order, means), limit=order.limit or _ALL)
     packed = order.compression.value if order.compression else None
 
     def begin() -> tuple[ExportJob, str]:

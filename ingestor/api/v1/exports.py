@@ -15,7 +15,7 @@ from pydantic import Field
 from starlette.types import Message, Receive, Scope, Send
 
 from ingestor.api.answers import NOT_FOUND, Asking, may_read
-from ingestor.api.v1.events import EventFilters, query_of, series_asked_for
+from ingestor.api.v1.events import EventFilters, looked_up, query_of
 from ingestor.export.files import PACKERS, file_of
 from ingestor.export.form import Form
 from ingestor.export.forms import FORMS
@@ -55,9 +55,9 @@ async def export_events(
     """Return stored events as a file, oldest first, however many: packed as `Accept-Encoding` allows (zstd, gzip)."""
     form = FORMS[named.value]
     now_ns = time.time_ns()
-    series = await series_asked_for(asked, means)
+    known = await looked_up(asked, means)
     query = query_of(
-        asked.model_copy(update={"until": min(asked.until or now_ns, now_ns)}), series, limit=asked.limit or _ALL
+        asked.model_copy(update={"until": min(asked.until or now_ns, now_ns)}), known, limit=asked.limit or _ALL
     )
     packed = None if form.is_packed else accepted(request.headers.get("accept-encoding", ""))
     pieces = means.stream(lambda store: _pieces(store, query, form, packed))

@@ -14,6 +14,8 @@ from ingestor.live.filter import LiveFilter
 from ingestor.live.hub import LiveHub
 from ingestor.live.listener import Delivery
 from ingestor.live.pacing import Pace
+from ingestor.reading.homes import home_name
+from ingestor.settings import Settings
 
 M = TypeVar("M")
 
@@ -32,8 +34,10 @@ class LiveFilters(Question):
     )
     home: Texts = Field([], description="Names of homes.")
 
-    def checked(self) -> LiveFilter:
-        """Return the filter. Raises Rejected."""
+    def checked(self, settings: Settings) -> LiveFilter:
+        """Return the filter. Raises Rejected, and NotFound for a home that is not there: nothing ever comes of it."""
+        for home in self.home:
+            home_name(settings, home)
         found = LiveFilter(
             entities=tuple(self.entity),
             domains=tuple(self.domain),

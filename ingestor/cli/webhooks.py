@@ -14,6 +14,7 @@ from ingestor import errors
 from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import print_json, print_table, say
 from ingestor.live.filter import LiveFilter
+from ingestor.reading.homes import home_name
 from ingestor.reading.webhooks import delivery_object, hook_object
 from ingestor.webhooks.model import Delivery, DeliveryState, Hook, Wanted
 from ingestor.wording import number_of
@@ -96,6 +97,8 @@ def add(
 ) -> None:
     """Register a webhook; prints its secret, which is not shown again. An option may be given several times."""
     chosen = (entities, domains, areas, devices, types, homes)
+    for home in homes or ():
+        home_name(settings_of(context), home)
     messages = LiveFilter(*(tuple(one or ()) for one in chosen))
     wanted = Wanted(messages, form.value, batch, batch_wait, late)
     desk = _desk(context)

@@ -67,6 +67,7 @@ def test_a_webhook_is_added_shown_changed_and_removed(command: Command, tmp_path
     assert json.loads(command("--json")) == []
     command("show", made["id"], code=1)
     command("add", "http://127.0.0.1/", code=1)
+    command("add", "https://example.org/hook", "--home", "nobody", code=1)
     assert not list((tmp_path / "webhook-secrets").iterdir())
     noted = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     assert [one["what"] for one in noted] == ["create", "change", "change", "rotate the secret", "remove"]

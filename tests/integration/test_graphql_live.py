@@ -180,6 +180,7 @@ def test_what_is_over_the_rate_is_left_out_and_counted(live: LiveHome) -> None:
     ("variables", "code"),
     [
         ({"cursor": "nonsense"}, "invalid"),
+        ({"filter": {"home": ["nobody"]}}, "not-found"),
         ({"filter": {"entity": ["x" * 300]}}, "invalid"),
         ({"maxPerS": 0.0}, "unanswerable"),
     ],

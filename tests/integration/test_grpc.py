@@ -242,6 +242,7 @@ def test_nobody_comes_in_without_the_key_and_health_needs_none(channel: grpc.Cha
         ("Export", {"format": "xlsx"}, grpc.StatusCode.NOT_FOUND, "not-found"),
         ("Export", {"format": "csv", "compression": "zip"}, grpc.StatusCode.INVALID_ARGUMENT, "unanswerable"),
         ("Subscribe", {"cursor": "nonsense"}, grpc.StatusCode.INVALID_ARGUMENT, "invalid"),
+        ("Subscribe", {"filter": {"home": ["nobody"]}}, grpc.StatusCode.NOT_FOUND, "not-found"),
         ("Subscribe", {"sample": 2.0}, grpc.StatusCode.INVALID_ARGUMENT, "unanswerable"),
         ("ListGaps", {"limit": -1}, grpc.StatusCode.INVALID_ARGUMENT, "unanswerable"),
     ],

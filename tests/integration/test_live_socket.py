@@ -258,6 +258,7 @@ def test_a_slow_client_is_told_what_it_missed_or_let_go_if_it_wants_that(
         ('{"type":"subscribe"}', "invalid", "subscribe.id"),
         ('{"type":"subscribe","id":"s","filter":{"colour":["red"]}}', "invalid", "filter.colour"),
         ('{"type":"subscribe","id":"s","filter":{"type":["event.newer"]}}', "invalid", "event.newer"),
+        ('{"type":"subscribe","id":"s","filter":{"home":["nobody"]}}', "invalid", "there is no home named 'nobody'"),
         ('{"type":"subscribe","id":"s","cursor":"rubbish"}', "invalid", "no cursor"),
         ('{"type":"subscribe","id":"s","sample":2}', "invalid", "sample"),
         ('{"type":"subscribe","id":"s","policy":"explode"}', "invalid", "policy"),

@@ -172,6 +172,7 @@ def test_one_who_reads_nothing_is_told_what_it_missed_and_keeps_nobody_waiting(
     ("asked", "status"),
     [
         ({"type": "event.newer"}, 422),
+        ({"home": "nobody"}, 404),
         ({"last_event_id": "rubbish"}, 422),
         ({"last_event_id": "x" * 9000}, 422),
         ({"entity": ""}, 422),

@@ -368,6 +368,7 @@ def test_a_fault_of_the_book_is_lived_through(hooks: Hooks, receiver: Receiver) 
         ({"url": "not an address"}, 422),
         ({"url": "https://example.org", "batch": 0}, 422),
         ({"url": "https://example.org", "filter": {"type": ["event.newer"]}}, 422),
+        ({"url": "https://example.org", "filter": {"home": ["nobody"]}}, 404),
         ({"url": "https://example.org", "secret": "mine"}, 422),
     ],
 )

@@ -160,7 +160,9 @@ class Subscription:
             info.context.allow(home)
         after = parse_cursor(cursor) if cursor else None
         pace = _pace(max_per_s, sample)
-        opened = hub_of(info.context.state).listen(asked.checked(), after=after, policy=policy.value)
+        opened = hub_of(info.context.state).listen(
+            asked.checked(info.context.means.settings), after=after, policy=policy.value
+        )
         async with opened as hearing:
             yield LiveReady(cursor=hearing.cursor)
             async for item in hearing.items(lambda: _WAIT_S):

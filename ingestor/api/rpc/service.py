@@ -54,7 +54,8 @@ class Ingestor:
             await self._allow(call, home)
         after = parse_cursor(request.cursor) if request.cursor else None
         pace = asked.pace(request)
-        opened = hub_of(self.state).listen(filters.checked(), after=after, policy=asked.policy(request))
+        wanted = filters.checked(self.means.settings)
+        opened = hub_of(self.state).listen(wanted, after=after, policy=asked.policy(request))
         async with opened as hearing:
             await call.send(pb.SubscribeResponse(ready=pb.Ready(cursor=hearing.cursor)))
             async for item in hearing.items(lambda: _WAIT_S):

@@ -20,10 +20,12 @@ from ingestor.api.gate import principal_of
 from ingestor.api.live import hub_of
 from ingestor.api.v1 import socket_messages as said
 from ingestor.live.cursor import parse_cursor
+from ingestor.live.filter import LiveFilter
 from ingestor.live.hub import Hearing, LiveHub
 from ingestor.live.listener import Delivery, Ended, Gap, Missed
 from ingestor.live.pacing import Pace
 from ingestor.security.access import Action, authorize
+from ingestor.settings import Settings
 
 router: Final = APIRouter()
 MAX_SUBSCRIPTIONS: Final = 20
@@ -55,7 +57,7 @@ async def live_socket(socket: WebSocket) -> None:
         await socket.close(_POLICY, str(error)[:120])
         return
     await socket.accept()
-    connection = Connection(socket, hub)
+    connection = Connection(socket, hub, socket.app.state.means.settings)
     try:
         await connection.hear()
     except WebSocketDisconnect:
@@ -67,9 +69,10 @@ async def live_socket(socket: WebSocket) -> None:
 class Connection:
     """One client: its commands are taken one after another, its subscriptions run beside each other."""
 
-    def __init__(self, socket: WebSocket, hub: LiveHub) -> None:
+    def __init__(self, socket: WebSocket, hub: LiveHub, settings: Settings) -> None:
         self._socket = socket
         self._hub = hub
+        self._settings = settings
         self._subscriptions: dict[str, Subscription] = {}
         self._sending = asyncio.Lock()
         self._commands = Pace(max_per_s=MAX_COMMANDS_PER_S)
@@ -160,12 +163,13 @@ class Connection:
             await self.say(said.Failed(id=asked.id, code="overloaded", detail=detail))
             return
         try:
-            asked.filter.checked()
+            wanted = asked.filter.checked(self._settings)
             parse_cursor(asked.cursor) if asked.cursor else None
-        except errors.Rejected as error:
-            await self.say(said.Failed(id=asked.id, code="invalid", detail=error.detail))
+        except (errors.Rejected, errors.NotFound) as error:
+            detail = error.detail if isinstance(error, errors.Rejected) else str(error)
+            await self.say(said.Failed(id=asked.id, code="invalid", detail=detail))
             return
-        self._subscriptions[asked.id] = Subscription(self, self._hub, asked)
+        self._subscriptions[asked.id] = Subscription(self, self._hub, asked, wanted)
 
 
 class Part(NamedTuple):
@@ -179,10 +183,11 @@ class Part(NamedTuple):
 class Subscription:
     """One of a client's subscriptions, which runs until it is ended, or has to end."""
 
-    def __init__(self, connection: Connection, hub: LiveHub, asked: said.Subscribe) -> None:
+    def __init__(self, connection: Connection, hub: LiveHub, asked: said.Subscribe, wanted: LiveFilter) -> None:
         self._connection = connection
         self._hub = hub
         self._asked = asked
+        self._wanted = wanted
         self._pace = Pace(max_per_s=asked.max_per_s, sample=asked.sample)
         self._seq = 0
         #: Frames that were sent and not acknowledged: how many messages each has.
@@ -201,7 +206,7 @@ class Subscription:
         asked = self._asked
         try:
             after = parse_cursor(asked.cursor) if asked.cursor else None
-            async with self._hub.listen(asked.filter.checked(), after=after, policy=asked.policy) as hearing:
+            async with self._hub.listen(self._wanted, after=after, policy=asked.policy) as hearing:
                 await self._connection.say(said.Subscribed(id=asked.id, cursor=hearing.cursor))
                 await self._serve(hearing)
         except errors.Overloaded as error:

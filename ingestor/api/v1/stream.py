@@ -84,10 +84,10 @@ async def stream_events(
     `missed`: so many messages were let go, because this reader was too slow. A quiet stream sends a comment now and
     then, and the cursor.
     """
-    wanted = asked.checked()
+    settings: Settings = request.app.state.means.settings
+    wanted = asked.checked(settings)
     given = last_event_id or asked.last_event_id
     after = parse_cursor(given) if given else None
-    settings: Settings = request.app.state.means.settings
     opened = hub_of(request.app.state).listen(wanted, after=after)
     return EventStream(opened, lambda hearing: _chunks(hearing, asked, settings.live.heartbeat_s))
 

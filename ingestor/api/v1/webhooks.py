@@ -19,6 +19,7 @@ from ingestor.live.envelope import Form
 from ingestor.live.filter import LiveFilter
 from ingestor.reading.webhooks import delivery_object, hook_object
 from ingestor.security.access import Action, authorize
+from ingestor.settings import Settings
 from ingestor.webhooks.desk import LONGEST_URL, WebhookDesk
 from ingestor.webhooks.model import LONGEST_WAIT_S, MOST_IN_BATCH, Delivery, DeliveryState, Hook, Wanted
 
@@ -176,7 +177,7 @@ class DeliveryList(Question):
 )
 async def create_webhook(request: Request, asked: WebhookAsked, means: Asking) -> Response:
     """Register a webhook; its secret is in the answer, and nowhere else afterwards."""
-    wanted = Wanted(asked.filter.checked(), asked.form, asked.batch, asked.batch_wait_s, asked.late)
+    wanted = Wanted(asked.filter.checked(means.settings), asked.form, asked.batch, asked.batch_wait_s, asked.late)
     cursor = await _now(request, wanted.messages)
 
     def write(desk: WebhookDesk) -> bytes:
@@ -221,7 +222,7 @@ async def change_webhook(request: Request, hook_id: _HookId, change: WebhookChan
         hook = desk.change(
             hook_id,
             url=change.url,
-            wanted=_wanted(desk.book.find(hook_id).wanted, change),
+            wanted=_wanted(desk.book.find(hook_id).wanted, change, means.settings),
             description=change.description,
             enabled=change.enabled,
         )
@@ -361,12 +362,12 @@ def _with_body(delivery: Delivery) -> bytes:
     return as_json(DeliveryWithBody(**delivery_object(delivery, with_body=True)))
 
 
-def _wanted(now: Wanted, change: WebhookChange) -> Wanted:
+def _wanted(now: Wanted, change: WebhookChange, settings: Settings) -> Wanted:
     def of(value: T | None, before: T) -> T:
         return before if value is None else value
 
     return Wanted(
-        now.messages if change.filter is None else change.filter.checked(),
+        now.messages if change.filter is None else change.filter.checked(settings),
         of(change.form, now.form),
         of(change.batch, now.batch),
         of(change.batch_wait_s, now.batch_wait_s),

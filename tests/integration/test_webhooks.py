@@ -299,6 +299,10 @@ def test_a_name_that_means_this_machine_is_not_connected_to(start: Start, receiv
 
         assert "private" in hooks.shown(made["id"])["last_error"]
         assert "private" in refused["detail"]
+
+        told = hooks.ask("PATCH", f"/{made['id']}", enabled=False, description="moved")
+        assert (told["enabled"], told["description"]) == (False, "moved")
+        assert "private" in hooks.ask("PATCH", f"/{made['id']}", status=400, enabled=True)["detail"]
     assert receiver.posted == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import redis
@@ -25,7 +26,7 @@ def open_desk(settings: Settings, database: sa.Engine, *, by: Principal | None, 
 
     return WebhookDesk(
         SqlWebhookBook(database),
-        SecretShelf(settings.data_dir),
+        _shelf(settings, lambda: database),
         settings.webhooks,
         Audit(settings.data_dir),
         by=by or ANONYMOUS,
@@ -37,13 +38,22 @@ def open_deliverer(
     settings: Settings, hub: LiveHub, state: redis.Redis[bytes], database: Callable[[], sa.Engine]
 ) -> Deliverer:
     """Open what delivers from this process; the database is opened when it is first asked."""
+    opened = functools.cache(database)
     return Deliverer(
         hub,
-        AskBook(lambda: _book(database())),
-        SecretShelf(settings.data_dir),
+        AskBook(lambda: _book(opened())),
+        _shelf(settings, opened),
         settings.webhooks,
         lambda hook_id: Leadership(state, f"webhook:{hook_id}", LEASE_S),
     )
+
+
+def _shelf(settings: Settings, database: Callable[[], sa.Engine]) -> SecretShelf:
+    if settings.database_url.startswith("sqlite"):
+        return SecretShelf(settings.data_dir)
+    from ingestor.webhooks.secrets_sql import SharedSecretShelf  # noqa: PLC0415 -- see `_book`
+
+    return SharedSecretShelf(settings.data_dir, database)
 
 
 def _book(database: sa.Engine) -> WebhookBook:

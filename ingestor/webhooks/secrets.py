@@ -1,4 +1,7 @@
-"""Where the secrets of webhooks are kept: a file each in the data folder, for its owner's eyes alone."""
+"""Where the secrets of webhooks are kept: a file each in the data folder, for its owner's eyes alone.
+
+That is for one host; where several share a database, they are there (`secrets_sql`).
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,14 @@ from ingestor.webhooks.signing import new_secret
 FOLDER: Final = "webhook-secrets"
 #: How long the old secret is signed with besides the new one.
 BOTH_FOR_US: Final = 24 * 3600 * 1_000_000
+
+
+def secrets_of(hook_id: str, kept: bytes | str) -> Secrets:
+    """Return secrets as they were kept. Raises Fatal."""
+    try:
+        return msgspec.json.decode(kept, type=Secrets)
+    except msgspec.DecodeError as error:
+        raise errors.Fatal(f"the secrets of webhook {hook_id} cannot be read: rotate them") from error
 
 
 class SecretShelf:
@@ -46,10 +57,7 @@ class SecretShelf:
             found = self._path(hook_id).read_bytes()
         except FileNotFoundError:
             return None
-        try:
-            return msgspec.json.decode(found, type=Secrets)
-        except msgspec.DecodeError as error:
-            raise errors.Fatal(f"the secrets of webhook {hook_id} cannot be read: rotate them") from error
+        return secrets_of(hook_id, found)
 
     def note_change(self) -> None:
         """Let whoever delivers from this host see that something was changed, from whatever process."""

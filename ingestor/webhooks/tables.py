@@ -54,6 +54,13 @@ DELIVERIES: Final = sa.Table(
     # Has all that is counted: the rows themselves, with their bodies, are not read for it.
     sa.Index("webhook_deliveries_by_time", "hook_id", "state", "next_us", "size"),
 )
+#: Used where the database is one that several hosts share; on one host they are files (`secrets`).
+SECRETS: Final = sa.Table(
+    "webhook_secrets",
+    METADATA,
+    sa.Column("hook_id", sa.String(40), primary_key=True),
+    sa.Column("secrets", sa.Text, nullable=False),
+)
 #: What is told of a delivery without what it says.
 HEAD: Final = [column for column in DELIVERIES.c if column.name != "body"]
 #: What somebody decides of a webhook; all else tells how it does.

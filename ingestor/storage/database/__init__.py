@@ -17,7 +17,7 @@ from sqlalchemy import event, exc
 from ingestor import errors
 
 #: The newest revision in `migrations/versions`; a database that says so is not looked at further.
-HEAD: Final = "0016"
+HEAD: Final = "0017"
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 #: Any number, the same for all: who migrates a PostgreSQL database holds this advisory lock.
 _MIGRATION_LOCK: Final = 0x4841_494E

@@ -28,10 +28,11 @@ def doctor(context: typer.Context, *, as_json: JsonFlag = False) -> None:
     A refused token is not tried again: Home Assistant bans addresses.
     """
     from ingestor.cli.doctor_homes import examine_homes
+    from ingestor.cli.doctor_outgoing import examine_outgoing
     from ingestor.cli.doctor_servers import examine_servers
 
     settings = settings_of(context)
-    findings: list[Finding] = [*examine_servers(settings), *examine_homes(settings)]
+    findings: list[Finding] = [*examine_servers(settings), *examine_homes(settings), *examine_outgoing(settings)]
     failed = [finding for finding in findings if finding.verdict == "failed"]
     if as_json:
         print_json({"ok": not failed, "findings": [finding.as_dict() for finding in findings]})

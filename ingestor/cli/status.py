@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -92,6 +93,7 @@ def _watch(observer: Observer) -> None:
 def as_object(now: Overview) -> dict[str, Any]:
     """Return what `--json` prints."""
     from ingestor.api.weather import as_object as weather_object
+    from ingestor.reading.outgoing import hooks_object, line_state
 
     return {
         "listeners": now.listeners,
@@ -114,6 +116,8 @@ def as_object(now: Overview) -> dict[str, Any]:
         if now.weather is None
         else {home: weather_object(one) for home, one in now.weather.items()},
         "reports": None if now.reports is None else _reports_object(now.reports),
+        "webhooks": None if now.webhooks is None else hooks_object(now.webhooks),
+        "mqtt_out": asdict(line_state(now.mqtt_out)) if now.mqtt_out else None,
         "last_error": now.last_error(),
         "problems": now.problems,
     }
@@ -172,6 +176,7 @@ def _summary(now: Overview, first: Overview | None) -> Iterator[_Row]:
     yield "reconciled", _reconciled(now)
     yield "weather", _weather(now)
     yield "reports", _reports(now)
+    yield from _outgoing(now)
     yield "last error", now.last_error() or "none"
 
 
@@ -197,6 +202,14 @@ def _reports(now: Overview) -> str:
         words.append(number_of(alerts, "alert"))
     words += [f"{count:,} {state}" for state, count in now.reports.deliveries.items() if count]
     return " · ".join(words)
+
+
+def _outgoing(now: Overview) -> Iterator[_Row]:
+    from ingestor.reading.outgoing import hooks_sentence, line_state
+
+    yield "webhooks", "unknown" if now.webhooks is None else hooks_sentence(now.webhooks)
+    if now.mqtt_out:
+        yield "MQTT out", line_state(now.mqtt_out).says
 
 
 def _weather(now: Overview) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from ingestor.cli.main import run
 from ingestor.queue.status_board import StatusBoard
+from ingestor.queue.topics_board import OUT, TopicsBoard
+from ingestor.storage.database import open_database
+from ingestor.webhooks.book_sql import SqlWebhookBook
+from ingestor.webhooks.model import Hook, Parcel, Wanted
 from tests.conftest import StartServer
 from tests.integration.websocket_listener_home import ScriptedHome
 from tests.servers_brokers import Mosquitto, RedisServer
@@ -188,3 +193,44 @@ def test_the_table_says_what_to_do_and_no_password(
     printed = capsys.readouterr()
     assert "FAILED" in printed.out
     assert "geheim" not in printed.out + printed.err
+
+
+def test_webhooks_that_fail_were_disabled_or_have_dead_letters_are_told_each(
+    doctor: Doctor, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    quiet = doctor(BROKER__URL=redis_server.url)["webhooks"]
+    book = SqlWebhookBook(open_database(f"sqlite:///{tmp_path / 'data' / 'metadata.sqlite'}"))
+    for name, enabled, why in (("wh_fails", True, ""), ("wh_gone", False, "it answers 410"), ("wh_off", False, "")):
+        book.create(Hook(name, "https://example.org", Wanted(), enabled=enabled, why=why), 10)
+    failing = replace(book.find("wh_fails"), failures=3, last_error="no answer")
+    book.add("wh_gone", [Parcel("msg_1", "messages", 1, b"{}")], "", 1)
+    book.tidy("wh_gone", 10, give_up_after_us=1, keep_dead=9, keep_delivered=9)
+    book.settle(failing, [], back=False)
+
+    found = doctor()
+
+    assert (quiet["verdict"], quiet["says"]) == ("ok", "none registered")
+    assert found["webhooks"]["says"] == "3 registered · 1 failing · 2 disabled · 1 given up"
+    assert "3 tries failed one after another: no answer" in found["webhook wh_fails"]["says"]
+    assert "webhooks enable wh_gone" in found["webhook wh_gone"]["advice"]
+    assert "webhooks replay wh_gone" in found["webhook wh_gone: dead letters"]["advice"]
+    assert "webhook wh_off" not in found
+    assert doctor.code == 0
+
+
+def test_mqtt_out_is_told_as_connected_or_with_the_reason_why_not(doctor: Doctor, redis_server: RedisServer) -> None:
+    assert "MQTT out" not in doctor(BROKER__URL=redis_server.url)
+    state = redis.Redis.from_url(redis_server.url)
+    board = TopicsBoard(state)
+    told: dict[str, dict[str, str]] = {}
+
+    told["nobody"] = doctor(MQTT_OUT__URL="mqtt://127.0.0.1:1")["MQTT out"]
+    board.tell(OUT, {"connected": False, "last_error": "the broker cannot be reached"})
+    told["away"] = doctor()["MQTT out"]
+    board.tell(OUT, {"connected": True, "by_event": {"new": 1200}})
+    told["up"] = doctor()["MQTT out"]
+    state.close()
+
+    assert told["nobody"]["says"] == "nothing publishes"
+    assert told["away"]["says"] == "not connected: the broker cannot be reached"
+    assert (told["up"]["verdict"], told["up"]["says"]) == ("ok", "connected; 1,200 messages published")

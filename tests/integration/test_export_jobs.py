@@ -160,6 +160,8 @@ def test_a_download_that_was_cut_goes_on_where_it_was_and_never_with_another_fil
     behind = fetch(address, job, Range=f"bytes={len(whole)}-")
     assert (behind.status_code, behind.headers["content-range"]) == (416, f"bytes */{len(whole)}")
     assert (behind.headers["content-type"], behind.json()["status"]) == ("application/problem+json", 416)
+    some = fetch(address, job, Range=f"bytes={len(whole) + 1}-,0-1,{len(whole) + 5}-{len(whole) + 9}")
+    assert (some.status_code, some.content) == (206, whole[:2])
     for strange in ("bytes=5-2", "lines=1-2", "bytes", "bytes=", "bytes=a-b"):
         ignored = fetch(address, job, Range=strange)
         assert (ignored.status_code, ignored.content) == (200, whole)

@@ -65,6 +65,12 @@ class ExportedFile(FileResponse):
             has, headers = f"the file has {file_size:,} bytes", {"Content-Range": f"bytes */{file_size}"}
             raise HTTPException(_NO_SUCH_PART, f"{has}, and none where Range asks for them", headers) from None
 
+    @classmethod
+    def _parse_ranges(cls, range_: str, file_size: int) -> list[tuple[int, int]]:
+        """Return the ranges of which the file has something; all of them where it has nothing of any."""
+        ranges = super()._parse_ranges(range_, file_size)
+        return [one for one in ranges if one[0] < file_size] or ranges
+
 
 class ExportOrder(ExportFilters):
     """What the file is to hold, and how it is to be."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from ingestor.settings_types import Group
+
+#: What speaks to the demo home; it listens on loopback only.
+DEMO_TOKEN: Final = "demo-home-token"  # noqa: S105 -- opens a simulated home
 
 
 class DemoSettings(Group):

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingestor import errors
+from ingestor.settings_demo import DEMO_TOKEN
 from ingestor.settings_faults import explain
 from ingestor.settings_keys import key_named
 from ingestor.settings_sources import CONFIG_FILE, CONFIG_VARIABLE, Loaded, find_config_file, try_settings
 
 _SECRET_MODE: Final = 0o600
+#: What `up` tells all processes of the demo home, and by what that is known.
+_OF_THE_DEMO: Final = frozenset({"homeassistant.url", "homeassistant.token"})
+_DEMO_MARK: Final = "HA_INGESTOR_HOMEASSISTANT__TOKEN"
 
 
 class SettingsFile:
@@ -76,8 +80,7 @@ class SettingsFile:
             for key in wanted:
                 origin = loaded.origins[key]
                 if made.name not in origin and not (wanted[key] is None and origin.startswith(("default", "profile"))):
-                    variable = getattr(key_named(key), "variable", "")
-                    raise errors.Conflict(f"{key} is set by {origin}, which is stronger than {path.name} ({variable})")
+                    raise errors.Conflict(self._held(key, origin, path))
             made.chmod(path.stat().st_mode & 0o777 if path.exists() else _SECRET_MODE)
             made.replace(path)
         except OSError as error:
@@ -85,6 +88,16 @@ class SettingsFile:
         finally:
             made.unlink(missing_ok=True)
         return self.load()
+
+    def _held(self, key: str, origin: str, path: Path) -> str:
+        """Return what holds a setting that the file cannot change."""
+        if key in _OF_THE_DEMO and self._environ.get(_DEMO_MARK) == DEMO_TOKEN:
+            return (
+                f"{key} is that of the demo home, which `ha-ingestor up` has started: put homeassistant.url and "
+                f"homeassistant.token of your home into {path}, and start `ha-ingestor up` again (without demo.enabled)"
+            )
+        variable = getattr(key_named(key), "variable", "")
+        return f"{key} is set by {origin}, which is stronger than {path.name} ({variable})"
 
     def _loaded(self, file: Path | None, shown_as: Path | None = None) -> Loaded:
         environ = {name: value for name, value in self._environ.items() if name != CONFIG_VARIABLE}

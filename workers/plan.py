@@ -10,14 +10,13 @@ from typing import Final
 
 from ingestor.queue.pools import ALL, POOLS, most_nodes, node_command
 from ingestor.settings import HomeSettings, Settings
+from ingestor.settings_demo import DEMO_TOKEN
 from workers import broker
 from workers.child import Spec
 
 #: What is only looked at takes a third of an event's share where processors are short. Rare tasks do not stand back: an
 #: entity that the map does not know yet waits for a sync, and for no longer than some seconds.
 _STANDS_BACK: Final = 5
-#: What speaks to the demo home; it listens on loopback only.
-DEMO_TOKEN: Final = "demo-home-token"  # noqa: S105 -- opens a simulated home
 
 
 @dataclass(frozen=True, slots=True)

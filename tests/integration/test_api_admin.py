@@ -18,10 +18,12 @@ from ingestor.api.means import Means
 from ingestor.api.stats import Stats, StatsWatch
 from ingestor.events.counts import Counts, Page, hour_of
 from ingestor.events.point import Point
+from ingestor.queue.pools import POOLS
 from ingestor.settings import Settings
 from ingestor.settings_writing import SettingsFile
 from ingestor.storage.schema import CONTEXT
 from tests.integration.api_bench import KEY, T0_US, ApiBench, api_bench, called, state
+from workers.plan import make
 
 HOUR_S = 3600
 NOW_S = hour_of(T0_US * 1000) + 15 * 60
@@ -236,6 +238,17 @@ def test_a_stronger_source_is_named(tmp_path: Path) -> None:
 
     assert "HA_INGESTOR_WEATHER__CACHE_MINUTES" in told["detail"]
     assert not (tmp_path / "ha-ingestor.toml").exists()
+
+
+def test_the_demo_home_is_named_where_it_holds_the_address(tmp_path: Path) -> None:
+    plan = make(Settings(data_dir=tmp_path), dict.fromkeys(POOLS, 1))
+    with api_bench(tmp_path) as api:
+        api.app.state.settings_file = SettingsFile(environ=plan.env, cwd=tmp_path)
+
+        told = put(api, 409, ha_url="http://home:8123", ha_token="mine")
+
+    assert "demo home" in told["detail"]
+    assert "HA_INGESTOR" not in told["detail"]
 
 
 def test_somebody_elses_change_is_not_overwritten(api: ApiBench) -> None:

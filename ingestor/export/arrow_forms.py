@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingestor.events.point import StoredEvent
-from ingestor.export.columns import COLUMNS, VERSION, row_of
+from ingestor.export.columns import COLUMNS, VERSION, columns_of
 
 #: Rows of a group: enough that a reader skips well, few enough that memory stays flat.
 _GROUP_ROWS: Final = 100_000
@@ -67,8 +67,7 @@ class _Sink:
 
 def batch_of(events: Sequence[StoredEvent]) -> pa.RecordBatch:
     """Return events as one batch of columns."""
-    columns = zip(*map(row_of, events), strict=True) if events else ([] for _ in COLUMNS)
-    arrays = [_array(list(values), field.type) for values, field in zip(columns, SCHEMA, strict=True)]
+    arrays = [_array(values, field.type) for values, field in zip(columns_of(events), SCHEMA, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 

@@ -222,6 +222,10 @@ class GuardedStore:
         """Yield stored events of our own schema, newest first."""
         return self._store.read(query)
 
+    def scan(self, query: EventQuery) -> Iterator[list[StoredEvent]]:
+        """Yield all events of a query, oldest first."""
+        return self._store.scan(query)
+
     def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
         """Return how many points there are by hour, kind and source."""
         return self._store.count_by_hour(home, since_ns, until_ns)

@@ -38,6 +38,7 @@ from ingestor.storage.port import (
 )
 from ingestor.storage.pruning import Outdated
 from ingestor.storage.reading_order import first_of_each
+from ingestor.storage.scanning import scan_by_reading
 from ingestor.storage.schema import event_id
 from ingestor.storage.series_hours import SeriesHour, StoredValue, one_by_one
 from ingestor.storage.windows import Window, WindowQuery
@@ -95,6 +96,10 @@ class EmbeddedStore:
         chosen = {kind: self._chosen(query, measurement) for kind, _, measurement in reading.kinds_of(query)}
         if asked := reading.selection(query, chosen):
             yield from (_event(row) for row in self._rows(*asked))
+
+    def scan(self, query: EventQuery) -> Iterator[list[StoredEvent]]:
+        """Yield all events of a query, oldest first."""
+        return scan_by_reading(self.read, query)
 
     def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
         """Return how many points the file holds, by hour, kind and source."""
@@ -293,14 +298,14 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
 
 
 @lru_cache(_MAX_CACHED)
-def _tags(text: str) -> tables.Tags:
-    """Return the tags of a series: each is read many times."""
-    return tuple((name, value) for name, value in json.loads(text))
+def _tags(text: str) -> dict[str, str]:
+    """Return the tags of a series: all its events have the same, which nobody changes."""
+    return dict(json.loads(text))
 
 
 def _event(row: _Row) -> StoredEvent:
     kind, time_ns, _home, _series, tags_text, extra, *values = row
-    tags = dict(_tags(tags_text))
+    tags = _tags(tags_text)
     fields: dict[str, FieldValue] = {
         name: value for name, value in zip(tables.READ_COLUMNS, values, strict=True) if value is not None
     }

@@ -49,15 +49,16 @@ def selection(query: EventQuery, chosen: Mapping[str, Sequence[int] | None]) -> 
     None where there can be nothing.
     """
     order = _order(query)
-    parts: list[str] = []
-    values: list[Any] = []
+    parts: list[Statement] = []
     for kind, table, measurement in kinds_of(query):
-        for one, given in _selections(query, (kind, table, measurement), chosen.get(kind)):
-            parts.append(f"SELECT * FROM ({one} ORDER BY {order} LIMIT ?)")  # noqa: S608 -- our own names
-            values += [*given, query.limit]
+        parts += _selections(query, (kind, table, measurement), chosen.get(kind))
     if not parts:
         return None
-    return f"{' UNION ALL '.join(parts)} ORDER BY {order} LIMIT ?", [*values, query.limit]
+    if len(parts) > len(KINDS):
+        # Each is read to the limit; few need it not, and would be sorted once more for it: half of a long reading.
+        parts = [(f"SELECT * FROM ({one} ORDER BY {order} LIMIT ?)", [*given, query.limit]) for one, given in parts]  # noqa: S608 -- our own names
+    values = [value for _, given in parts for value in given]
+    return f"{' UNION ALL '.join(one for one, _ in parts)} ORDER BY {order} LIMIT ?", [*values, query.limit]
 
 
 def selections_of_each(query: EventQuery, kind: tuple[str, str, str], numbers: Sequence[int]) -> Iterator[Statement]:

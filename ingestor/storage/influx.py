@@ -13,14 +13,16 @@ from typing import Any, Final
 import requests
 
 from ingestor import errors
-from ingestor.events.point import FieldValue, Point, StoredEvent
+from ingestor.events.point import Point, StoredEvent
 from ingestor.storage import influx_counts as counts
 from ingestor.storage import influx_hours as hours
 from ingestor.storage import influx_pruning as pruning
 from ingestor.storage import influx_reading as reading
+from ingestor.storage import influx_scanning as scanning
 from ingestor.storage import influx_windows
 from ingestor.storage.diagnosis import conflict_of, explain, reason_of
 from ingestor.storage.influx_errors import Answer, in_words, read_answer, read_ping, read_results
+from ingestor.storage.influx_rows import EventRows
 from ingestor.storage.line_protocol import Encoder
 from ingestor.storage.line_search import Line, LineSearch
 from ingestor.storage.port import (
@@ -35,7 +37,6 @@ from ingestor.storage.port import (
 )
 from ingestor.storage.pruning import Outdated
 from ingestor.storage.series_hours import SeriesHour, StoredValue
-from ingestor.storage.siblings import put_back
 from ingestor.storage.windows import Window, WindowQuery
 
 #: Lines and bytes in a request: what InfluxData advises, and well below what a server refuses (1.x 25 MB, 3.x 10 MB).
@@ -112,9 +113,21 @@ class InfluxStore(abc.ABC):
         """Yield stored events of our own schema, in the query's order."""
         yield from reading.read(query, self._events)
 
+    def scan(self, query: EventQuery) -> Iterator[list[StoredEvent]]:
+        """Yield all events of a query, oldest first."""
+        return scanning.scan(query, self.read, self._stream_events)
+
     def _events(self, kind: str, statement: str) -> list[StoredEvent]:
-        tags = {*_TAGS, *self._address.extra_tags}
-        return [_event(kind, row, tags) for row in self.query(statement)]
+        rows = EventRows({*_TAGS, *self._address.extra_tags})
+        found: list[StoredEvent] = []
+        for series in self._series(statement):
+            found += rows.events(kind, series["columns"], series["values"], series.get("tags", {}))
+        return found
+
+    def _stream_events(self, kind: str, statement: str) -> Iterator[list[StoredEvent]]:
+        rows = EventRows({*_TAGS, *self._address.extra_tags})
+        for series in self._streamed(statement):
+            yield rows.events(kind, series["columns"], series["values"], series.get("tags", {}))
 
     def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
         """Return how many points the server holds, by hour, kind and source."""
@@ -180,19 +193,28 @@ class InfluxStore(abc.ABC):
 
     def query(self, statement: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of an InfluxQL query, times in nanoseconds. Raises as `write` does."""
+        for series in self._series(statement):
+            grouped_by = series.get("tags", {})
+            for values in series["values"]:
+                yield {**grouped_by, **dict(zip(series["columns"], values, strict=True))}
+
+    def _series(self, statement: str) -> Iterator[dict[str, Any]]:
+        """Yield the series of an answer: `columns`, `values`, and `tags` where it was grouped."""
         params = {"db": self._address.database, "epoch": "ns"}
         if len(statement) < _LONG_STATEMENT:
             answer = self._request("GET", "/query", params={**params, "q": statement})
         else:
             answer = self._request("POST", "/query", params=params, data={"q": statement})
         for result in read_results(answer.status_code, answer.content, answer.headers):
-            for series in result.get("series", []):
-                grouped_by = series.get("tags", {})
-                for values in series["values"]:
-                    yield {**grouped_by, **dict(zip(series["columns"], values, strict=True))}
+            yield from result.get("series", [])
 
     def _rows(self, statement: str, columns: Sequence[str]) -> Iterator[Sequence[Any]]:
         """Yield the rows of a query while they come, with these columns; None where there is none of that name."""
+        for series in self._streamed(statement):
+            yield from _chosen(series, columns)
+
+    def _streamed(self, statement: str) -> Iterator[dict[str, Any]]:
+        """Yield the series of an answer, of each some thousand rows at a time, while it comes."""
         params = {"db": self._address.database, "epoch": "ns", "chunked": "true", "chunk_size": _CHUNK_ROWS}
         # Packing takes the server more than half of what reading takes it.
         headers = {"Accept-Encoding": "identity"}
@@ -200,8 +222,8 @@ class InfluxStore(abc.ABC):
         with contextlib.closing(answer):
             try:
                 for line in answer.iter_lines(_CHUNK_BYTES, delimiter=b"\n"):
-                    if line:
-                        yield from _chosen(read_results(answer.status_code, line, answer.headers), columns)
+                    for result in read_results(answer.status_code, line, answer.headers) if line else ():
+                        yield from result.get("series", [])
             except requests.RequestException as error:
                 raise self._away(error) from error
 
@@ -277,15 +299,13 @@ class InfluxStore(abc.ABC):
         return self._first_written[key]
 
 
-def _chosen(results: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[Sequence[Any]]:
-    for result in results:
-        for series in result.get("series", []):
-            if series["columns"] == list(columns):
-                yield from series["values"]
-                continue
-            at = {name: index for index, name in enumerate(series["columns"])}
-            for values in series["values"]:
-                yield [values[at[name]] if name in at else None for name in columns]
+def _chosen(series: Mapping[str, Any], columns: Sequence[str]) -> Iterator[Sequence[Any]]:
+    if series["columns"] == list(columns):
+        yield from series["values"]
+        return
+    at = {name: index for index, name in enumerate(series["columns"])}
+    for values in series["values"]:
+        yield [values[at[name]] if name in at else None for name in columns]
 
 
 def _requests(lines: Sequence[Line]) -> Iterator[list[Line]]:
@@ -299,18 +319,6 @@ def _requests(lines: Sequence[Line]) -> Iterator[list[Line]]:
         size += len(line.text) + 1
     if request:
         yield request
-
-
-def _event(kind: str, row: dict[str, Any], tag_names: set[str]) -> StoredEvent:
-    time_ns = int(row.pop("time"))
-    tags = {name: str(row.pop(name)) for name in sorted(tag_names) if row.get(name) is not None}
-    fields: dict[str, FieldValue] = {name: value for name, value in row.items() if value is not None}
-    put_back(fields)
-    if isinstance(fields.get("value"), int):
-        fields["value"] = float(fields["value"])
-    return StoredEvent(
-        time_ns, kind, tags.get("home", ""), tags.get("series", ""), tags.get("domain", ""), tags, fields
-    )
 
 
 def _moment(row: dict[str, Any]) -> StoredMoment:

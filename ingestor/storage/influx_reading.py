@@ -30,8 +30,8 @@ Ask = Callable[[str, str], list[StoredEvent]]
 def read(query: EventQuery, ask: Ask) -> Iterator[StoredEvent]:
     """Yield events in their order."""
     found: list[StoredEvent] = []
-    for kind in _MEASUREMENTS:
-        if query.kind in (None, kind) and query.limit > 0:
+    for kind in kinds_of(query):
+        if query.limit > 0:
             found += _first(query, kind, ask) if query.each is None else _first_of_each(query, kind, ask)
     yield from first_of_each(found, query)
 
@@ -102,15 +102,26 @@ def _beyond(query: EventQuery, time_ns: int) -> EventQuery:
 
 
 def _asked(query: EventQuery, kind: str, ask: Ask) -> list[StoredEvent]:
+    statement = statement_of(query, kind)
+    return ask(kind, statement) if statement else []
+
+
+def kinds_of(query: EventQuery) -> list[str]:
+    """Return the kinds of events that are asked for."""
+    return [kind for kind in _MEASUREMENTS if query.kind in (None, kind)]
+
+
+def statement_of(query: EventQuery, kind: str) -> str | None:
+    """Return what asks for the events of a kind, by time alone; None where there can be none. No limit: 0."""
     terms = _terms(query, kind)
     if terms is None:
-        return []
+        return None
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
     order = "ASC" if query.oldest_first else "DESC"
     limit = query.each or query.limit
     most = f" LIMIT {int(limit)}" if limit else ""
     by = ' GROUP BY "home", "series"' if query.each else ""
-    return ask(kind, f'SELECT * FROM "{_MEASUREMENTS[kind]}"{where}{by} ORDER BY time {order}{most}')  # noqa: S608 -- escaped
+    return f'SELECT * FROM "{_MEASUREMENTS[kind]}"{where}{by} ORDER BY time {order}{most}'  # noqa: S608 -- escaped
 
 
 def _terms(query: EventQuery, kind: str) -> list[str] | None:

@@ -25,6 +25,7 @@ from ingestor.storage.port import (
 from ingestor.storage.pruning import Outdated
 from ingestor.storage.pruning import added_up as added_up_by_home
 from ingestor.storage.reading_order import first_of_each, follows, names_of
+from ingestor.storage.scanning import scan_by_reading
 from ingestor.storage.schema import CONTEXT, OTHERS, STATES, UNKNOWN
 from ingestor.storage.series_hours import SeriesHour, StoredValue, one_by_one
 from ingestor.storage.windows import Window, WindowQuery, windows_of
@@ -63,6 +64,10 @@ class MemoryStore:
         self._require_here()
         found = [event for event in self._events() if _matches(event, query)]
         yield from first_of_each(found, query)
+
+    def scan(self, query: EventQuery) -> Iterator[list[StoredEvent]]:
+        """Yield all events of a query, oldest first."""
+        return scan_by_reading(self.read, query)
 
     def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
         """Return how many points are there by hour, kind and source."""

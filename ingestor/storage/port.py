@@ -146,6 +146,14 @@ class Store(PointSink, Protocol):
         """Yield stored events of our own schema, newest or oldest first, as the query says. Raises as `write` does."""
         ...
 
+    def scan(self, query: EventQuery) -> Iterator[list[StoredEvent]]:
+        """Yield all events of a query, oldest first, in portions that never tear apart what has one time.
+
+        The query has an end; its `limit`, `after`, `each` and order are not looked at. Memory stays flat, here and in
+        the store. Raises as `write` does.
+        """
+        ...
+
     def count_by_hour(self, home: str, since_ns: int, until_ns: int) -> list[HourCount]:
         """Return how many points of our own schema the store holds, by hour (UTC), kind and source.
 

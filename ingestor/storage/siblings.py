@@ -5,6 +5,7 @@ The rule is the event's own: name and type decide, so that writing it again give
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final
 
 from ingestor.events.point import FieldValue, Point
@@ -28,6 +29,7 @@ _OURS: Final = (
     "integration",
     "data",
 )
+_SIBLINGS: Final = tuple(f"{name}_{end}" for name in _OURS for end in _ENDINGS.values())
 
 
 def sibling_name(field: str, value: FieldValue) -> str:
@@ -44,6 +46,11 @@ def with_sibling(point: Point, field: str) -> Point | None:
         return None
     fields = {name if key == field else key: kept for key, kept in given.items()}
     return Point(point.measurement, point.tags, fields, point.time_ns, point.slot)
+
+
+def are_siblings_in(names: Container[str]) -> bool:
+    """Tell whether there may be siblings of our own fields among some fields."""
+    return any(name in names for name in _SIBLINGS)
 
 
 def put_back(fields: dict[str, FieldValue]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from ingestor.events.event import Event, Place
 from ingestor.events.point import StoredEvent
 from ingestor.storage.embedded_reading import MOST_SINGLY
-from ingestor.storage.port import EventPosition, position_of
+from ingestor.storage.port import HOUR_NS, EventPosition, EventQuery, position_of
 from tests.contract.test_store_contract import T0_US, Bench, bench, called, database_1, place, state
 
 __all__ = ["bench", "database_1"]  # fixtures
@@ -246,3 +247,42 @@ def test_the_first_events_of_very_many_series_are_found(bench: Bench) -> None:
     found = bench.read(series=tuple(names), each=1)
 
     assert sorted((event.series, event.fields["state"]) for event in found) == sorted((name, "1") for name in names)
+
+
+@pytest.mark.parametrize("rows_at_once", [2, 5, 10_000])
+def test_a_scan_gives_every_event_once_in_order_and_tears_no_moment_apart(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    everything = crowd(bench)
+    monkeypatch.setattr("ingestor.storage.influx._CHUNK_ROWS", str(rows_at_once))
+    far_ns = T0_US * 1000 + 400 * 24 * HOUR_NS
+
+    portions = list(bench.store.scan(EventQuery(home=bench.home, until_ns=far_ns, limit=1)))
+
+    found = [event for portion in portions for event in portion]
+    assert found == sorted(everything, key=lambda one: (one.time_ns, one.home, one.series, one.kind))
+    ends = [(portion[0].time_ns, portion[-1].time_ns) for portion in portions]
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(ends))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"kind": "event"},
+        {"entity": "*n1*"},
+        {"event_type": "call_service"},
+        {"series": ("sensor.n00", "sensor.n07")},
+        {"series": ()},
+        {"tags": (("area", ("Room 1",)),)},
+        {"since_ns": T0_US * 1000 + 5000, "until_ns": T0_US * 1000 + 9000},
+        {"since_ns": T0_US * 1000 + 10_000},
+        {"event_type": "nothing_of_the_kind"},
+    ],
+)
+def test_a_scan_finds_what_reading_finds(bench: Bench, query: dict[str, Any]) -> None:
+    crowd(bench)
+    asked = {"until_ns": T0_US * 1000 + HOUR_NS, **query}
+
+    found = [event for portion in bench.store.scan(EventQuery(home=bench.home, limit=1, **asked)) for event in portion]
+
+    assert found == bench.read(oldest_first=True, **asked)

@@ -29,7 +29,7 @@ from grpc_tools import protoc
 
 from ingestor import errors
 from ingestor.events.point import FieldValue, StoredEvent
-from ingestor.export.columns import COLUMNS, NAMES, row_of
+from ingestor.export.columns import COLUMNS, NAMES, columns_of, row_of
 from ingestor.export.files import file_of
 from ingestor.export.forms import FORMS, form_of
 from ingestor.export.protobuf_form import Event, proto_text
@@ -215,6 +215,16 @@ def test_every_column_holds_what_is_stored_under_its_name() -> None:
     row = dict(zip(NAMES, row_of(StoredEvent(1, "event", "home", "series", "domain", tags, fields)), strict=True))
 
     assert row == {"time": 1, "kind": "event", "more": None, **tags, **fields}
+
+
+def test_columns_say_what_rows_say() -> None:
+    odd: dict[str, FieldValue] = {"state": 21, "value": 21, "unit": True, "available": 1, "context_id": 2.5}
+    events = [*EVENTS[:3], StoredEvent(T0_NS + 3, "event", "home", "x", "x", {"area": "-", "floor": "-"}, odd)]
+
+    rows = [list(row) for row in zip(*columns_of(events), strict=True)]
+
+    assert repr(rows) == repr([list(row_of(event)) for event in events])
+    assert columns_of([]) == [[] for _ in COLUMNS]
 
 
 def test_what_a_tag_does_not_know_is_nothing() -> None:

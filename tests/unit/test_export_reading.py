@@ -10,6 +10,7 @@ from ingestor.events.point import Point, StoredEvent
 from ingestor.export.reading import portions
 from ingestor.storage.memory import MemoryStore
 from ingestor.storage.port import EventQuery
+from ingestor.storage.scanning import scan_by_reading
 from ingestor.storage.schema import STATES
 
 DAY_NS = 86_400 * 10**9
@@ -29,11 +30,15 @@ def stored(*times_ns: int) -> MemoryStore:
 
 
 class Asked(MemoryStore):
-    """Remembers what it was asked."""
+    """Remembers what it was asked; is read by so many at once."""
 
-    def __init__(self, of: MemoryStore) -> None:
+    def __init__(self, of: MemoryStore, portion: int = 64) -> None:
         self.__dict__.update(of.__dict__)
         self.queries: list[EventQuery] = []
+        self.portion = portion
+
+    def scan(self, query: EventQuery) -> Any:
+        return scan_by_reading(self.read, query, self.portion)
 
     def read(self, query: EventQuery) -> Any:
         self.queries.append(query)
@@ -49,7 +54,7 @@ def test_all_is_read_once_in_the_order_of_time_though_most_of_it_is_of_one_minut
     sparse = [T0_NS + DAY_NS * 200 + number * DAY_NS for number in range(40)]
     store = Asked(stored(*dense, *sparse))
 
-    found = list(portions(store, EventQuery(limit=10**9, until_ns=T0_NS + 1000 * DAY_NS), portion=64))
+    found = list(portions(store, EventQuery(limit=10**9, until_ns=T0_NS + 1000 * DAY_NS)))
 
     assert times(found) == sorted(at - T0_NS for at in [*dense, *sparse])
     assert max(map(len, found)) <= 64
@@ -60,16 +65,16 @@ def test_all_is_read_once_in_the_order_of_time_though_most_of_it_is_of_one_minut
 def test_events_of_one_moment_are_not_torn_apart() -> None:
     moments = [T0_NS] * 10 + [T0_NS + 1] * 30 + [T0_NS + 2] * 3
 
-    found = list(portions(stored(*moments), EventQuery(limit=10**9, until_ns=T0_NS + DAY_NS), portion=8))
+    found = list(portions(Asked(stored(*moments), 8), EventQuery(limit=10**9, until_ns=T0_NS + DAY_NS)))
 
     assert times(found) == [0] * 10 + [1] * 30 + [2] * 3
 
 
 @pytest.mark.parametrize("limit", [1, 8, 9, 100])
 def test_no_more_is_read_than_is_asked_for(limit: int) -> None:
-    store = stored(*(T0_NS + number for number in range(20)))
+    store = Asked(stored(*(T0_NS + number for number in range(20))), 8)
 
-    found = list(portions(store, EventQuery(limit=limit, until_ns=T0_NS + DAY_NS), portion=8))
+    found = list(portions(store, EventQuery(limit=limit, until_ns=T0_NS + DAY_NS)))
 
     assert times(found) == list(range(min(limit, 20)))
 

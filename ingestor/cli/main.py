@@ -25,6 +25,7 @@ from ingestor.cli import (
     reconcile,
     retention,
     status,
+    topics,
     webhooks,
     workers,
 )
@@ -64,6 +65,7 @@ def build_app() -> typer.Typer:
         quality,
         ledger,
         webhooks,
+        topics,
         key,
         logs_level,
     ):

@@ -16,6 +16,7 @@ from ingestor.events.counts import Counts, Page, hour_of
 from ingestor.events.event import Event, Moment, Place
 from ingestor.queue.ledger_post import RedisLedgerPost
 from ingestor.queue.status_board import StatusBoard
+from ingestor.queue.topics_board import OUT, TopicsBoard
 from ingestor.settings import Settings
 from ingestor.settings_sources import load_settings
 from ingestor.storage.quarantine import Quarantined
@@ -150,12 +151,16 @@ def test_status_tells_listeners_queues_workers_journal_and_rates(
     )
     board.put("worker", "rare@host", {"type": "rare", "queues": ["registry", "upkeep"], "processes": 1, "tasks": 2})
     state.rpush("enrich", b"a batch")
+    TopicsBoard(state).tell(OUT, {"connected": False, "last_error": "the broker cannot be reached"})
 
     assert run(["status", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert run(["status"]) == 0
     table = capsys.readouterr().out
 
+    assert told["webhooks"] == {"registered": 0, "disabled": 0, "failing": 0, "waiting": 0, "dead": 0}
+    assert told["mqtt_out"]["connected"] is False
+    assert "not connected: the broker cannot be reached" in table
     assert told["counts"] == {"received": 42, "written": 40, "duplicate": 2, "rejected": 0, "filtered": 0, "lost": 0}
     assert told["written_per_s"] == 7.5
     assert told["queues"]["enrich"] == 1
@@ -331,3 +336,25 @@ def test_status_tells_the_last_day_of_the_ledger_and_counts_that_wait(
     assert told == {"received": 10, "in_flight": 1, "lost": 1, "recovered": 0, "unbalanced": 1, "waiting_s": 75.0}
     assert "24 h: received 10 · lost 1 · in flight 1 · 1 row DOES NOT BALANCE" in table
     assert "counts wait for the database for 75 s" in table
+
+
+def test_topics_that_were_heard_and_published_are_printed_and_those_beyond_the_limit_counted(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = TopicsBoard(redis.Redis.from_url(settings.state_url))
+    heard = [["ha/light/hall/state", "statestream", 1200, 1_795_229_244_000_000], ["noise/x", "ignored", 1, 1]]
+    board.tell("home:mqtt", {"home": "home", "listener": "mqtt", "topics": heard, "other_messages": 3})
+    board.tell("away:mqtt", {"home": "away", "listener": "mqtt", "topics": [["elsewhere", "ignored", 9, 1]]})
+    board.tell(OUT, {"connected": True, "topics": [{"topic": "out/{home}", "kind": "messages", "count": 4}]})
+
+    assert run(["topics", "--home", "home", "--limit", "1", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert run(["topics", "--limit", "1"]) == 0
+    printed = capsys.readouterr()
+
+    assert [one["topic"] for one in told["seen"]] == ["ha/light/hall/state"]
+    assert (told["seen_in_all"], told["other_messages"], told["connected"]) == (2, 3, True)
+    for expected in ("ha/light/hall/state", "1,200", "out/{home}"):
+        assert expected in printed.out
+    assert "3 topics heard, 2 not shown (--limit); 3 messages on further topics" in printed.err
+    assert run(["topics", "--home", "nowhere"]) == 2

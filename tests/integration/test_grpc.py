@@ -16,6 +16,7 @@ import zstandard
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
 
 from ingestor import errors
@@ -278,6 +279,20 @@ def test_what_is_no_message_is_invalid_and_leaves_no_traceback(
 
     assert told[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "invalid")
     assert "DecodeError" not in caplog.text
+
+
+def test_what_is_no_message_ends_reflection_as_invalid_and_leaves_no_traceback(
+    channel: grpc.Channel, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+    services = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
+
+    answers = ask(iter([services, b"\xff\xff"]), timeout=60, metadata=KEY_SHOWN)
+
+    assert b"ha_ingestor.v1.Ingestor" in next(answers)
+    assert failure(answers)[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "invalid")
+    assert "DecodeError" not in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_a_bad_filter_says_which_part_is_wrong(client: Client) -> None:

@@ -7,7 +7,7 @@ Protobuf lets through values of enums that our schema does not have: a filter th
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Final
 
 import grpc
@@ -24,13 +24,15 @@ Where = tuple[str | int, ...]
 
 
 class Received(grpc.aio.ServerInterceptor):  # type: ignore[misc] # it comes without types
-    """Reads the request of each call that has one."""
+    """Reads the requests of each call."""
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
         """Return what answers a call, by the bytes of its request."""
         handler = await continuation(details)
-        if handler is None or handler.request_streaming:
-            return handler
+        if handler is None:
+            return None
+        if handler.request_streaming:
+            return _each_read(handler)
         streams = handler.response_streaming
         serve = handler.unary_stream if streams else handler.unary_unary
 
@@ -43,6 +45,25 @@ class Received(grpc.aio.ServerInterceptor):  # type: ignore[misc] # it comes wit
 
         made = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
         return made(handle, None, handler.response_serializer)
+
+
+def _each_read(handler: Any) -> Any:
+    """Return what answers a call with many requests, as reflection has: each is read when it is asked for."""
+    if not handler.response_streaming:
+        return handler  # there is none of this kind
+
+    async def requests_of(stream: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for raw in stream:
+            yield read(handler.request_deserializer, raw)
+
+    async def handle(stream: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+        try:
+            async for answer in handler.stream_stream(requests_of(stream), context):
+                yield answer
+        except (errors.Rejected, ValidationError) as error:
+            await abort(context, error)
+
+    return grpc.stream_stream_rpc_method_handler(handle, None, handler.response_serializer)
 
 
 def read(deserializer: Callable[[bytes], Any], raw: bytes) -> Any:

@@ -29,6 +29,7 @@ _SCHEMES: Final = {
 _KNOWN_BY: Final[tuple[dict[str, list[str]], ...]] = ({"bearer": []}, {"apiKey": []}, {"session": []})
 _PROBLEMS: Final = {
     "401": "No key, or not ours.",
+    "400": "The body is no JSON.",
     "422": "A parameter or the body is not what this description says.",
     "503": "A server that we need is away, or too much is asked at once; `Retry-After` says when to try again.",
     "default": "Any other failure.",
@@ -91,7 +92,8 @@ def _complete(operation: dict[str, Any], *, reads: bool, is_open: bool) -> None:
     if is_open:
         operation["security"] = []
     for status, text in _PROBLEMS.items():
-        if (status == "401" and is_open) or (status == "422" and not takes_something) or status in responses:
+        has_no_use = {"400": "requestBody" not in operation, "401": is_open, "422": not takes_something}
+        if has_no_use.get(status) or status in responses:
             continue
         responses[status] = problem_response(text)
 

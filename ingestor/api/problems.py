@@ -34,6 +34,7 @@ _OF_ERRORS: Final[tuple[tuple[type[errors.IngestorError], int, str], ...]] = (
     (errors.Rejected, 422, "invalid"),
 )
 _OF_STATUS: Final = {
+    400: "malformed-json",
     412: "precondition-failed",
     404: "not-found",
     405: "method-not-allowed",
@@ -130,6 +131,8 @@ def handle_problems(app: FastAPI) -> None:
 
     async def of_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 -- registered for these
+        if broken := _broken_json(error):
+            return problem_answer(request.scope, 400, _OF_STATUS[400], broken)
         faults = [_fault(one) for one in error.errors()]
         detail = "; ".join(f"{one.name or one.where}: {one.detail}" for one in faults[:5])
         return problem_answer(request.scope, 422, "invalid", detail, faults=faults)
@@ -137,6 +140,14 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(errors.IngestorError, of_any)
     app.add_exception_handler(HTTPException, of_any)
     app.add_exception_handler(RequestValidationError, of_validation)
+
+
+def _broken_json(error: RequestValidationError) -> str:
+    """Say where a body stops to be JSON; nothing where it is, and only not what was asked for."""
+    for one in error.errors():
+        if one["type"] == "json_invalid" and one["loc"][0] == "body":
+            return f"the body is no JSON: {one['ctx']['error']} (at character {one['loc'][1]})"
+    return ""
 
 
 def _fault(told: Mapping[str, Any]) -> Fault:

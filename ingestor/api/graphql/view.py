@@ -54,7 +54,8 @@ class View(GraphQL[Context, None]):
         try:
             answer = await self.run(Request(scope, receive))
         except HTTPException as error:
-            answer = problem_answer(scope, error.status_code, "invalid", error.reason)
+            name = "malformed-json" if isinstance(error.__cause__, ValueError) else "invalid"
+            answer = problem_answer(scope, error.status_code, name, error.reason)
         await answer(scope, receive, send)
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:

@@ -1,0 +1,54 @@
+"""What a body has to be, told the same by every operation that takes one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.api_bench import ApiBench, api_bench
+
+JSON = {"Content-Type": "application/json"}
+MALFORMED = "urn:ha-ingestor:problem:malformed-json"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiBench]:
+    with api_bench(tmp_path_factory.mktemp("bodies")) as bench:
+        yield bench
+
+
+def takes_json(api: ApiBench) -> Iterator[tuple[str, str]]:
+    """Yield every operation that takes a body in JSON, by the API's description; and GraphQL."""
+    for path, methods in api.app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            if "application/json" in operation.get("requestBody", {}).get("content", {}):
+                assert "400" in operation["responses"], path
+                yield method, re.sub(r"\{[^}]*\}", "x", path)
+    yield "post", "/graphql"
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"key": \xff}', b"[" * 100_000])
+def test_what_is_no_json_is_one_problem_everywhere(api: ApiBench, body: bytes) -> None:
+    operations = list(takes_json(api))
+    assert len(operations) > 5
+
+    for method, path in operations:
+        told = api.client.request(method, path, content=body, headers=JSON)
+        assert (told.status_code, told.json()["type"]) == (400, MALFORMED), (path, told.text)
+        assert told.headers["content-type"] == "application/problem+json"
+
+
+def test_json_of_another_form_is_not_valid_and_says_where(api: ApiBench) -> None:
+    told = api.client.put("/api/config", json={"retention_days": "many"})
+
+    assert (told.status_code, told.json()["type"]) == (422, "urn:ha-ingestor:problem:invalid")
+    assert told.json()["errors"][0]["name"].startswith("retention_days")
+
+
+def test_broken_json_is_told_with_its_place_and_without_what_stands_there(api: ApiBench) -> None:
+    told = api.client.put("/api/config", content=b'{"ha_token": "secret" "', headers=JSON).json()
+
+    assert "at character 22" in told["detail"]
+    assert "secret" not in str(told)

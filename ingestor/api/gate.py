@@ -19,6 +19,7 @@ from ingestor import errors
 from ingestor.api.callers import Callers, take_ticket_out
 from ingestor.api.open_sockets import OpenSockets
 from ingestor.api.problems import answer_to
+from ingestor.api.refusals import refuse_socket
 from ingestor.security.access import ANONYMOUS, Action, Principal, authorize
 
 #: Longest body (bytes) that is read: settings are the largest thing that anybody sends.
@@ -26,7 +27,6 @@ MAX_BODY_BYTES: Final = 256 * 1024
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _TOO_LARGE: Final = 413
-_POLICY_VIOLATION: Final = 1008
 _FAILURES: Final = 400
 
 
@@ -93,7 +93,7 @@ class Gate:
             authorize(who, Action.READ_DATA)
             self._writes.check(headers, who)
         except errors.IngestorError as error:
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": str(error)[:120]})
+            await refuse_socket(scope, receive, send, error)
             return
         await self._sockets.serve(self._app, scope, receive, send)
 

@@ -313,10 +313,16 @@ def test_who_goes_leaves_nothing_behind(live: LiveHome) -> None:
 def test_without_a_key_or_from_another_page_nobody_is_let_in(live: LiveHome) -> None:
     address = live.address.replace("http", "ws") + asyncapi.PATH
 
-    for header in ({}, {"X-API-Key": "another"}, {"X-API-Key": KEY, "Origin": "https://elsewhere.example"}):
+    elsewhere = {"X-API-Key": KEY, "Origin": "https://elsewhere.example"}
+    refusals: list[tuple[dict[str, str], int]] = [({}, 401), ({"X-API-Key": "another"}, 401), (elsewhere, 403)]
+    for header, status in refusals:
         with pytest.raises(websocket.WebSocketBadStatusException) as refused:
             websocket.create_connection(address, header=header, timeout=60, suppress_origin="Origin" in header)
-        assert refused.value.status_code == 403
+        told, headers = json.loads(refused.value.resp_body), refused.value.resp_headers
+        assert (refused.value.status_code, told["status"]) == (status, status)
+        assert headers["content-type"] == "application/problem+json"
+        assert headers["x-request-id"] == told["request_id"] != ""
+        assert ("www-authenticate" in headers) == (status == 401)
 
 
 def test_what_cannot_be_heard_now_is_said(tmp_path: Path, valkey_server: ValkeyServer) -> None:

@@ -107,12 +107,12 @@ def test_a_ticket_opens_one_stream_once(live: LiveHome) -> None:
     assert stream(live, ticket=ticket) == 401
     ticket = ticket_of(live)
     open_socket(live, f"?ticket={ticket}").close()
-    with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+    with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
         open_socket(live, f"?ticket={ticket}")
     assert stream(live, ticket=ticket) == 401
     ticket, graphql = ticket_of(live), "/api/v1/graphql"
     open_socket(live, f"?ticket={ticket}", graphql, subprotocols=["graphql-transport-ws"]).close()
-    with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+    with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
         open_socket(live, f"?ticket={ticket}", graphql, subprotocols=["graphql-transport-ws"])
 
 

@@ -12,8 +12,8 @@ from fastapi import FastAPI, Query, WebSocket
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, SecretStr
+from starlette.testclient import WebSocketDenialResponse
 from starlette.types import Message
-from starlette.websockets import WebSocketDisconnect
 
 from ingestor import errors
 from ingestor.api.callers import Callers
@@ -274,9 +274,26 @@ def test_the_description_says_what_needs_a_key_and_how_failures_look(client: Tes
 def test_a_socket_needs_the_key_and_a_page_of_ours(client: TestClient, stranger: TestClient) -> None:
     with client.websocket_connect(SOCKET) as socket:
         assert socket.receive_text() == "in"
-    with pytest.raises(WebSocketDisconnect) as refused, stranger.websocket_connect(SOCKET):
+    with pytest.raises(WebSocketDenialResponse) as refused, stranger.websocket_connect(SOCKET):
         pass
-    assert refused.value.code == 1008
+    assert refused.value.status_code == refused.value.json()["status"] == 401
     evil = {"Origin": "https://evil.example"}
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect(SOCKET, headers=evil):
+    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect(SOCKET, headers=evil):
         pass
+    assert refused.value.status_code == refused.value.json()["status"] == 403
+
+
+def test_a_server_that_cannot_answer_a_handshake_ends_it(app: FastAPI) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1:8080")]
+    scope = {"type": "websocket", "path": "/ws", "query_string": b"", "headers": headers, "extensions": {}}
+    anyio.run(app, scope, receive, send)
+
+    assert [(one["type"], one.get("code")) for one in sent] == [("websocket.close", 1008)]

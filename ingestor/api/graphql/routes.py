@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Final
 from fastapi import FastAPI
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from ingestor import errors
+from ingestor.api.refusals import refuse_socket
 from ingestor.settings import Settings
 
 if TYPE_CHECKING:
     from ingestor.api.graphql.view import View
 
 PATHS: Final = ("/graphql", "/api/v1/graphql")
-_POLICY: Final = 1008
 
 
 class GraphQLDoor:
@@ -40,10 +39,10 @@ class GraphQLDoor:
         await self._view(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        why = "GraphQL is switched off (graphql.enabled)"
+        error = errors.NotFound("GraphQL is switched off (graphql.enabled)")
         if scope["type"] != "websocket":
-            raise errors.NotFound(why)
-        await WebSocket(scope, receive, send).close(_POLICY, why)
+            raise error
+        await refuse_socket(scope, receive, send, error)
 
     def open(self) -> View:
         """Return what answers; blocks at the first time."""

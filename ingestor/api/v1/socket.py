@@ -18,6 +18,7 @@ from ingestor import errors
 from ingestor.api import asyncapi
 from ingestor.api.gate import principal_of
 from ingestor.api.live import hub_of
+from ingestor.api.refusals import refuse_socket
 from ingestor.api.v1 import socket_messages as said
 from ingestor.live.cursor import parse_cursor
 from ingestor.live.filter import LiveFilter
@@ -54,7 +55,7 @@ async def live_socket(socket: WebSocket) -> None:
         authorize(principal_of(socket.scope), Action.READ_DATA)
         hub = hub_of(socket.app.state)
     except errors.IngestorError as error:
-        await socket.close(_POLICY, str(error)[:120])
+        await refuse_socket(socket.scope, socket.receive, socket.send, error)
         return
     await socket.accept()
     connection = Connection(socket, hub, socket.app.state.means.settings)

@@ -73,6 +73,7 @@ beat_scheduler = "workers.schedule:Scheduler"  # that goes on when its line to t
 beat_max_loop_interval = 5
 redbeat_lock_timeout = 25  # five loops: who dies is followed within that time
 redbeat_key_prefix = "ha_ingestor:redbeat:"
+redbeat_redis_options: dict[str, object] = {}  # said, as RedBeat 2.5 takes none of the broker's any more, and warns
 beat_schedule = {
     "sync-registries": {"task": "tasks.registry.sync_all", "schedule": 900.0},
     # Runs are fetched soon after they were seen; this finds those that took long, or that nobody saw.

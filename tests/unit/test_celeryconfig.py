@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 from typing import Any
 
 import annotated_types
 import pytest
+from redbeat.schedulers import RedBeatConfig
 
 import celeryconfig
 import tasks
@@ -33,6 +35,17 @@ def upper_limit(group: Any, field: str) -> float:
     limits = [rule.le for rule in group.model_fields[field].metadata if isinstance(rule, annotated_types.Le)]
     assert limits, f"{field} has no upper limit"
     return float(limits[0])  # type: ignore[arg-type]  # `SupportsLe` is a number here
+
+
+def test_redbeat_is_told_all_that_it_would_else_take_from_the_broker_s_settings() -> None:
+    app = make_app("redis://127.0.0.1:1/0")
+    app.conf.redbeat_redis_url = "redis://127.0.0.1:1/0"  # as the workers' application says it
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = RedBeatConfig(app)
+
+    assert found.redbeat_redis_options == {}
 
 
 def test_every_task_has_limits_below_half_the_visibility_timeout(own_tasks: dict[str, Any]) -> None:

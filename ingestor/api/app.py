@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any, Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from ingestor import bootstrap
+from ingestor.api.accepting import acceptable
 from ingestor.api.admin import open_recent
 from ingestor.api.callers import Callers, keep_addresses_out_of_logs
 from ingestor.api.description import describe
@@ -130,6 +131,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_tags=_TAGS,
+        dependencies=[Depends(acceptable)],
     )
     app.state.means = means
     app.state.graphs, app.state.objects = Graphs(means), Objects(means)
@@ -240,7 +242,7 @@ def _add_health(app: FastAPI, health: HealthWatch, stats: StatsWatch, board: Sta
 
 
 def _add_pages(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
+    @app.get("/", include_in_schema=False, responses={200: {"content": {"application/json": {}, "text/html": {}}}})
     async def landing(request: Request) -> Response:
         """Say where things are: to a browser as a page, else as JSON."""
         if "text/html" in request.headers.get("accept", ""):

@@ -30,6 +30,7 @@ _KNOWN_BY: Final[tuple[dict[str, list[str]], ...]] = ({"bearer": []}, {"apiKey":
 _PROBLEMS: Final = {
     "401": "No key, or not ours.",
     "400": "The body is no JSON.",
+    "406": "`Accept` takes none of the media types that are given here.",
     "422": "A parameter or the body is not what this description says.",
     "503": "A server that we need is away, or too much is asked at once; `Retry-After` says when to try again.",
     "default": "Any other failure.",
@@ -92,7 +93,12 @@ def _complete(operation: dict[str, Any], *, reads: bool, is_open: bool) -> None:
     if is_open:
         operation["security"] = []
     for status, text in _PROBLEMS.items():
-        has_no_use = {"400": "requestBody" not in operation, "401": is_open, "422": not takes_something}
+        has_no_use = {
+            "400": "requestBody" not in operation,
+            "401": is_open,
+            "406": "204" in responses,
+            "422": not takes_something,
+        }
         if has_no_use.get(status) or status in responses:
             continue
         responses[status] = problem_response(text)

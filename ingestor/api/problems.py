@@ -38,6 +38,7 @@ _OF_STATUS: Final = {
     412: "precondition-failed",
     404: "not-found",
     405: "method-not-allowed",
+    406: "not-acceptable",
     409: "conflict",
     410: "gone",
     413: "too-large",

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 
 from ingestor import errors
+from ingestor.api.accepting import check_accepts
 from ingestor.api.answers import NOT_FOUND, Asking, Page, as_json, json_answer, may_read
 from ingestor.api.description import problem_response
 from ingestor.api.gate import principal_of
@@ -192,6 +193,7 @@ async def fetch_export(request: Request, job_id: JobId, means: Asking) -> Respon
         else:
             name, media_type = f"{name}.{_SUFFIXES[job.packed]}", _PACKED_TYPES[job.packed]
             headers["ETag"] = f'{job.etag[:-1]}-{job.packed}"'
+    check_accepts(request, media_type)
     path = shelf.folder_of(job_id) / FILE
     return ExportedFile(path, headers=headers, media_type=media_type, filename=name)
 

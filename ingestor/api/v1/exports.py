@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 from starlette.types import Message, Receive, Scope, Send
 
+from ingestor.api.accepting import check_accepts
 from ingestor.api.answers import NOT_FOUND, Asking, may_read
 from ingestor.api.v1.events import EventFilters, looked_up, query_of
 from ingestor.export.files import PACKERS, file_of
@@ -54,6 +55,7 @@ async def export_events(
 ) -> StreamingResponse:
     """Return stored events as a file, oldest first, however many: packed as `Accept-Encoding` allows (zstd, gzip)."""
     form = FORMS[named.value]
+    check_accepts(request, form.media_type)
     now_ns = time.time_ns()
     known = await looked_up(asked, means)
     query = query_of(

@@ -1,0 +1,62 @@
+"""`Accept`: who takes nothing of what an operation gives is told so, before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.api_bench import ApiBench, api_bench, state
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiBench]:
+    with api_bench(tmp_path_factory.mktemp("accept")) as bench:
+        bench.write(state(0, "light.a"))
+        yield bench
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accept", "status"),
+    [
+        ("get", "/api/v1/events", None, 200),
+        ("get", "/api/v1/events", "*/*", 200),
+        ("get", "/api/v1/events", "application/*", 200),
+        ("get", "/api/v1/events", "text/html, application/json;q=0.1", 200),
+        ("get", "/api/v1/events", "application/json; charset=utf-8", 200),
+        ("get", "/api/v1/events", "nonsense", 200),  # as if nothing had been said
+        ("get", "/api/v1/events", "text/html", 406),
+        ("get", "/api/v1/events", "application/json;q=0, */*", 406),
+        ("get", "/api/v1/events", "text/*", 406),
+        ("get", "/api/v1/events/home~nothing~1", "text/csv", 406),
+        ("get", "/api/v1/events/stream?end_after_s=0", "application/json", 406),
+        ("get", "/api/v1/export/csv", "text/csv", 200),
+        ("get", "/api/v1/export/csv", "application/json", 406),
+        ("get", "/api/v1/export/json", "application/json", 200),
+        ("get", "/metrics", "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3", 200),
+        ("get", "/metrics", "application/json", 406),
+        ("get", "/livez", "text/plain", 200),
+        ("get", "/api/health", "text/html", 406),
+        ("get", "/", "text/html", 200),
+        ("get", "/", "image/png", 406),
+        ("put", "/api/config", "text/html", 406),
+        ("delete", "/api/v1/session", "text/html", 204),  # there is nothing to be taken
+    ],
+)
+def test_what_is_not_taken_is_not_given(api: ApiBench, method: str, path: str, accept: str | None, status: int) -> None:
+    api.client.headers.pop("accept", None)
+    body = {"retention_days": 30} if method == "put" else None
+
+    told = api.client.request(method, path, headers={} if accept is None else {"Accept": accept}, json=body)
+
+    assert told.status_code == status, told.text
+    if status == 406:
+        assert told.headers["content-type"] == "application/problem+json"
+        assert told.json()["type"] == "urn:ha-ingestor:problem:not-acceptable"
+    assert not (api.settings.data_dir / "ha-ingestor.toml").exists()
+
+
+def test_it_is_described_where_something_is_given(api: ApiBench) -> None:
+    for path, methods in api.app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            assert ("406" in operation["responses"]) == ("204" not in operation["responses"]), (method, path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
@@ -15,6 +17,7 @@ from ingestor.live.entry import encode_entry, entry_of
 from ingestor.live.hub import LiveHub
 from ingestor.settings import Settings
 from tests.integration.api_bench import api_app
+from tests.servers import wait_until
 
 
 def batch_of(home: str, entities: Sequence[str], **changes: Any) -> EventBatch:
@@ -61,6 +64,20 @@ class LiveHome:
         assert self.hub._reader is not None
         self.hub._reader.get_loop().call_soon_threadsafe(publish)
         assert done.wait(120)
+
+    def die(self, client: socket.socket, after_bytes: int) -> None:
+        """Publish more than is told at once; have a client take so much of it, and vanish as killed ones do."""
+        publishing = threading.Thread(target=self.publish_at_once, args=(400, 1))
+        publishing.start()
+        taken = 0
+        while taken < after_bytes:
+            came = client.recv(1000)
+            assert came
+            taken += len(came)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        publishing.join()
+        wait_until(self.nobody_listens, timeout_s=60, what="nobody listens")
 
     def newest(self) -> Position:
         """Return the place of what was published last."""

@@ -314,6 +314,18 @@ def test_who_goes_leaves_nothing_behind(live: LiveHome) -> None:
     wait_until(live.nobody_listens, timeout_s=60, what="nobody listens")
 
 
+def test_nothing_is_written_to_who_has_died_with_many_subscriptions(
+    live: LiveHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    for after_bytes in (1, 4000, 8000):
+        client = Client(live.address)
+        for number in range(MAX_SUBSCRIPTIONS):
+            client.subscribe(f"s{number}")
+        live.die(client.socket.sock, after_bytes)
+
+    assert "socket.send() raised" not in caplog.text
+
+
 def test_without_a_key_or_from_another_page_nobody_is_let_in(live: LiveHome) -> None:
     address = live.address.replace("http", "ws") + asyncapi.PATH
 

@@ -146,6 +146,19 @@ def test_who_goes_away_leaves_nothing_behind(live: Live) -> None:
     wait_until(live.nobody_listens, timeout_s=60, what="nobody listens")
 
 
+def test_nothing_is_written_to_who_has_died(live: Live, caplog: pytest.LogCaptureFixture) -> None:
+    port = int(live.address.rpartition(":")[2])
+    for after_bytes in (1, 4000, 8000):
+        client = socket.create_connection(("127.0.0.1", port), timeout=60)
+        client.sendall(f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {KEY}\r\n\r\n".encode())
+        came = b""
+        while b"event: ready" not in came:
+            came += client.recv(65_536)
+        live.die(client, after_bytes)
+
+    assert "socket.send() raised" not in caplog.text
+
+
 def test_one_who_reads_nothing_is_told_what_it_missed_and_keeps_nobody_waiting(
     tmp_path: Path, valkey_server: ValkeyServer
 ) -> None:

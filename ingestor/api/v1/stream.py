@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable
@@ -103,6 +104,8 @@ async def _chunks(hearing: Hearing, asked: StreamAsked, heartbeat_s: float) -> A
         if isinstance(item, Ended) or time.monotonic() >= ends_s:
             return
         yield _chunk(item, asked.form) if item else b": quiet\nid: %s\n\n" % hearing.heard_all().encode()
+        # A lost connection is noticed in the loop's next round; until then all that waits would be written to it.
+        await asyncio.sleep(0)
 
 
 def _chunk(item: Item, form: Form) -> bytes:

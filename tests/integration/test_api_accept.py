@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from ingestor.export.form import Form
+from ingestor.export.forms import FORMS
 from tests.integration.api_bench import ApiBench, api_bench, state
 
 
@@ -54,6 +56,28 @@ def test_what_is_not_taken_is_not_given(api: ApiBench, method: str, path: str, a
         assert told.headers["content-type"] == "application/problem+json"
         assert told.json()["type"] == "urn:ha-ingestor:problem:not-acceptable"
     assert not (api.settings.data_dir / "ha-ingestor.toml").exists()
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_without_a_form_in_the_address_accept_chooses_it(api: ApiBench, form: Form) -> None:
+    asked = {"until": "2030-01-01T00:00:00Z"}
+    headers = {"Accept": f"application/json;q=0.5, {form.media_type.partition(';')[0]}"}
+
+    told = api.client.get("/api/v1/export", params=asked, headers=headers)
+
+    named = api.client.get(f"/api/v1/export/{form.name}", params=asked, headers={"Accept": "*/*"})
+    assert (told.status_code, told.headers["content-type"]) == (200, named.headers["content-type"])
+    assert told.headers["content-disposition"].endswith(f'.{form.suffix}"')
+    assert "Accept" in told.headers["vary"].split(", ")
+    if form.name != "avro":  # which has a mark of its own in each file
+        assert told.content == named.content
+
+
+def test_without_any_preference_an_export_is_json(api: ApiBench) -> None:
+    for accept in ("*/*", "image/png, application/*"):
+        told = api.client.get("/api/v1/export", headers={"Accept": accept})
+        assert told.headers["content-type"] == "application/json"
+    assert api.client.get("/api/v1/export", headers={"Accept": "image/png"}).status_code == 406
 
 
 def test_it_is_described_where_something_is_given(api: ApiBench) -> None:

@@ -14,8 +14,9 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 from starlette.types import Message, Receive, Scope, Send
 
-from ingestor.api.accepting import check_accepts
+from ingestor.api.accepting import check_accepts, preferred
 from ingestor.api.answers import NOT_FOUND, Asking, may_read
+from ingestor.api.means import Means
 from ingestor.api.v1.events import EventFilters, looked_up, query_of
 from ingestor.export.files import PACKERS, file_of
 from ingestor.export.form import Form
@@ -29,10 +30,12 @@ _ALL: Final = 2**62
 #: Bytes that are sent at once, and how long whoever asked may take for them (s): 1 kB/s is no reader.
 _PIECE: Final = 65_536
 _SLOWEST_S: Final = 60.0
+_BY_TYPE: Final = {form.media_type.partition(";")[0]: form for form in FORMS.values()}
+_ROWS: Final = {"type": "array", "items": {"type": "object"}}
 _MEDIA_TYPES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The file. One that was cut off ends without the end of its chunks.",
-        "content": {form.media_type.partition(";")[0]: {} for form in FORMS.values()},
+        "content": {**{name: {} for name in _BY_TYPE}, "application/json": {"schema": _ROWS}},
     },
     **NOT_FOUND,
 }
@@ -56,6 +59,21 @@ async def export_events(
     """Return stored events as a file, oldest first, however many: packed as `Accept-Encoding` allows (zstd, gzip)."""
     form = FORMS[named.value]
     check_accepts(request, form.media_type)
+    return await _download(request, form, asked, means)
+
+
+@router.get("/export", response_class=StreamingResponse, responses=_MEDIA_TYPES)
+async def export_events_as_accepted(
+    request: Request, asked: Annotated[ExportFilters, Query()], means: Asking
+) -> StreamingResponse:
+    """Return stored events as a file in the form that `Accept` likes best; as JSON where it says nothing."""
+    media_type = preferred(request, _BY_TYPE)
+    answer = await _download(request, _BY_TYPE[media_type], asked, means)
+    answer.headers["Vary"] = "Accept, Accept-Encoding"
+    return answer
+
+
+async def _download(request: Request, form: Form, asked: ExportFilters, means: Means) -> StreamingResponse:
     now_ns = time.time_ns()
     known = await looked_up(asked, means)
     query = query_of(

@@ -24,6 +24,7 @@ from ingestor.api.gate import Gate, WriteGuard
 from ingestor.api.gauges import OverviewCollector
 from ingestor.api.graphql.routes import add_graphql
 from ingestor.api.graphs import Graphs
+from ingestor.api.heads import Heads
 from ingestor.api.health import HealthWatch, checks_for
 from ingestor.api.health_answer import board_of, health_object
 from ingestor.api.means import Means
@@ -37,7 +38,7 @@ from ingestor.api.routers import ROUTERS
 from ingestor.api.rpc.starting import grpc_served
 from ingestor.api.stats import StatsWatch
 from ingestor.api.system_watch import SystemWatch
-from ingestor.api.v1 import sign_in
+from ingestor.api.v1 import sign_in, stream
 from ingestor.api.workers_watch import WorkersWatch
 from ingestor.live.hub import LiveHub
 from ingestor.managing.exports import ExportAdmin
@@ -202,6 +203,7 @@ def _add_door(app: FastAPI, settings: Settings, keys: Keyring) -> None:
     open_paths = _OPEN if settings.api.metrics_need_key else _OPEN | {_METRICS}
     writes = WriteGuard(host=settings.api.host, hosts=settings.api.hosts, origins=settings.api.origins)
     app.add_middleware(ETags)
+    app.add_middleware(Heads, but=(stream.PATH,))
     app.add_middleware(
         Gate, callers=callers, open_paths=open_paths, writes=writes, sockets=sockets, sign_in=sign_in.PATH
     )

@@ -18,7 +18,8 @@ What is stored and known of the homes, for programs.
 
 A key opens it: `Authorization: Bearer KEY` or `X-API-Key: KEY`; `ha-ingestor key` shows it. A page in a browser
 shows it once (`POST /api/v1/session`). Times are RFC 3339; those that are given need their zone. Lists come in pages:
-`Link: <…>; rel="next"` and `next` lead to the following one. Every answer has an `X-Request-ID`, every whole one an
+`Link: <…>; rel="next"` and `next` lead to the following one. HEAD is answered as GET is, without the body; but for
+`/api/v1/events/stream`, which has no end (405). Every answer has an `X-Request-ID`, every whole one an
 `ETag`. Failures are `application/problem+json` (RFC 9457)."""
 _SCHEMES: Final = {
     "bearer": {"type": "http", "scheme": "bearer"},

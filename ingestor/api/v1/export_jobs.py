@@ -169,7 +169,6 @@ async def remove_export(request: Request, job_id: JobId, means: Asking) -> Respo
     return Response(status_code=204)
 
 
-@router.head("/exports/{job_id}/file", include_in_schema=False)
 @router.get("/exports/{job_id}/file", response_class=FileResponse, responses=_FILE)
 async def fetch_export(request: Request, job_id: JobId, means: Asking) -> Response:
     """Return the file; `Range` with `If-Range` goes on where a download was cut.

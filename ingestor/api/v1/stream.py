@@ -23,6 +23,7 @@ from ingestor.live.hub import Hearing
 from ingestor.live.listener import Delivery, Ended, Gap, Item, Missed
 from ingestor.settings import Settings
 
+PATH: Final = "/api/v1/events/stream"
 router: Final = APIRouter(prefix="/api/v1", tags=["live"], dependencies=[Depends(may_read)])
 #: How long a client waits until it comes back (ms).
 _RETRY_MS: Final = 2000
@@ -69,7 +70,7 @@ class EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-@router.get("/events/stream", response_class=EventStream, responses=_DESCRIBED)
+@router.get(PATH.removeprefix(router.prefix), response_class=EventStream, responses=_DESCRIBED)
 async def stream_events(
     request: Request,
     asked: Annotated[StreamAsked, Query()],

@@ -50,6 +50,7 @@ from ingestor.queue.heartbeat import heartbeat_of
 from ingestor.queue.pauses import Pauses
 from ingestor.queue.status_board import StatusBoard
 from ingestor.security.audit import Audit
+from ingestor.security.ended_sessions import EndedSessions
 from ingestor.security.keys import Keyring
 from ingestor.security.sessions import Sessions
 from ingestor.security.tickets import Tickets
@@ -199,7 +200,8 @@ def _add_door(app: FastAPI, settings: Settings, keys: Keyring) -> None:
     tickets = Tickets(bootstrap.open_state(settings))
     app.state.keys, app.state.sessions, app.state.tickets = keys, sessions, tickets
     sockets = app.state.sockets = OpenSockets()
-    callers = Callers(keys, sessions, tickets)
+    ended = app.state.ended_sessions = EndedSessions(bootstrap.open_state(settings, hurried=True))
+    callers = Callers(keys, sessions, tickets, ended)
     open_paths = _OPEN if settings.api.metrics_need_key else _OPEN | {_METRICS}
     writes = WriteGuard(host=settings.api.host, hosts=settings.api.hosts, origins=settings.api.origins)
     app.add_middleware(ETags)

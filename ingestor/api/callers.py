@@ -11,6 +11,7 @@ import anyio.to_thread
 from starlette.datastructures import Headers
 
 from ingestor.security.access import ANONYMOUS, Principal
+from ingestor.security.ended_sessions import EndedSessions
 from ingestor.security.keys import Keyring
 from ingestor.security.sessions import Sessions
 from ingestor.security.tickets import Tickets
@@ -25,8 +26,15 @@ TICKET_SOCKETS: Final = frozenset({"/api/v1/ws", "/api/v1/graphql", "/graphql"})
 class Callers:
     """Finds out who asks. Whoever shows a key is who the key says, whatever else they show."""
 
-    def __init__(self, keys: Keyring, sessions: Sessions | None = None, tickets: Tickets | None = None) -> None:
+    def __init__(
+        self,
+        keys: Keyring,
+        sessions: Sessions | None = None,
+        tickets: Tickets | None = None,
+        ended: EndedSessions | None = None,
+    ) -> None:
         self._keys = keys
+        self._ended = ended
         self._sessions = sessions
         self._tickets = tickets
 
@@ -37,10 +45,16 @@ class Callers:
             known = {self._keys.principal(one) for one in presented}
             return known.pop() if len(known) == 1 else ANONYMOUS
         if ticket is not None and self._tickets is not None and path in (TICKET_SOCKETS if socket else TICKET_PATHS):
-            return await anyio.to_thread.run_sync(self._tickets.take, ticket)
+            return await self._unless_ended(await anyio.to_thread.run_sync(self._tickets.take, ticket))
         if self._sessions is not None and (word := _cookie(headers)):
-            return self._sessions.principal(word)
+            return await self._unless_ended(self._sessions.principal(word))
         return ANONYMOUS
+
+    async def _unless_ended(self, who: Principal) -> Principal:
+        if who.mark and self._ended is not None:
+            ended = await anyio.to_thread.run_sync(self._ended.has, who.mark, who.ends_s)
+            return ANONYMOUS if ended else who
+        return who
 
 
 def take_ticket_out(scope: Any) -> str | None:

@@ -6,7 +6,7 @@ anything but ask how we are. Roles come into `authorize` alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -37,6 +37,9 @@ class Principal:
 
     kind: Literal["anonymous", "key", "session", "local", "schedule"]
     name: str
+    #: Of a session: by what it is known where it is ended, and when it ends by itself (Unix seconds).
+    mark: str = field(default="", compare=False)
+    ends_s: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,12 @@
-"""Sessions of browsers: who has shown the key is known by a sealed word until it runs out; nothing is kept here."""
+"""Sessions of browsers: who has shown the key is known by a sealed word until it runs out; nothing is kept here.
+
+Those that are ended before are in `ended_sessions`.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import secrets
 import time
@@ -47,8 +51,9 @@ class Sessions:
     def begin(self, who: Principal) -> Session:
         """Return a session for whoever has shown the key."""
         ends_s = int(self._clock() + self._for_s)
-        said = msgspec.json.encode(_Said(who.name, ends_s, secrets.token_urlsafe(12)))
-        return Session(f"{_text(said)}.{_text(self._seal(said))}", Principal("session", who.name), ends_s)
+        told = _Said(who.name, ends_s, secrets.token_urlsafe(12))
+        said = msgspec.json.encode(told)
+        return Session(f"{_text(said)}.{_text(self._seal(said))}", _who(told), ends_s)
 
     def principal(self, word: str) -> Principal:
         """Return whose word it is; anonymous where it is none of ours, or has run out."""
@@ -62,10 +67,16 @@ class Sessions:
             told = msgspec.json.decode(said, type=_Said)
         except (ValueError, *UNREADABLE):
             return ANONYMOUS
-        return Principal("session", told.name) if self._clock() < told.ends_s else ANONYMOUS
+        return _who(told) if self._clock() < told.ends_s else ANONYMOUS
 
     def _seal(self, said: bytes) -> bytes:
         return hmac.digest(self._keys.derived(_PURPOSE), said, "sha256")
+
+
+def _who(told: _Said) -> Principal:
+    # Of what was sealed, not of the word: the same bytes can be written in several ways.
+    mark = hashlib.sha256(told.salt.encode()).hexdigest()
+    return Principal("session", told.name, mark, told.ends_s)
 
 
 def _text(data: bytes) -> str:

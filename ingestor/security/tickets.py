@@ -24,6 +24,9 @@ _TAKE: Final = "local held = redis.call('GET', KEYS[1]) redis.call('DEL', KEYS[1
 class _Held(msgspec.Struct, array_like=True):
     kind: str
     name: str
+    #: Of a session, whose end is that of its tickets.
+    mark: str = ""
+    ends_s: int = 0
 
 
 class Tickets:
@@ -36,7 +39,9 @@ class Tickets:
         """Return a ticket for somebody."""
         word = secrets.token_urlsafe(_RANDOM_BYTES)
         with state_errors():
-            self._state.set(_place(word), msgspec.json.encode(_Held(who.kind, who.name)), ex=EXPIRES_AFTER_S)
+            self._state.set(
+                _place(word), msgspec.json.encode(_Held(who.kind, who.name, who.mark, who.ends_s)), ex=EXPIRES_AFTER_S
+            )
         return word
 
     def take(self, word: str) -> Principal:
@@ -51,7 +56,7 @@ class Tickets:
             return ANONYMOUS
         if found is None or found.kind not in ("key", "session"):
             return ANONYMOUS
-        return Principal("session" if found.kind == "session" else "key", found.name)
+        return Principal("session" if found.kind == "session" else "key", found.name, found.mark, found.ends_s)
 
 
 def _place(word: str) -> str:

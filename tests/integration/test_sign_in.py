@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ import redis
 import requests
 import websocket
 
+from ingestor import errors
 from ingestor.api.callers import COOKIE
+from ingestor.queue.state import connect_state
 from ingestor.security.access import Principal
+from ingestor.security.ended_sessions import EndedSessions
 from ingestor.security.tickets import EXPIRES_AFTER_S, Tickets
 from tests.chromium import Chromium, Page
 from tests.conftest import StartServer
@@ -77,6 +81,50 @@ def test_a_session_reads_and_writes_until_it_is_ended(live: LiveHome, browser: r
     assert browser.delete(live.address + "/api/v1/session", timeout=60).status_code == 204
     assert not list(browser.cookies)
     assert browser.get(live.address + CONFIG, timeout=60).status_code == 401
+
+
+def test_a_session_that_was_ended_is_good_for_nothing_in_any_process(
+    live: LiveHome, browser: requests.Session, tmp_path: Path, valkey_server: ValkeyServer
+) -> None:
+    word = next(iter(browser.cookies)).value
+    stays = requests.post(live.address + "/api/v1/session", json={"key": KEY}, timeout=60).cookies[COOKIE]
+    ticket = str(browser.post(live.address + "/api/v1/tickets", timeout=60).json()["ticket"])
+    other = LiveHome(tmp_path, valkey_server.url, home=live.home)
+    with served(other.app) as other.address:
+
+        def status(address: str, cookie: str | None) -> int:
+            return requests.get(address + CONFIG, headers={"Cookie": f"{COOKIE}={cookie}"}, timeout=60).status_code
+
+        assert status(other.address, word) == 200
+
+        assert browser.delete(live.address + "/api/v1/session", timeout=60).status_code == 204
+
+        for address in (live.address, other.address):
+            assert status(address, word) == 401
+            assert status(address, f"!{word}") == 401  # the same, written in another way
+            assert status(address, stays) == 200
+        assert stream(other, ticket=ticket) == 401
+        with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
+            open_socket(other, cookie=f"{COOKIE}={word}", origin=other.address)
+
+
+def test_an_ended_session_is_kept_until_it_would_have_run_out_and_known_while_nobody_can_be_asked(
+    state: redis.Redis[bytes],
+) -> None:
+    now_s = time.time()
+    ended, elsewhere = EndedSessions(state), EndedSessions(state)
+    away = EndedSessions(connect_state("redis://127.0.0.1:1", hurried=True))
+
+    ended.end("mark-of-one", now_s + 600)
+    with pytest.raises(errors.StateUnavailable):
+        away.end("mark-of-two", now_s + 600)
+
+    assert 600 <= state.ttl("ha_ingestor:ended-session:mark-of-one") <= 660
+    assert ended.has("mark-of-one", now_s + 600)
+    assert elsewhere.has("mark-of-one", now_s + 600)
+    assert not elsewhere.has("mark-of-two", now_s + 600)
+    assert away.has("mark-of-two", now_s + 600)
+    assert not away.has("mark-of-one", now_s + 600)
 
 
 def test_a_wrong_key_begins_no_session(live: LiveHome) -> None:

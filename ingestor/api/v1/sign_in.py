@@ -16,6 +16,7 @@ from ingestor.api.description import problem_response
 from ingestor.api.gate import principal_of
 from ingestor.reading.times import rfc3339_of_ns
 from ingestor.security.access import Action, authorize
+from ingestor.security.ended_sessions import EndedSessions
 from ingestor.security.keys import Keyring
 from ingestor.security.sessions import Sessions
 from ingestor.security.tickets import EXPIRES_AFTER_S, Tickets
@@ -77,8 +78,14 @@ async def read_session(request: Request) -> Response:
 
 
 @router.delete(PATH, status_code=204)
-async def end_session(request: Request) -> Response:
-    """Have the browser forget its session."""
+async def end_session(request: Request, means: Asking) -> Response:
+    """End the session of a browser: its cookie and its tickets are good for nothing then, in any process."""
+    sessions: Sessions = request.app.state.sessions
+    ended: EndedSessions = request.app.state.ended_sessions
+    who = await means.other(lambda: sessions.principal(request.cookies.get(COOKIE, "")))
+    if who.mark:
+        await means.other(lambda: ended.end(who.mark, who.ends_s))
+        _log.info("signed_out", who=who.name)
     answer = Response(status_code=204)
     answer.delete_cookie(COOKIE, **_how(request))
     return answer

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import fastavro
-import httpx
+import httpx2
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,8 +61,8 @@ def messages(data: bytes) -> Iterator[Any]:
         yield message
 
 
-def get(api: ApiBench, form: str, encoding: str = "identity", **params: Any) -> httpx.Response:
-    answer: httpx.Response = api.client.get(f"{EXPORT}/{form}", params=params, headers={"Accept-Encoding": encoding})
+def get(api: ApiBench, form: str, encoding: str = "identity", **params: Any) -> httpx2.Response:
+    answer: httpx2.Response = api.client.get(f"{EXPORT}/{form}", params=params, headers={"Accept-Encoding": encoding})
     assert answer.status_code == 200, answer.text
     return answer
 
@@ -142,8 +142,8 @@ def test_a_store_that_goes_away_in_the_middle_leaves_no_whole_file(
         raise errors.StoreUnavailable("the store is away")
 
     monkeypatch.setattr(exports, "portions", ends)
-    with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(f"{address}{EXPORT}/csv", headers={"X-API-Key": KEY}, timeout=60)
+    with pytest.raises(httpx2.RemoteProtocolError):
+        httpx2.get(f"{address}{EXPORT}/csv", headers={"X-API-Key": KEY}, timeout=60)
 
 
 def opened(address: str, path: str) -> socket.socket:

@@ -46,9 +46,8 @@ def _webhook(hook: Hook, counted: Counted) -> Iterator[Finding]:
         yield Finding("warning", subject, f"was disabled: {hook.why}", advice)
     elif hook.enabled and hook.failures:
         advice = f"see to the receiver at {hook.url}; `ha-ingestor webhooks enable {hook.hook_id}` tries again at once"
-        says = (
-            f"{number_of(hook.failures, 'try')} failed one after another: {hook.last_error}; {counted.waiting:,} wait"
-        )
+        tries = "the last try" if hook.failures == 1 else f"the last {number_of(hook.failures, 'try')}"
+        says = f"{tries} failed: {hook.last_error}; {number_of(counted.waiting, 'delivery')} waiting"
         yield Finding("warning", subject, says, advice)
     if counted.dead:
         advice = f"`ha-ingestor webhooks replay {hook.hook_id}` tries them anew"

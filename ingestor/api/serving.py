@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from typing import Any, Final
 
 import uvicorn
@@ -10,24 +11,51 @@ from fastapi import FastAPI
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from ingestor.api.v1.socket import MAX_FRAME_BYTES
+from ingestor.api.v1.socket import MAX_FRAME_BYTES, WRITE_NOW
 
 #: How long answers that have begun may take once the end is asked for (s).
 _LAST_ANSWERS_S: Final = 5
+#: FIN and the opcode of text; the longest messages whose length stands in one byte, and in two.
+_WHOLE_TEXT, _SHORT, _MIDDLE = 0x81, 125, 0xFFFF
 
 
 class Sockets(WebSocketsSansIOProtocol):
-    """WebSockets that take nothing once their connection is lost.
+    """WebSockets that take nothing once their connection is lost, and text at once where they can (`WRITE_NOW`).
 
     uvicorn goes on writing until the loop's next round. Where a connection has many subscriptions asyncio then warns of
     each of them (`socket.send() raised exception.`).
     """
+
+    async def run_asgi(self) -> None:
+        """Run the application, and let it write at once."""
+        self.scope["extensions"][WRITE_NOW] = {"write": self.write_now}
+        await super().run_asgi()
+
+    def write_now(self, parts: Sequence[bytes]) -> bool:
+        """Write a message of text that is these parts in a row, without a task, a lock and copies of it.
+
+        Returns False, and has written nothing, where the client has not taken what was sent before, or is gone.
+        """
+        can_take = self.handshake_complete and self.writable.is_set() and not self.close_sent and not self.disconnected
+        if not can_take or self.transport.is_closing():
+            return False
+        self.transport.write(b"".join((_frame_head(sum(map(len, parts))), *parts)))
+        return True
 
     async def send(self, message: Any) -> None:
         """Send a message. Raises ClientDisconnected."""
         if self.handshake_complete and self.transport.is_closing():
             raise ClientDisconnected
         await super().send(message)
+
+
+def _frame_head(size: int) -> bytes:
+    """Return what stands before a whole message of text (RFC 6455, 5.2): servers mask nothing."""
+    if size <= _SHORT:
+        return bytes((_WHOLE_TEXT, size))
+    if size <= _MIDDLE:
+        return bytes((_WHOLE_TEXT, 126)) + size.to_bytes(2, "big")
+    return bytes((_WHOLE_TEXT, 127)) + size.to_bytes(8, "big")
 
 
 class ApiServer(uvicorn.Server):

@@ -257,6 +257,10 @@ class Hearing:
         """Return deliveries that wait already and together are so large at most: for who tells them at once."""
         return self._listener.more(most, size_of)
 
+    def take_at_once(self, take_now: Callable[[Delivery], bool]) -> None:
+        """Have what comes given to `take_now` while `items` is waited for; what that does not take comes by `items`."""
+        self._listener.take_now = take_now
+
     def heard_all(self) -> str:
         """Return the cursor of who has heard all there is: also where none of it was for them."""
         return self._hub.cursor_of(self._listener.wanted)

@@ -87,6 +87,8 @@ class Listener:
         self.wanted = wanted
         #: Up to which entry of a home they had all before they began to listen, where that is beyond the reader.
         self.ahead: dict[str, EntryId] = {}
+        #: Takes a delivery at once, without waking who waits for it; False where it cannot, and it waits as ever.
+        self.take_now: Callable[[Delivery], bool] | None = None
         self._most = most
         self._policy = policy
         self._waiting: deque[Delivery | Gap] = deque()
@@ -99,8 +101,12 @@ class Listener:
         """Let something wait; at the limit the policy says what goes."""
         if self._ended is not None:
             return
-        if isinstance(item, Delivery) and not self._has_room(len(item.chosen)):
-            return
+        if isinstance(item, Delivery):
+            # Only where nothing is before it: neither here nor with who took the last.
+            if self.take_now is not None and self._is_awaited and self.take_now(item):
+                return
+            if not self._has_room(len(item.chosen)):
+                return
         self._messages += _size(item)
         self._waiting.append(item)
         self._wake()
@@ -151,6 +157,11 @@ class Listener:
         finally:
             timer.cancel()
             self._waiter = None
+
+    @property
+    def _is_awaited(self) -> bool:
+        waiter = self._waiter
+        return waiter is not None and not waiter.done() and not self._waiting and not self._missed
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -207,6 +207,29 @@ def test_no_frame_is_larger_than_clients_take(live: LiveHome, client: Client) ->
             assert again.hear()["events"][0]["subject"] == names[taken]
 
 
+def test_frames_of_every_length_arrive_whole_and_in_order_also_where_the_client_stops_reading(
+    live: LiveHome, client: Client
+) -> None:
+    client.subscribe()
+    sizes = [0, 100, 60_000, 65_000, 70_000, 0, 200_000]
+    for number, size in enumerate(sizes):
+        live.publish(f"light.first_{number}", attributes={"text": "x" * size})
+        assert client.subjects(1) == [f"light.first_{number}"]
+    # More than the sockets of both sides hold, and fewer messages than may wait.
+    names = [f"light.n{number}" for number in range(150)]
+    for name in names:
+        live.publish(name, attributes={"text": "x" * 100_000})
+
+    heard: list[str] = []
+    seq = len(sizes)
+    while len(heard) < len(names):
+        told = client.hear()
+        seq += 1
+        assert told["seq"] == seq
+        heard += [event["subject"] for event in told["events"]]
+    assert heard == names
+
+
 def test_a_sample_is_a_share_of_the_messages_and_the_same_for_all(live: LiveHome) -> None:
     with connected(live) as one, connected(live) as other:
         for client in (one, other):

@@ -431,3 +431,41 @@ def test_what_waits_can_be_taken_together_up_to_a_number_and_never_past_what_mus
         await stage.hub.close()
 
     asyncio.run(story())
+
+
+def test_what_can_be_taken_at_once_never_overtakes_what_waits() -> None:
+    async def story() -> None:
+        stage = Stage()
+        async with stage.hearing() as heard:
+            await heard.ready()
+            for number in range(5):
+                stage.publish(f"light.{number}")
+            await heard.until(lambda: len(heard.entities) == 5)
+        one, two, three, four, five = (item for item in heard.items if isinstance(item, Delivery))
+        listener, taken, can_take = Listener(ALL, most=8), list[Delivery](), [True]
+
+        def take_now(delivery: Delivery) -> bool:
+            taken.extend([delivery] * can_take[0])
+            return can_take[0]
+
+        listener.take_now = take_now
+        listener.put(one)
+        assert (taken, await listener.get(1)) == ([], one), "nobody waited yet"
+        waiting = asyncio.ensure_future(listener.get(60))
+        await asyncio.sleep(0)
+        listener.put(two)
+        assert taken == [two]
+        can_take[0] = False
+        listener.put(three)
+        can_take[0] = True
+        listener.put(four)
+        assert taken == [two], "what could not be taken waits, and what comes then waits behind it"
+        assert (await waiting, await listener.get(1)) == (three, four)
+        waiting = asyncio.ensure_future(listener.get(60))
+        await asyncio.sleep(0)
+        listener.put(Gap("villa", one.cursor))
+        listener.put(five)
+        assert (isinstance(await waiting, Gap), await listener.get(1), taken) == (True, five, [two])
+        await stage.hub.close()
+
+    run(story())

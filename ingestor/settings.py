@@ -230,9 +230,10 @@ class LogSettings(Group):
 class Settings(Group):
     """The whole tree. The plain `homeassistant` and `mqtt` groups are the first home; `homes` lists more."""
 
-    profile: Literal["standard", "small"] = Field(
+    profile: Literal["standard", "small", "low-latency"] = Field(
         "standard",
-        description="Which defaults hold: `small` is for a machine with little memory; what is set elsewhere holds over it.",
+        description="Which defaults hold: `small` is for a machine with little memory, `low-latency` for one that is to"
+        " be quick; what is set elsewhere holds over it.",
     )
     data_dir: Path = Field(description="Where everything is kept.")
     home: Name = Field("home", description="Name of the first home: the value of the tag `home`.")

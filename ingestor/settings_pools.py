@@ -71,7 +71,8 @@ class WorkerSettings(Group):
         ge=0,
         le=8,
         description="0: worker nodes for each task type. Else one node with so many processes works on all of them,"
-        " takes a batch through its steps in one process, and runs beat; it is not scaled (profile `small`: 2).",
+        " takes a batch through its steps in one process, and runs beat; it is not scaled (2 in the profiles `small`"
+        " and `low-latency`).",
     )
     unknown_wait_s: float = Field(
         5.0,

@@ -60,7 +60,7 @@ def up(
     context: typer.Context,
     profile: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Which defaults hold, standard or small [HA_INGESTOR_PROFILE]."),
+        typer.Option(metavar="NAME", help="Which defaults hold: standard, small or low-latency [HA_INGESTOR_PROFILE]."),
     ] = None,
 ) -> None:
     """Run everything under one supervisor: broker, listeners, workers, beat, Flower, API. Ctrl-C stops it."""

@@ -143,8 +143,13 @@ def large_home(found: dict[str, float]) -> str:
 
 def _case(row: dict[str, Any]) -> tuple[str, str]:
     road, store = row["case"].split("-")[:2]
-    marks = {"-every-field": ", every field", "-together": ", steps together"}
-    return road + next((said for mark, said in marks.items() if row["case"].endswith(mark)), ""), STORES[store]
+    marks = {
+        "-every-field": ", every field",
+        "-together": ", steps together",
+        "-100-subscribers": ", 100 subscribers",
+        "-profile=low-latency": ", `low-latency`",
+    }
+    return road + "".join(said for mark, said in marks.items() if mark in row["case"]), STORES[store]
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -28,6 +28,7 @@ RESULTS = Path("bench-results")
 LATENCY_S = 60
 #: How long the store is away where it is.
 AWAY_S = 60
+LOW_LATENCY = (("PROFILE", "low-latency"),)
 
 
 def cases(seconds: int) -> list[Case]:
@@ -39,12 +40,13 @@ def cases(seconds: int) -> list[Case]:
         Case("statestream", "influxdb", 1_500, seconds),
         Case("websocket", "influxdb", 1_000, LATENCY_S),
         Case("websocket", "influxdb", 5_000, LATENCY_S),
-        Case("websocket", "influxdb", 5_000, LATENCY_S, together=True),
-        Case("websocket", "influxdb", 10_000, seconds, together=True),
+        Case("websocket", "influxdb", 5_000, LATENCY_S, settings=LOW_LATENCY),
+        Case("websocket", "influxdb", 10_000, seconds, settings=LOW_LATENCY),
         Case("websocket", "influxdb", 15_000, seconds),
         Case("websocket", "influxdb", 10_000, seconds, every_field=True),
         Case("websocket", "influxdb", 2_000, AWAY_S + 30, AWAY_S),
         Case("websocket", "influxdb", 2_000, LATENCY_S, subscribers=100),
+        Case("websocket", "influxdb", 2_000, LATENCY_S, subscribers=100, settings=LOW_LATENCY),
     ]
 
 

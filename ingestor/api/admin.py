@@ -169,7 +169,7 @@ async def list_recent(request: Request, asked: Annotated[RecentList, Query()], m
     """Return the newest changes of state with the weather of their time, newest first."""
     series = await series_asked_for(EventFilters(entity=asked.entity_id), means)
     recent: RecentStates = request.app.state.recent
-    if (kept := recent.read(asked.limit, series, asked.entity_id)) is not None:
+    if (kept := await recent.read(asked.limit, series, asked.entity_id)) is not None:
         return json_answer(_list_of(kept))
 
     def read(store: Store) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import requests
 from fastapi import FastAPI
 
-from ingestor import bootstrap
+from ingestor import bootstrap, errors
 from ingestor.api import recent
 from ingestor.api.recent import RecentStates
 from ingestor.events.event import Event, EventBatch, Moment, Place
@@ -160,10 +162,35 @@ def test_memory_is_not_asked_once_the_channel_is_away(both: Recent) -> None:
     both.write(T0_US)
     wait_until(both.from_memory, timeout_s=60, what="it is kept")
     states: RecentStates = both.kept.state.recent
-    assert states.read(1, None, None) is not None
 
+    def read() -> list[bytes] | None:
+        return asyncio.run(states.read(1, None, None))
+
+    assert read() is not None
     both.kept.state.live.away = True
-    assert states.read(1, None, None) is None
+    assert read() is None
     both.kept.state.live.away = False
     both.kept.state.live.interruptions += 1
-    assert states.read(1, None, None) is None
+    assert read() is None
+
+
+def test_many_who_ask_at_once_at_first_have_the_store_asked_once(both: Recent, reads: Callable[[], int]) -> None:
+    both.write(T0_US)
+
+    with ThreadPoolExecutor(20) as clients:
+        found = list(clients.map(lambda _: both.get(both.kept), range(20)))
+
+    assert [len(one) for one in found] == [1] * 20
+    assert reads() == 1
+
+
+def test_who_waits_for_a_first_reading_that_fails_is_told_so_by_the_store(
+    both: Recent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise errors.StoreUnavailable("away")
+
+    monkeypatch.setattr(recent, "recent_events", away)
+    both.write(T0_US)
+
+    assert len(both.get(both.kept)) == 1

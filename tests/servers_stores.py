@@ -40,7 +40,8 @@ class InfluxDB(Server):
         self._program = find_program("influxd", "influxdb")
         super().__init__(folder)
         self._rpc_port = free_port()
-        self._settings = settings or {}
+        #: What a (re)start takes.
+        self.settings = settings or {}
 
     @property
     def url(self) -> str:
@@ -59,7 +60,7 @@ class InfluxDB(Server):
             "INFLUXDB_MONITOR_STORE_ENABLED": "false",
             "INFLUXDB_HTTP_BIND_ADDRESS": f"{HOST}:{self.port}",
             "INFLUXDB_HTTP_LOG_ENABLED": "false",
-            **self._settings,
+            **self.settings,
         }
 
     def prepare(self) -> None:

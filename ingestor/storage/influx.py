@@ -115,7 +115,11 @@ class InfluxStore(abc.ABC):
 
     def scan(self, query: EventQuery) -> Iterator[list[StoredEvent]]:
         """Yield all events of a query, oldest first."""
-        return scanning.scan(query, self.read, self._stream_events)
+        return scanning.scan(query, self._stream_events, self._begin_ns)
+
+    def _begin_ns(self) -> int | None:
+        """Return a time (Unix ns) before which nothing is stored; None where the product does not say."""
+        return None
 
     def _events(self, kind: str, statement: str) -> list[StoredEvent]:
         rows = EventRows({*_TAGS, *self._address.extra_tags})

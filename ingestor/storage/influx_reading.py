@@ -20,9 +20,8 @@ from ingestor.storage.schema import OTHERS, STATES
 
 _MEASUREMENTS: Final = {"state": STATES, "event": OTHERS}
 _GLOB: Final = {"*": ".*", "?": "."}
-#: How far back is looked for so few events, before all of the past is asked for.
-_FEW: Final = 2_000
-_SPANS_NS: Final = tuple(hours * HOUR_NS for hours in (1, 12, 144))
+#: How far from where the order begins events are looked for, before all of the time is asked for.
+_SPANS_NS: Final = tuple(hours * HOUR_NS for hours in (1, 12, 144, 32 * 24, 366 * 24))
 #: Asks for one kind of events by a statement.
 Ask = Callable[[str, str], list[StoredEvent]]
 
@@ -46,27 +45,40 @@ def _first(query: EventQuery, kind: str, ask: Ask) -> list[StoredEvent]:
     if len(begun) >= query.limit:
         return begun
     # One more tells whether the last of them has others beside it that were cut off.
-    found = _newest_or_all(replace(query, limit=query.limit + 1), kind, ask)
+    found = _nearest_or_all(replace(query, limit=query.limit + 1), kind, ask)
     if len(found) <= query.limit or found[-1].time_ns != found[-2].time_ns:
         return begun + found
     cut_ns = found[-1].time_ns
     return [*begun, *(event for event in found if event.time_ns != cut_ns), *_all_of(query, kind, cut_ns, ask)]
 
 
-def _newest_or_all(query: EventQuery, kind: str, ask: Ask) -> list[StoredEvent]:
-    """Return the first `limit` events; the newest ones are looked for in more and more of the past.
+def _nearest_or_all(query: EventQuery, kind: str, ask: Ask) -> list[StoredEvent]:
+    """Return the first `limit` events, looked for in more and more time from where the order begins.
 
-    Without a beginning a server opens all that it has of every series before it tells the newest.
+    Asked for all of its time at once, a server opens all that it has of every series before it tells the first.
     """
-    if query.limit <= _FEW and not query.oldest_first:
-        end_ns = time.time_ns() if query.until_ns is None else query.until_ns
-        for span_ns in _SPANS_NS:
-            if end_ns - span_ns <= (query.since_ns or 0):
-                break
-            found = _asked(replace(query, since_ns=end_ns - span_ns), kind, ask)
-            if len(found) >= query.limit:
-                return found
+    for part in _beginnings(query):
+        found = _asked(part, kind, ask)
+        if len(found) >= query.limit:
+            return found
     return _asked(query, kind, ask)
+
+
+def _beginnings(query: EventQuery) -> Iterator[EventQuery]:
+    since_ns, until_ns = query.since_ns, query.until_ns
+    if query.oldest_first:
+        # Of what has no beginning nobody knows where to look.
+        for span_ns in _SPANS_NS if since_ns is not None else ():
+            end_ns = (since_ns or 0) + span_ns
+            if until_ns is not None and end_ns >= until_ns:
+                return
+            yield replace(query, until_ns=end_ns)
+        return
+    end_ns = time.time_ns() if until_ns is None else until_ns
+    for span_ns in _SPANS_NS:
+        if end_ns - span_ns <= (since_ns or 0):
+            return
+        yield replace(query, since_ns=end_ns - span_ns)
 
 
 def _first_of_each(query: EventQuery, kind: str, ask: Ask) -> list[StoredEvent]:

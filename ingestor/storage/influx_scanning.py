@@ -15,28 +15,41 @@ from ingestor.events.point import StoredEvent
 from ingestor.storage.influx_reading import kinds_of, statement_of
 from ingestor.storage.port import EventQuery
 from ingestor.storage.reading_order import in_order
-from ingestor.storage.scanning import Read, Slices
+from ingestor.storage.scanning import Slices
 
 #: A slice is made longer below, shorter above so many events.
 _FEW: Final = 50_000
 _MANY: Final = 200_000
+_EPOCH_NS: Final = 0
 Portions = Iterator[list[StoredEvent]]
 #: Streams the events of a kind by a statement.
 Stream = Callable[[str, str], Portions]
 
 
-def scan(query: EventQuery, read: Read, stream: Stream) -> Portions:
-    """Yield all events of a query that has an end; those of one moment are never torn apart."""
-    slices = Slices(read, query)
+def scan(query: EventQuery, stream: Stream, begin_ns: Callable[[], int | None]) -> Portions:
+    """Yield all events of a query that has an end; those of one moment are never torn apart.
+
+    `begin_ns` tells a time before which nothing is stored, if it can. The first event is not asked for: that opens all
+    there is, and slices that hold nothing take a millisecond each.
+    """
+    since_ns, end_ns = query.since_ns, query.until_ns or 0
+    if since_ns is None:
+        known_ns = begin_ns()
+        since_ns = min(_EPOCH_NS if known_ns is None else known_ns, end_ns)
+        yield from _slice(replace(query, until_ns=since_ns), stream)
+    slices = Slices(since_ns, end_ns)
     while (one := slices.next()) is not None:
-        since_ns, until_ns = one
-        part = replace(query, oldest_first=True, limit=0, since_ns=since_ns, until_ns=until_ns)
-        asked = [(kind, statement) for kind in kinds_of(part) if (statement := statement_of(part, kind))]
         events = 0
-        for portion in merged([stream(*kind_and_statement) for kind_and_statement in asked], part):
+        for portion in _slice(replace(query, since_ns=one[0], until_ns=one[1]), stream):
             events += len(portion)
             yield portion
-        slices.done(until_ns, few=events < _FEW, many=events > _MANY)
+        slices.done(one[1], few=events < _FEW, many=events > _MANY)
+
+
+def _slice(query: EventQuery, stream: Stream) -> Portions:
+    query = replace(query, oldest_first=True, limit=0)
+    asked = [(kind, statement) for kind in kinds_of(query) if (statement := statement_of(query, kind))]
+    return merged([stream(*kind_and_statement) for kind_and_statement in asked], query)
 
 
 def merged(streams: list[Portions], query: EventQuery) -> Portions:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from datetime import datetime
 
+from ingestor import errors
 from ingestor.storage.influx import InfluxStore
 from ingestor.storage.influx_errors import read_results
 
@@ -34,8 +36,25 @@ class InfluxDB1Store(InfluxStore):
         answer = self._request("POST", "/query", params={"db": self._address.database}, data={"q": statement})
         read_results(answer.status_code, answer.content, answer.headers)
 
+    def _begin_ns(self) -> int | None:
+        """Return when the first shard begins: nothing is earlier."""
+        try:
+            shards = [
+                dict(zip(series["columns"], values, strict=True))
+                for series in self._series("SHOW SHARDS")
+                for values in series.get("values", ())
+                if series["name"] == self._address.database
+            ]
+        except errors.IngestorError:
+            return None  # only who administers the server may ask that
+        return min((_ns_of(str(shard["start_time"])) for shard in shards), default=None)
+
     def create_database(self) -> None:
         """Make the database. Raises StoreRefused where we may not."""
         name = self._address.database.replace("\\", "\\\\").replace('"', '\\"')
         answer = self._request("POST", "/query", params={"q": f'CREATE DATABASE "{name}"'})
         read_results(answer.status_code, answer.content, answer.headers)
+
+
+def _ns_of(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp()) * 1_000_000_000

@@ -25,10 +25,9 @@ Read = Callable[[EventQuery], Iterable[StoredEvent]]
 class Slices:
     """The slices of time that a query is read in: longer ones where little is found, shorter ones where much is."""
 
-    def __init__(self, read: Read, query: EventQuery) -> None:
-        self._until_ns = query.until_ns or 0
-        first = next(iter(read(replace(query, oldest_first=True, limit=1))), None)
-        self._at_ns = first.time_ns if first else self._until_ns
+    def __init__(self, since_ns: int, until_ns: int) -> None:
+        self._at_ns = since_ns
+        self._until_ns = until_ns
         self._span_ns = _FIRST_NS
 
     def next(self) -> tuple[int, int] | None:
@@ -48,7 +47,10 @@ class Slices:
 
 def scan_by_reading(read: Read, query: EventQuery, portion: int = PORTION) -> Iterator[list[StoredEvent]]:
     """Yield all events of a query that has an end, oldest first; those of one moment are never torn apart."""
-    slices = Slices(read, query)
+    first = next(iter(read(replace(query, oldest_first=True, limit=1))), None)
+    if first is None:
+        return
+    slices = Slices(first.time_ns, query.until_ns or 0)
     while (one := slices.next()) is not None:
         since_ns, until_ns = one
         found, next_ns = _portion(read, replace(query, since_ns=since_ns, until_ns=until_ns), portion)

@@ -37,6 +37,7 @@ from tests.servers_stores import InfluxDB
 STEP_S: Final = 8.0
 STORES: Final = ("embedded", "influxdb")
 DATABASE: Final = "month"
+_SETTLED_BY_S, _QUIET_PERCENT, _QUIET_TIMES = 1800.0, 5.0, 5
 
 
 def measure_daily_report(large: Large, stores: tuple[str, ...] = STORES) -> list[dict[str, Any]]:
@@ -66,9 +67,21 @@ def filled(name: str, folder: Path, large: Large) -> Iterator[tuple[str, int, in
     with InfluxDB(settings=settings) as server:
         server.create_database(DATABASE)
         states = fill_influxdb(server.url, DATABASE, large)
-        # To be filled so fast takes it memory that no home's month takes.
+        # To be filled so fast takes it memory, and leaves it work, that no home's month does.
+        server.settings = {}
+        server.restart()
+        _settle(server.pid)
         server.restart()
         yield f"influxdb1://127.0.0.1:{server.port}/{DATABASE}", states, server.pid
+
+
+def _settle(pid: int) -> None:
+    """Wait until a server has nothing left to do (compactions), half an hour at most."""
+    process = psutil.Process(pid)
+    until_s = time.monotonic() + _SETTLED_BY_S
+    quiet = 0
+    while quiet < _QUIET_TIMES and time.monotonic() < until_s:
+        quiet = quiet + 1 if process.cpu_percent(2.0) < _QUIET_PERCENT else 0
 
 
 def _work(what: str, folder: Path, url: str, large: Large) -> dict[str, Any]:

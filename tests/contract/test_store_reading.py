@@ -286,3 +286,31 @@ def test_a_scan_finds_what_reading_finds(bench: Bench, query: dict[str, Any]) ->
     found = [event for portion in bench.store.scan(EventQuery(home=bench.home, limit=1, **asked)) for event in portion]
 
     assert found == bench.read(oldest_first=True, **asked)
+
+
+@pytest.mark.parametrize("oldest_first", [False, True])
+@pytest.mark.parametrize("limit", [1, 3, 6, 100])
+def test_what_lies_years_apart_is_found_from_either_end(bench: Bench, limit: int, oldest_first: bool) -> None:
+    day_us = 24 * HOUR_NS // 1000
+    days = (0, 1, 8, 40, 500, 1300)
+    bench.write_events(*[(state(day * day_us, entity=f"sensor.of_{day}"), place(f"sensor.of_{day}")) for day in days])
+    span = {"since_ns": T0_US * 1000, "until_ns": (T0_US + 2000 * day_us) * 1000}
+
+    found = bench.read(limit=limit, oldest_first=oldest_first, **span)
+
+    wanted = sorted(days, reverse=not oldest_first)[:limit]
+    assert [event.series for event in found] == [f"sensor.of_{day}" for day in wanted]
+
+
+def test_a_scan_without_a_beginning_finds_what_is_oldest(bench: Bench) -> None:
+    bench.write_events(
+        (state(-T0_US - 5_000_000, entity="sensor.before_1970"), place("sensor.before_1970")),
+        (state(7 - T0_US, entity="sensor.of_1970"), place("sensor.of_1970")),
+        (state(0), place()),
+    )
+
+    found = [
+        one.series for part in bench.store.scan(EventQuery(home=bench.home, until_ns=T0_US * 2000)) for one in part
+    ]
+
+    assert found == ["sensor.before_1970", "sensor.of_1970", "sensor.kitchen"]

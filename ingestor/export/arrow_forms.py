@@ -12,7 +12,7 @@ from ingestor.events.point import StoredEvent
 from ingestor.export.columns import COLUMNS, VERSION, columns_of
 
 #: Rows of a group: enough that a reader skips well, few enough that memory stays flat.
-_GROUP_ROWS: Final = 100_000
+_GROUP_ROWS: Final = 50_000
 _TYPES: Final[dict[str, pa.DataType]] = {
     "time": pa.timestamp("ns", tz="UTC"),
     "text": pa.string(),
@@ -102,7 +102,7 @@ class ArrowWriter:
 
 
 class ParquetWriter:
-    """Parquet, zstd: a row group for each 100,000 events."""
+    """Parquet, zstd: a row group for each 50,000 events."""
 
     def __init__(self) -> None:
         self._sink = _Sink()

@@ -37,7 +37,14 @@ from tests.servers_stores import InfluxDB
 STEP_S: Final = 8.0
 STORES: Final = ("embedded", "influxdb")
 DATABASE: Final = "month"
-_SETTLED_BY_S, _QUIET_PERCENT, _QUIET_TIMES = 1800.0, 5.0, 5
+#: What is written goes to its files soon, and they are brought into order soon, as they are after a month.
+_FILLING: Final = {
+    "GOGC": "300",
+    "INFLUXDB_DATA_CACHE_SNAPSHOT_MEMORY_SIZE": "268435456",
+    "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": "15s",
+    "INFLUXDB_DATA_COMPACT_FULL_WRITE_COLD_DURATION": "20s",
+}
+_SETTLED_BY_S, _QUIET_PERCENT, _QUIET_TIMES = 1800.0, 5.0, 20
 
 
 def measure_daily_report(large: Large, stores: tuple[str, ...] = STORES) -> list[dict[str, Any]]:
@@ -63,20 +70,18 @@ def filled(name: str, folder: Path, large: Large) -> Iterator[tuple[str, int, in
     if name == "embedded":
         yield "sqlite://", fill_embedded(folder / "events.sqlite", large), 0
         return
-    settings = {"INFLUXDB_DATA_CACHE_SNAPSHOT_MEMORY_SIZE": "268435456", "GOGC": "300"}
-    with InfluxDB(settings=settings) as server:
+    with InfluxDB(settings=_FILLING) as server:
         server.create_database(DATABASE)
         states = fill_influxdb(server.url, DATABASE, large)
         # To be filled so fast takes it memory, and leaves it work, that no home's month does.
-        server.settings = {}
-        server.restart()
         _settle(server.pid)
+        server.settings = {}
         server.restart()
         yield f"influxdb1://127.0.0.1:{server.port}/{DATABASE}", states, server.pid
 
 
 def _settle(pid: int) -> None:
-    """Wait until a server has nothing left to do (compactions), half an hour at most."""
+    """Wait until a server has had nothing to do for 40 s (compactions), half an hour at most."""
     process = psutil.Process(pid)
     until_s = time.monotonic() + _SETTLED_BY_S
     quiet = 0

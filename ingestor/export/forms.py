@@ -19,7 +19,7 @@ def _arrow() -> FileWriter:
 
 
 def _parquet() -> FileWriter:
-    """Parquet, typed, packed with zstd; a row group for each 100,000 events."""
+    """Parquet, typed, packed with zstd; a row group for each 50,000 events."""
     from ingestor.export.arrow_forms import ParquetWriter
 
     return ParquetWriter()

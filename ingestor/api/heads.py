@@ -10,6 +10,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _NOT_ALLOWED: Final = 405
+#: Parts are for GET alone (RFC 9110, 14.2).
+_OF_PARTS: Final = (b"range", b"if-range")
 
 
 class _Enough(OSError):
@@ -51,7 +53,8 @@ class Heads:
 
         try:
             # A copy: to the server it stays a HEAD.
-            await self._app({**scope, "method": "GET"}, receive, send_head)
+            headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _OF_PARTS]
+            await self._app({**scope, "method": "GET", "headers": headers}, receive, send_head)
         except (_Enough, ClientDisconnect):
             if not answered:
                 raise

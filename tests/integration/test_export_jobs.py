@@ -177,6 +177,9 @@ def test_who_asks_for_the_head_of_a_file_is_told_its_size_alone(api: ApiBench, a
     assert (head.status_code, head.content) == (200, b"")
     for name in ("content-length", "content-type", "content-disposition", "accept-ranges", "etag"):
         assert head.headers[name] == whole.headers[name]
+    for asked in ("bytes=0-9", f"bytes={len(whole.content)}-"):  # parts are for GET alone
+        part = requests.head(url, headers={**headers, "Range": asked, "If-Range": whole.headers["etag"]}, timeout=60)
+        assert (part.status_code, part.headers["content-length"]) == (200, whole.headers["content-length"])
     assert requests.head(url, headers={"X-API-Key": "none of ours"}, timeout=60).status_code == 401
     assert requests.head(f"{address}{EXPORTS}/0123456789abcdef/file", headers=headers, timeout=60).status_code == 404
 

@@ -13,6 +13,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.routing import WebSocketRoute
 
 from ingestor import bootstrap
 from ingestor.api.accepting import acceptable
@@ -34,6 +35,7 @@ from ingestor.api.outgoing import outgoing
 from ingestor.api.overview import Observer
 from ingestor.api.problems import handle_problems
 from ingestor.api.recent import RecentStates
+from ingestor.api.refusals import refuse_unknown
 from ingestor.api.routers import ROUTERS
 from ingestor.api.rpc.starting import grpc_served
 from ingestor.api.stats import StatsWatch
@@ -150,6 +152,7 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     add_graphql(app, settings)
+    app.router.routes.append(WebSocketRoute("/{path:path}", refuse_unknown))
     _add_door(app, settings, keys)
     return app
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
+from ingestor import errors
 from ingestor.api.problems import answer_to
 
 _POLICY_VIOLATION: Final = 1008
@@ -22,3 +24,9 @@ async def refuse_socket(scope: Scope, receive: Receive, send: Send, error: Excep
     answer.headers["X-Request-ID"] = str(scope.get("state", {}).get("request_id", ""))
     answer.headers["Cache-Control"] = "no-store"
     await answer(scope, receive, send)
+
+
+async def refuse_unknown(socket: WebSocket) -> None:
+    """Refuse a WebSocket at a path where there is none; the route behind all others."""
+    error = errors.NotFound("there is no WebSocket at this path")
+    await refuse_socket(socket.scope, socket.receive, socket.send, error)

@@ -364,6 +364,16 @@ def test_without_a_key_or_from_another_page_nobody_is_let_in(live: LiveHome) -> 
         assert ("www-authenticate" in headers) == (status == 401)
 
 
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/", "/api/v1/events"])
+def test_where_there_is_no_websocket_that_is_a_problem_too(live: LiveHome, path: str) -> None:
+    for header, status in (({"X-API-Key": KEY}, 404), ({"X-API-Key": "another"}, 401)):
+        with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+            websocket.create_connection(live.address.replace("http", "ws") + path, header=header, timeout=60)
+        told, headers = json.loads(refused.value.resp_body), refused.value.resp_headers
+        assert (refused.value.status_code, told["status"], told["instance"]) == (status, status, path)
+        assert headers["content-type"] == "application/problem+json"
+
+
 def test_what_cannot_be_heard_now_is_said(tmp_path: Path, valkey_server: ValkeyServer) -> None:
     for name, settings, found in (
         ("away", {}, "unavailable"),

@@ -17,7 +17,7 @@ from starlette.types import Message
 
 from ingestor import errors
 from ingestor.api.callers import Callers
-from ingestor.api.description import describe
+from ingestor.api.description import _PROBLEMS, describe
 from ingestor.api.etag import ETags
 from ingestor.api.gate import MAX_BODY_BYTES, Gate, WriteGuard
 from ingestor.api.open_sockets import OpenSockets
@@ -297,3 +297,10 @@ def test_a_server_that_cannot_answer_a_handshake_ends_it(app: FastAPI) -> None:
     anyio.run(app, scope, receive, send)
 
     assert [(one["type"], one.get("code")) for one in sent] == [("websocket.close", 1008)]
+
+
+def test_each_failure_that_any_operation_may_have_is_told_to_who_uses_the_api() -> None:
+    told = (Path(__file__).parents[2] / "docs/how-to/use-the-api.md").read_text()
+
+    assert [status for status in _PROBLEMS if status.isdecimal() and f"\n| {status} | " not in told] == []
+    assert "no JSON" in told

@@ -12,8 +12,9 @@ from starlette.requests import HTTPConnection
 
 _NOT_ACCEPTABLE: Final = 406
 _ANY: Final = "*/*"
-#: Of a header that is longer no more is read.
+#: Of a header that is longer no more is read: what it means is remembered.
 _MOST_RANGES: Final = 100
+_MOST_CHARS: Final = 2_000
 
 
 async def acceptable(connection: HTTPConnection) -> None:
@@ -52,7 +53,7 @@ def media_types(route: APIRoute) -> tuple[str, ...]:
 
 
 def _accept(connection: HTTPConnection) -> str:
-    return ",".join(connection.headers.getlist("accept")) or _ANY
+    return ",".join(connection.headers.getlist("accept"))[:_MOST_CHARS] or _ANY
 
 
 def _check(asked: str, given: Collection[str]) -> None:

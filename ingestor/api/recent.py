@@ -57,22 +57,22 @@ class RecentStates:
         self._interruptions = 0
         self._tail: RecentTail | None = None
         self._following: asyncio.Task[None] | None = None
-        self._first_reading: asyncio.Future[None] | None = None
+        self._reading: asyncio.Future[None] | None = None
 
     async def read(self, limit: int, series: tuple[str, ...] | None, entity: str | None) -> list[bytes] | None:
         """Return the newest changes of state as they are told; None where the store must be asked.
 
-        Who asks while they are first read waits for that: if each asked the store beside it, a large one would have
-        more to answer than it can, and the first reading would wait behind them.
+        Who asks while they are read, where nothing else will do, waits for that: if each asked the store beside it, a
+        large one would have more to answer than it can, and that reading would wait behind them.
         """
         if self._hub is None:
             return None
         self._asked_s = self._clock()
         if self._following is None or self._following.done():
-            self._first_reading = asyncio.get_running_loop().create_future()
+            self._reading = asyncio.get_running_loop().create_future()
             self._following = asyncio.create_task(self._follow(self._hub), name="recent-states")
-        if self._first_reading is not None:
-            await asyncio.wait([self._first_reading])
+        if self._reading is not None and (self._tail is None or not self._is_whole(self._hub)):
+            await asyncio.wait([self._reading])
         if self._tail is None or not self._is_whole(self._hub):
             return None
         return self._tail.read(limit, series, entity)
@@ -106,10 +106,10 @@ class RecentStates:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Let those go on who wait for the first reading, however it ended."""
-        first, self._first_reading = self._first_reading, None
-        if first is not None and not first.done():
-            first.set_result(None)
+        """Let those go on who wait for a reading, however it ended."""
+        reading, self._reading = self._reading, None
+        if reading is not None and not reading.done():
+            reading.set_result(None)
 
     async def _hear(self, hub: LiveHub, hearing: Hearing) -> None:
         """Follow the channel until something of it is missing, or nobody asks."""
@@ -128,6 +128,8 @@ class RecentStates:
     async def _begin(self, hub: LiveHub) -> None:
         """Read the newest of the store; what is told meanwhile waits for us, and what is in both counts once."""
         began_s, self._interruptions = self._clock(), hub.interruptions
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().create_future()
         found = await self._means.store(self._newest)
         self._tail = RecentTail(found, most=self._most, builder=self._builder, show=self._show)
         self._began_s = began_s

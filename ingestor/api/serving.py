@@ -47,6 +47,13 @@ class Sockets(WebSocketsSansIOProtocol):
         if self.handshake_complete and self.transport.is_closing():
             raise ClientDisconnected
         await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True  # else uvicorn logs an error of ours for each that is refused
+
+    def keepalive_timeout(self) -> None:
+        """Let a client go that answers no ping: a close alone waits for it to take what was sent, for ever."""
+        super().keepalive_timeout()
+        self.loop.call_later(self.close_timeout, self.transport.abort)
 
 
 def _frame_head(size: int) -> bytes:

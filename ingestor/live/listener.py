@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
+import structlog
+
 from ingestor.live.channel import EntryId
 from ingestor.live.cursor import WHOLE, Cursor, Position, cursor_text
 from ingestor.live.envelope import Messages
 from ingestor.live.filter import LiveFilter
 
+_log: Final = structlog.get_logger(__name__)
 Made = TypeVar("Made")
 #: What is let go where a listener is too slow: the oldest that waits, the newest that comes, or the listener.
 Policy = Literal["drop_oldest", "drop_newest", "disconnect"]
@@ -103,7 +106,7 @@ class Listener:
             return
         if isinstance(item, Delivery):
             # Only where nothing is before it: neither here nor with who took the last.
-            if self.take_now is not None and self._is_awaited and self.take_now(item):
+            if self._is_awaited and self._take_now(item):
                 return
             if not self._has_room(len(item.chosen)):
                 return
@@ -157,6 +160,17 @@ class Listener:
         finally:
             timer.cancel()
             self._waiter = None
+
+    def _take_now(self, delivery: Delivery) -> bool:
+        """Have it taken at once. Who cannot do that is one listener, and must not stop who reads for all."""
+        if self.take_now is None:
+            return False
+        try:
+            return self.take_now(delivery)
+        except Exception:  # noqa: BLE001 -- what comes now comes to its own task, as anything that cannot be taken
+            _log.exception("live_not_taken_at_once")
+            self.take_now = None
+            return False
 
     @property
     def _is_awaited(self) -> bool:

@@ -205,12 +205,14 @@ class InfluxStore(abc.ABC):
     def _series(self, statement: str) -> Iterator[dict[str, Any]]:
         """Yield the series of an answer: `columns`, `values`, and `tags` where it was grouped."""
         params = {"db": self._address.database, "epoch": "ns"}
-        if len(statement) < _LONG_STATEMENT:
-            answer = self._request("GET", "/query", params={**params, "q": statement})
-        else:
-            answer = self._request("POST", "/query", params=params, data={"q": statement})
+        answer = self._ask_for(statement, params)
         for result in read_results(answer.status_code, answer.content, answer.headers):
             yield from result.get("series", [])
+
+    def _ask_for(self, statement: str, params: Mapping[str, str], **options: Any) -> requests.Response:
+        if len(statement) < _LONG_STATEMENT:
+            return self._request("GET", "/query", params={**params, "q": statement}, **options)
+        return self._request("POST", "/query", params=params, data={"q": statement}, **options)
 
     def _rows(self, statement: str, columns: Sequence[str]) -> Iterator[Sequence[Any]]:
         """Yield the rows of a query while they come, with these columns; None where there is none of that name."""
@@ -222,7 +224,7 @@ class InfluxStore(abc.ABC):
         params = {"db": self._address.database, "epoch": "ns", "chunked": "true", "chunk_size": _CHUNK_ROWS}
         # Packing takes the server more than half of what reading takes it.
         headers = {"Accept-Encoding": "identity"}
-        answer = self._request("GET", "/query", params={**params, "q": statement}, headers=headers, stream=True)
+        answer = self._ask_for(statement, params, headers=headers, stream=True)
         with contextlib.closing(answer):
             try:
                 for line in answer.iter_lines(_CHUNK_BYTES, delimiter=b"\n"):

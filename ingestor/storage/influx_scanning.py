@@ -20,7 +20,8 @@ from ingestor.storage.scanning import Slices
 #: A slice is made longer below, shorter above so many events.
 _FEW: Final = 50_000
 _MANY: Final = 200_000
-_EPOCH_NS: Final = 0
+#: No Home Assistant is older (2013).
+_EARLIEST_NS: Final = 1_356_998_400_000_000_000
 Portions = Iterator[list[StoredEvent]]
 #: Streams the events of a kind by a statement.
 Stream = Callable[[str, str], Portions]
@@ -33,10 +34,11 @@ def scan(query: EventQuery, stream: Stream, begin_ns: Callable[[], int | None]) 
     there is, and slices that hold nothing take a millisecond each.
     """
     since_ns, end_ns = query.since_ns, query.until_ns or 0
-    if since_ns is None:
-        known_ns = begin_ns()
-        since_ns = min(_EPOCH_NS if known_ns is None else known_ns, end_ns)
-        yield from _slice(replace(query, until_ns=since_ns), stream)
+    if since_ns is None or since_ns < _EARLIEST_NS:
+        first_ns = min(max(_EARLIEST_NS, begin_ns() or 0), end_ns)
+        # Time that should have no events is one slice.
+        yield from _slice(replace(query, until_ns=first_ns), stream)
+        since_ns = first_ns
     slices = Slices(since_ns, end_ns)
     while (one := slices.next()) is not None:
         events = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from ingestor.events.event import Event, Place
 from ingestor.events.point import StoredEvent
 from ingestor.storage.embedded_reading import MOST_SINGLY
 from ingestor.storage.port import HOUR_NS, EventPosition, EventQuery, position_of
-from tests.contract.test_store_contract import T0_US, Bench, bench, called, database_1, place, state
+from tests.contract.test_store_contract import T0_US, Bench, bench, called, database_1, open_url, place, state
 
 __all__ = ["bench", "database_1"]  # fixtures
 Placed = tuple[Event, Place]
@@ -314,3 +315,18 @@ def test_a_scan_without_a_beginning_finds_what_is_oldest(bench: Bench) -> None:
     ]
 
     assert found == ["sensor.before_1970", "sensor.of_1970", "sensor.kitchen"]
+
+
+def test_a_scan_asks_for_more_series_than_an_address_can_name(database_1: str) -> None:
+    store = open_url(database_1)
+    bench = Bench(store, f"t{uuid.uuid4().hex[:12]}")
+    bench.write_events((state(0), place()))
+    names = tuple(f"sensor.of_a_rather_long_name_that_goes_on_and_on_{number}" for number in range(30_000))
+
+    at_ns = T0_US * 1000
+    asked = EventQuery(home=bench.home, since_ns=at_ns, until_ns=at_ns + HOUR_NS, series=(*names, "sensor.kitchen"))
+
+    found = list(store.scan(asked))
+
+    assert [event.series for portion in found for event in portion] == ["sensor.kitchen"]
+    store.close()

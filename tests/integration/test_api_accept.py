@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from starlette.requests import HTTPConnection
 
+from ingestor.api import accepting
 from ingestor.export.form import Form
 from ingestor.export.forms import FORMS
 from tests.integration.api_bench import ApiBench, api_bench, state
@@ -84,3 +86,9 @@ def test_it_is_described_where_something_is_given(api: ApiBench) -> None:
     for path, methods in api.app.openapi()["paths"].items():
         for method, operation in methods.items():
             assert ("406" in operation["responses"]) == ("204" not in operation["responses"]), (method, path)
+
+
+def test_of_a_header_without_end_only_its_beginning_is_kept() -> None:
+    scope = {"type": "http", "headers": [(b"accept", b"text/html;x=" + b"y" * 60_000)]}
+
+    assert len(accepting._accept(HTTPConnection(scope))) < 5_000

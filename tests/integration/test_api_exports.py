@@ -182,3 +182,11 @@ def test_a_reader_that_takes_nothing_is_sent_away(api: ApiBench, address: str, m
 
     line.close()
     assert threading.active_count() <= before + 4
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "zstd"])
+@pytest.mark.parametrize("form", FORMS)
+def test_an_export_of_no_events_is_a_file_of_none(api: ApiBench, form: str, encoding: str) -> None:
+    answer = get(api, form, encoding=encoding, entity="none.none")
+
+    assert ROWS_IN[form](answer.content) == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,7 @@ from ingestor.api.recent import RecentStates
 from ingestor.events.event import Event, EventBatch, Moment, Place
 from ingestor.queue import message
 from ingestor.queue.app import make_app
+from ingestor.reading.recent import recent_events
 from ingestor.settings import Settings
 from tasks import resources as resources_module
 from tasks.write import write_batch
@@ -194,3 +197,31 @@ def test_who_waits_for_a_first_reading_that_fails_is_told_so_by_the_store(
     both.write(T0_US)
 
     assert len(both.get(both.kept)) == 1
+
+
+def test_who_asks_while_a_later_reading_takes_long_waits_for_it(
+    both: Recent, reads: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both.write(T0_US)
+    wait_until(both.from_memory, timeout_s=60, what="it is kept")
+    states: RecentStates = both.kept.state.recent
+    may_end, begun, read = threading.Event(), threading.Event(), recent_events
+
+    def slowly(*asked: Any) -> Any:
+        begun.set()
+        may_end.wait(60)
+        return read(*asked)
+
+    monkeypatch.setattr(recent, "recent_events", slowly)
+    monkeypatch.setattr(recent, "TRUSTED_S", 0.0)
+    assert begun.wait(60)
+    monkeypatch.setattr(recent, "TRUSTED_S", 3600.0)
+    before = reads()
+    states._began_s = float("-inf")  # what is kept is too old
+    with ThreadPoolExecutor(5) as clients:
+        asked = [clients.submit(both.get, both.kept) for _ in range(5)]
+        time.sleep(0.5)
+        may_end.set()
+        assert [len(one.result(60)) for one in asked] == [1] * 5
+
+    assert reads() == before

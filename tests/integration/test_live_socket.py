@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import requests
 import websocket
 
 from ingestor.api import asyncapi
+from ingestor.api.serving import Sockets
 from ingestor.api.v1.socket import MAX_COMMAND, MAX_COMMANDS_PER_S, MAX_SUBSCRIPTIONS
 from ingestor.live.cursor import Position, cursor_text
 from tests.integration.api_bench import KEY, api_app, served
@@ -349,7 +351,7 @@ def test_nothing_is_written_to_who_has_died_with_many_subscriptions(
     assert "socket.send() raised" not in caplog.text
 
 
-def test_without_a_key_or_from_another_page_nobody_is_let_in(live: LiveHome) -> None:
+def test_without_a_key_or_from_another_page_nobody_is_let_in(live: LiveHome, caplog: pytest.LogCaptureFixture) -> None:
     address = live.address.replace("http", "ws") + asyncapi.PATH
 
     elsewhere = {"X-API-Key": KEY, "Origin": "https://elsewhere.example"}
@@ -362,6 +364,7 @@ def test_without_a_key_or_from_another_page_nobody_is_let_in(live: LiveHome) -> 
         assert headers["content-type"] == "application/problem+json"
         assert headers["x-request-id"] == told["request_id"] != ""
         assert ("www-authenticate" in headers) == (status == 401)
+    assert [one.message for one in caplog.records if one.levelno >= logging.ERROR] == []
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/", "/api/v1/events"])
@@ -409,3 +412,22 @@ def references(part: Any) -> Iterator[str]:
     elif isinstance(part, list):
         for one in part:
             yield from references(one)
+
+
+def test_a_client_that_stops_reading_is_let_go_once_it_answers_no_ping(
+    live: LiveHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Sockets.start_keepalive
+
+    def soon(self: Sockets) -> None:
+        self.ping_interval = self.ping_timeout = self.close_timeout = 0.3
+        start(self)
+
+    monkeypatch.setattr(Sockets, "start_keepalive", soon)
+    with connected(live) as stuck:
+        for number in range(5):
+            stuck.subscribe(f"s{number}")
+        for number in range(60):  # more than the sockets of both sides hold
+            live.publish(f"light.n{number}", attributes={"text": "x" * 200_000})
+
+        wait_until(lambda: live.app.state.live.listeners == 0, timeout_s=60, what="nobody listens")

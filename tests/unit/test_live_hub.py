@@ -469,3 +469,23 @@ def test_what_can_be_taken_at_once_never_overtakes_what_waits() -> None:
         await stage.hub.close()
 
     run(story())
+
+
+def test_one_who_cannot_take_at_once_stops_nobody_and_hears_by_their_own_task() -> None:
+    async def story() -> None:
+        stage = Stage()
+        async with stage.hearing() as heard, stage.hearing() as other:
+            await heard.ready()
+            await other.ready()
+
+            def broken(_: Delivery) -> bool:
+                raise ValueError("cannot be made")
+
+            heard.hearing.take_at_once(broken)
+            stage.publish("light.1")
+            stage.publish("light.2")
+            await heard.until(lambda: len(heard.entities) == 2)
+            await other.until(lambda: len(other.entities) == 2)
+        await stage.hub.close()
+
+    run(story())

@@ -82,7 +82,7 @@ async def _download(request: Request, form: Form, asked: ExportFilters, means: M
     packed = None if form.is_packed else accepted(request.headers.get("accept-encoding", ""))
     pieces = means.stream(lambda store: _pieces(store, query, form, packed))
     # The first piece is read before the answer begins: a store that is away is a failure, and no short file.
-    first = await anext(pieces)
+    first = await anext(pieces, b"")  # some forms have nothing to say of no events
     return Download(_after(first, pieces), media_type=form.media_type, headers=_headers(form, now_ns, packed))
 
 
@@ -96,7 +96,8 @@ def _pieces(store: Store, query: EventQuery, form: Form, packed: str | None) -> 
 
 async def _after(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     try:
-        yield first
+        if first:
+            yield first
         async for piece in pieces:
             yield piece
     finally:

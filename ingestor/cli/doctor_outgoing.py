@@ -26,7 +26,9 @@ def examine_outgoing(settings: Settings) -> Iterator[Finding]:
 
 def _webhooks(settings: Settings) -> Iterator[Finding]:
     try:
-        found = bootstrap.open_webhook_desk(settings).summaries()
+        desk = bootstrap.open_webhook_desk(settings)
+        found = desk.summaries()
+        faults = {hook.hook_id: desk.secret_fault(hook.hook_id) for hook, _ in found if hook.enabled}
     except Exception as error:  # noqa: BLE001 -- each database driver has errors of its own
         yield Finding("unknown", "webhooks", f"cannot be read: {in_a_line(error)}", "see what is said of the database")
         return
@@ -36,6 +38,9 @@ def _webhooks(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("ok", "webhooks", hooks_sentence(found))
     for hook, counted in found:
+        if fault := faults.get(hook.hook_id):
+            advice = f"`ha-ingestor webhooks rotate {hook.hook_id}` makes a new one: give it to the receiver"
+            yield Finding("warning", f"webhook {hook.hook_id}: secret", f"{fault}; nothing is sent to it", advice)
         yield from _webhook(hook, counted)
 
 

@@ -58,6 +58,7 @@ class Deliverer:
         self._lease = lease
         self._leases: dict[str, Leadership] = {}
         self._runs: dict[str, Run] = {}
+        self._unread: set[str] = set()
         self._sender: Sender | None = None
         self._wake = asyncio.Event()
         self._changed_ns = 0
@@ -132,15 +133,28 @@ class Deliverer:
         """Return to which webhooks this process delivers: it has the secret, and holds the lease."""
         for gone in set(self._leases) - set(hooks):
             self._leases.pop(gone).stop()
+        self._unread &= set(hooks)
         found = set()
         for hook_id in hooks:
             if hook_id not in self._leases:
-                if self._shelf.find(hook_id) is None:
+                if not self._has_secret(hook_id):
                     continue
                 self._leases[hook_id] = self._lease(hook_id)
             self._leases[hook_id].step()
             if self._leases[hook_id].leading.is_set():
                 found.add(hook_id)
+        return found
+
+    def _has_secret(self, hook_id: str) -> bool:
+        """Tell whether there is one; of one that cannot be read warn once: that is no matter of the other webhooks."""
+        try:
+            found = self._shelf.find(hook_id) is not None
+        except errors.Fatal as error:
+            if hook_id not in self._unread:
+                self._unread.add(hook_id)
+                _log.warning("webhook_passed_over", webhook=hook_id, error=str(error), kind=type(error).__name__)
+            return False
+        self._unread.discard(hook_id)
         return found
 
     def _start(self, hook: Hook) -> Run:

@@ -103,7 +103,17 @@ class WebhookDesk:
         """Make a new secret and return it with the webhook; for a day both are signed with."""
         hook = self.book.find(hook_id)
         self._allow("rotate the secret", hook_id)
-        return hook, self._shelf.rotate(hook_id, now_us())
+        secret = self._shelf.rotate(hook_id, now_us())
+        self._shelf.note_change()
+        return hook, secret
+
+    def secret_fault(self, hook_id: str) -> str:
+        """Say what is wrong with the secrets of a webhook, for which nothing is sent to it; "" where nothing is."""
+        try:
+            self._shelf.find(hook_id)
+        except errors.Fatal as error:
+            return str(error)
+        return ""
 
     def ping(self, hook_id: str) -> Delivery:
         """Have a test delivery made. Raises Conflict for a webhook that is disabled."""

@@ -27,7 +27,7 @@ def secrets_of(hook_id: str, kept: bytes | str) -> Secrets:
     """Return secrets as they were kept. Raises Fatal."""
     try:
         return msgspec.json.decode(kept, type=Secrets)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.Fatal(f"the secrets of webhook {hook_id} cannot be read: rotate them") from error
 
 
@@ -45,9 +45,11 @@ class SecretShelf:
         return made
 
     def rotate(self, hook_id: str, now_us: int) -> str:
-        """Make another secret and return it; the one before holds for a day more."""
+        """Make another secret and return it; the one before holds for a day more, where it can be read."""
         made = new_secret()
-        before = self.find(hook_id)
+        before = None
+        with contextlib.suppress(errors.Fatal):  # it is what mends them
+            before = self.find(hook_id)
         self._write(hook_id, Secrets(made, before.current, now_us + BOTH_FOR_US) if before else Secrets(made))
         return made
 
@@ -57,6 +59,8 @@ class SecretShelf:
             found = self._path(hook_id).read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise errors.Fatal(f"the secrets of webhook {hook_id} cannot be read: {error}") from error
         return secrets_of(hook_id, found)
 
     def note_change(self) -> None:

@@ -18,6 +18,7 @@ from ingestor.queue.topics_board import OUT, TopicsBoard
 from ingestor.storage.database import open_database
 from ingestor.webhooks.book_sql import SqlWebhookBook
 from ingestor.webhooks.model import Hook, Parcel, Wanted
+from ingestor.webhooks.secrets import FOLDER
 from tests.conftest import StartServer
 from tests.integration.websocket_listener_home import ScriptedHome
 from tests.servers_brokers import Mosquitto, RedisServer
@@ -202,6 +203,10 @@ def test_webhooks_that_fail_were_disabled_or_have_dead_letters_are_told_each(
     book = SqlWebhookBook(open_database(f"sqlite:///{tmp_path / 'data' / 'metadata.sqlite'}"))
     for name, enabled, why in (("wh_fails", True, ""), ("wh_gone", False, "it answers 410"), ("wh_off", False, "")):
         book.create(Hook(name, "https://example.org", Wanted(), enabled=enabled, why=why), 10)
+    secrets = tmp_path / "data" / FOLDER
+    secrets.mkdir()
+    for name in ("wh_fails", "wh_off"):
+        (secrets / f"{name}.json").write_text("{broken")
     failing = replace(book.find("wh_fails"), failures=3, last_error="no answer")
     book.add("wh_gone", [Parcel("msg_1", "messages", 1, b"{}")], "", 1)
     book.tidy("wh_gone", 10, give_up_after_us=1, keep_dead=9, keep_delivered=9)
@@ -215,6 +220,9 @@ def test_webhooks_that_fail_were_disabled_or_have_dead_letters_are_told_each(
     assert "webhooks enable wh_gone" in found["webhook wh_gone"]["advice"]
     assert "webhooks replay wh_gone" in found["webhook wh_gone: dead letters"]["advice"]
     assert "webhook wh_off" not in found
+    assert found["webhook wh_fails: secret"]["says"].endswith("nothing is sent to it")
+    assert "webhooks rotate wh_fails" in found["webhook wh_fails: secret"]["advice"]
+    assert "webhook wh_off: secret" not in found
     assert doctor.code == 0
 
 

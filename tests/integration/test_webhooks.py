@@ -16,8 +16,11 @@ import pytest
 import requests
 import sqlalchemy as sa
 import standardwebhooks
+from structlog.testing import capture_logs
 
 from ingestor import bootstrap
+from ingestor.webhooks.model import Secrets
+from ingestor.webhooks.secrets import FOLDER, SecretShelf
 from ingestor.webhooks.tables import DELIVERIES
 from tests.certificates import Certificates
 from tests.fakes.receiver import Posted, Receiver, receiving
@@ -344,6 +347,37 @@ def test_of_two_processes_one_delivers_and_the_other_goes_on_when_it_ends(start:
         came(receiver, 2)
 
     assert receiver.subjects() == ["light.0", "light.1"]
+
+
+def test_a_secret_that_cannot_be_read_silences_no_other_webhook_and_is_mended_by_a_new_one(
+    start: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start()
+    with served(first.app) as first.address:
+        well, broken = first.register(receiver)[0], first.register(receiver)[0]
+        wait_until(lambda: first.hub.listeners == 2, timeout_s=60, what="both listen")
+    (first.settings.data_dir / FOLDER / f"{broken}.json").write_text("{broken")
+    asked: list[str] = []
+    find = SecretShelf.find
+
+    def noted(shelf: SecretShelf, hook_id: str) -> Secrets | None:
+        asked.append(hook_id)
+        return find(shelf, hook_id)
+
+    monkeypatch.setattr(SecretShelf, "find", noted)
+    monkeypatch.setattr("ingestor.webhooks.deliverer._LOOK_S", 0.2)
+    second = start()
+    with capture_logs() as said, served(second.app) as second.address:
+        second.publish("light.0")
+        came(receiver, 1)
+        wait_until(lambda: second.shown(well)["delivered"] == 1, timeout_s=60, what="the other is delivered")
+        wait_until(lambda: asked.count(broken) >= 3, timeout_s=60, what="it looked several times")
+        assert second.shown(broken)["delivered"] == 0
+        secret = second.ask("POST", f"/{broken}/secret")["secret"]
+        posted = came(receiver, 2)[1]
+
+    standardwebhooks.Webhook(secret).verify(posted.body, posted.headers)
+    assert [one["webhook"] for one in said if one["log_level"] == "warning" and "webhook" in one] == [broken]
 
 
 def test_a_fault_of_the_book_is_lived_through(hooks: Hooks, receiver: Receiver) -> None:

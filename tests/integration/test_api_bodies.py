@@ -52,3 +52,10 @@ def test_broken_json_is_told_with_its_place_and_without_what_stands_there(api: A
 
     assert "at character 22" in told["detail"]
     assert "secret" not in str(told)
+
+
+@pytest.mark.parametrize("body", [b"null", b"7", b"true", b'"{}"', b"[]", b"[null]"])
+def test_what_is_no_object_is_no_question_in_graphql(api: ApiBench, body: bytes) -> None:
+    told = api.client.post("/graphql", content=body, headers=JSON)
+
+    assert (told.status_code, told.json()["type"]) == (400, "urn:ha-ingestor:problem:invalid")

@@ -68,6 +68,13 @@ class View(GraphQL[Context, None]):
         del request, origin
         return True
 
+    def parse_json(self, data: str | bytes) -> Any:
+        """Return a body as it was sent. Raises HTTPException: what is no object is no question."""
+        found = super().parse_json(data)
+        if not isinstance(found, (dict, list)):
+            raise HTTPException(400, "a question is a JSON object with `query`")
+        return found
+
     def decode_json(self, data: str | bytes) -> object:
         """Read JSON."""
         return orjson.loads(data)

@@ -59,3 +59,12 @@ def test_what_is_no_object_is_no_question_in_graphql(api: ApiBench, body: bytes)
     told = api.client.post("/graphql", content=body, headers=JSON)
 
     assert (told.status_code, told.json()["type"]) == (400, "urn:ha-ingestor:problem:invalid")
+
+
+@pytest.mark.parametrize("body", [b'{"key": "\\ud800"}', b'{"key": NaN}', b'{"key": -1e999}'])
+def test_what_json_cannot_say_but_python_reads_is_malformed_nowhere(api: ApiBench, body: bytes) -> None:
+    for method, path in takes_json(api):
+        told = api.client.request(method, path, content=body, headers=JSON)
+        assert told.status_code in (401, 404, 422), (path, told.text)
+        assert told.json()["type"] != MALFORMED
+    assert told.status_code == 422

@@ -6,6 +6,7 @@ Over HTTP only by POST of JSON, so that no page elsewhere can ask; subscriptions
 from __future__ import annotations
 
 import contextlib
+import json
 from datetime import timedelta
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from ingestor.api.graphql.schema import Graph
 from ingestor.api.graphql.wire import MAX_OPERATIONS, Handler, Wire
 from ingestor.api.problems import problem_answer
 
+_NOT_TAKEN: Final = "NaN, a number beyond all bounds, half a surrogate pair, or a byte order mark"
 #: How long a client may take until it says that it begins.
 _INIT_WITHIN: Final = timedelta(seconds=10)
 
@@ -70,7 +72,12 @@ class View(GraphQL[Context, None]):
 
     def parse_json(self, data: str | bytes) -> Any:
         """Return a body as it was sent. Raises HTTPException: what is no object is no question."""
-        found = super().parse_json(data)
+        try:
+            found = super().parse_json(data)
+        except HTTPException:
+            if _is_json_elsewhere(data):
+                raise HTTPException(422, f"the body has what cannot be taken: {_NOT_TAKEN}") from None
+            raise
         if not isinstance(found, (dict, list)):
             raise HTTPException(400, "a question is a JSON object with `query`")
         return found
@@ -82,3 +89,12 @@ class View(GraphQL[Context, None]):
     def encode_json(self, data: Any) -> str:
         """Write JSON, as text, which a WebSocket tells from bytes; what is no number there is null."""
         return orjson.dumps(data).decode()
+
+
+def _is_json_elsewhere(data: str | bytes) -> bool:
+    """Tell whether REST takes this for JSON, and so calls it invalid, not malformed: NaN, or half a surrogate pair."""
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -147,7 +147,6 @@ class LiveHub:
                 after = {home: at.entry_id for home, at in self._places.items()}
                 for entry, messages in await loop.run_in_executor(self._reading, self._take, after, _WAIT_S):
                     self._deliver(entry, messages)
-                    await asyncio.sleep(0)  # who is behind by many entries is not alone in this process
             except errors.IngestorError as error:
                 if not self.away:
                     self.interruptions += 1

@@ -83,6 +83,7 @@ def stored(stack: Stack, start_us: int, end_us: int, *words: str) -> Counter[Cha
 
 def compared(stack: Stack, witness: Witness, start_us: int, *words: str) -> None:
     """See that from the start until now what is stored is what happened, once each; `words` as above."""
+    wait_until(lambda: len(truth(witness, start_us, time.time_ns() // 1000)) > 100, 60, "enough happens")
     end_us = time.time_ns() // 1000
     wait_until(lambda: witness.said[-1].time_us > end_us, 60, "more happens")
     expected = truth(witness, start_us, end_us)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from pydantic import Field
 
 from ingestor import settings_types as types
@@ -12,22 +14,7 @@ class EnrichmentSettings(Group):
     """The context that events are given."""
 
     steps: tuple[types.StepName, ...] = Field(
-        (
-            "place",
-            "cause",
-            "time",
-            "weather",
-            "presence",
-            "room",
-            "zone",
-            "since",
-            "integration",
-            "neighbours",
-            "usual",
-            "errors",
-            "observed",
-            "counter",
-        ),
+        get_args(types.StepName),
         description="Which steps, in this order; `place` is always done, named or not.",
     )
     holidays_country: str = Field(

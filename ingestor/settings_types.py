@@ -79,7 +79,8 @@ HostName = Annotated[
     Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62})$"),
     Expects("up to 63 of letters, digits, `.`, `_` and `-`, starting with a letter or digit"),
 ]
-#: The steps of enrichment (`ingestor/enrichment/opening.py`; a test holds the two against each other).
+#: The steps of enrichment, in the order that they run in by default (`ingestor/enrichment/opening.py`; a test holds
+#: the two against each other).
 StepName = Literal[
     "place",
     "cause",

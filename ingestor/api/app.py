@@ -30,7 +30,7 @@ from ingestor.api.health import HealthWatch, checks_for
 from ingestor.api.health_answer import board_of, health_object
 from ingestor.api.means import Means
 from ingestor.api.objects import Objects
-from ingestor.api.open_sockets import OpenSockets, end_at_new_key
+from ingestor.api.open_streams import OpenStreams, end_at_new_key, end_with_sessions
 from ingestor.api.outgoing import outgoing
 from ingestor.api.overview import Observer
 from ingestor.api.problems import handle_problems
@@ -109,7 +109,9 @@ def create_app(
     async def closing(app: FastAPI) -> AsyncIterator[None]:
         keep_addresses_out_of_logs()
         keys.key()  # made at the first start, so that it is there before anybody asks
-        watching = _watches(settings, health, live, end_at_new_key(keys, app.state.sockets, live))
+        streams: OpenStreams = app.state.streams
+        ends = (end_at_new_key(keys, streams, live), end_with_sessions(streams, app.state.ended_sessions))
+        watching = _watches(settings, health, live, *ends)
         with heartbeat_of(bootstrap.open_status_board(settings), "api", settings.data_dir):
             async with (
                 outgoing(app.state, settings, live, observer.read),
@@ -181,10 +183,10 @@ def _add_admin(app: FastAPI, settings: Settings, recent: RecentStates) -> None:
 
 
 def _watches(
-    settings: Settings, health: HealthWatch, live: LiveHub | None, more: Coroutine[Any, Any, None]
+    settings: Settings, health: HealthWatch, live: LiveHub | None, *more: Coroutine[Any, Any, None]
 ) -> list[asyncio.Task[None]]:
     """Show that this process lives, and tell when the installation falls ill, until that is cancelled."""
-    watches = [_show_life(AliveFile(settings.data_dir)), more]
+    watches = [_show_life(AliveFile(settings.data_dir)), *more]
     if live is not None and (feed := bootstrap.open_live_feed(settings)) is not None:
         homes, state = [home.name for home in settings.all_homes()], bootstrap.open_state(settings)
         watches.append(SystemWatch(health.read, feed, state, homes, heard=lambda: live.listeners > 0).watch())
@@ -202,7 +204,7 @@ def _add_door(app: FastAPI, settings: Settings, keys: Keyring) -> None:
     sessions = Sessions(keys, settings.api.session_hours * 3600)
     tickets = Tickets(bootstrap.open_state(settings))
     app.state.keys, app.state.sessions, app.state.tickets = keys, sessions, tickets
-    sockets = app.state.sockets = OpenSockets()
+    streams = app.state.streams = OpenStreams()
     ended = app.state.ended_sessions = EndedSessions(bootstrap.open_state(settings, hurried=True))
     callers = Callers(keys, sessions, tickets, ended)
     open_paths = _OPEN if settings.api.metrics_need_key else _OPEN | {_METRICS}
@@ -210,7 +212,7 @@ def _add_door(app: FastAPI, settings: Settings, keys: Keyring) -> None:
     app.add_middleware(ETags)
     app.add_middleware(Heads, but=(stream.PATH,))
     app.add_middleware(
-        Gate, callers=callers, open_paths=open_paths, writes=writes, sockets=sockets, sign_in=sign_in.PATH
+        Gate, callers=callers, open_paths=open_paths, writes=writes, streams=streams, sign_in=sign_in.PATH
     )
     app.openapi = describe(app, open_paths, sign_in.OPEN_OPERATIONS)  # type: ignore[method-assign]  # as FastAPI's documentation has it
 

@@ -18,8 +18,9 @@ from ingestor.security.tickets import Tickets
 
 COOKIE: Final = "ha_ingestor_session"
 TICKET: Final = "ticket"
-#: What a ticket opens: what browsers open without headers of ours.
-TICKET_PATHS: Final = frozenset({"/api/v1/events/stream"})
+#: What goes on until one of both ends it.
+STREAM_PATHS: Final = frozenset({"/api/v1/events/stream"})
+#: What a ticket opens beside them: what browsers open without headers of ours.
 TICKET_SOCKETS: Final = frozenset({"/api/v1/ws", "/api/v1/graphql", "/graphql"})
 
 
@@ -44,7 +45,7 @@ class Callers:
             # Who shows a right key and a wrong one is nobody: they do not know which of them we are.
             known = {self._keys.principal(one) for one in presented}
             return known.pop() if len(known) == 1 else ANONYMOUS
-        if ticket is not None and self._tickets is not None and path in (TICKET_SOCKETS if socket else TICKET_PATHS):
+        if ticket is not None and self._tickets is not None and path in (TICKET_SOCKETS if socket else STREAM_PATHS):
             return await self._unless_ended(await anyio.to_thread.run_sync(self._tickets.take, ticket))
         if self._sessions is not None and (word := _cookie(headers)):
             return await self._unless_ended(self._sessions.principal(word))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from ingestor.api.callers import COOKIE, TICKET, TICKET_PATHS
+from ingestor.api.callers import COOKIE, STREAM_PATHS, TICKET
 from ingestor.api.examples import EXAMPLES
 from ingestor.api.problems import MEDIA_TYPE, Problem
 
@@ -75,7 +75,7 @@ def _described(
             if method in methods:
                 is_open = path in open_paths or (method, path) in open_operations
                 _complete(methods[method], reads=method == "get", is_open=is_open)
-                if path in TICKET_PATHS:
+                if path in STREAM_PATHS:
                     methods[method]["security"] = [*_KNOWN_BY, {"ticket": []}]
                 _add_example(methods[method], method, path)
     return found

@@ -16,8 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingestor import errors
-from ingestor.api.callers import Callers, take_ticket_out
-from ingestor.api.open_sockets import OpenSockets
+from ingestor.api.callers import STREAM_PATHS, Callers, take_ticket_out
+from ingestor.api.open_streams import OpenStreams
 from ingestor.api.problems import answer_to
 from ingestor.api.refusals import refuse_socket
 from ingestor.security.access import ANONYMOUS, Action, Principal, authorize
@@ -43,7 +43,7 @@ class Gate:
         callers: Callers,
         open_paths: Collection[str],
         writes: WriteGuard,
-        sockets: OpenSockets,
+        streams: OpenStreams,
         sign_in: str | None = None,
     ) -> None:
         self._app = app
@@ -51,7 +51,7 @@ class Gate:
         self._open_paths = frozenset(open_paths)
         self._sign_in = sign_in
         self._writes = writes
-        self._sockets = sockets
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an ASGI request, or pass it on with `principal` and `request_id` in its state."""
@@ -79,7 +79,10 @@ class Gate:
             if not safe:
                 self._writes.check(headers, who)
             limited = _Limited(receive, headers)
-            await self._app(scope, limited, send)
+            if who.mark and scope["path"] in STREAM_PATHS:
+                await self._streams.serve(self._app, scope, limited, send, who)
+            else:
+                await self._app(scope, limited, send)
         except Exception as error:  # whatever it was, whoever asked gets an answer of one shape
             if send.started:
                 raise
@@ -95,7 +98,7 @@ class Gate:
         except errors.IngestorError as error:
             await refuse_socket(scope, receive, send, error)
             return
-        await self._sockets.serve(self._app, scope, receive, send)
+        await self._streams.serve(self._app, scope, receive, send, who)
 
 
 class WriteGuard:

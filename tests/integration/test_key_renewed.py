@@ -22,7 +22,7 @@ STREAM = "/api/v1/events/stream"
 
 @pytest.fixture
 def live(tmp_path: Path, valkey_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveHome]:
-    monkeypatch.setattr("ingestor.api.open_sockets._LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("ingestor.api.open_streams._LOOK_EVERY_S", 0.05)
     made = LiveHome(tmp_path, valkey_server.url, more={"api": {}})
     with served(made.app) as made.address:
         yield made

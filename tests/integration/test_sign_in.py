@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ import websocket
 
 from ingestor import errors
 from ingestor.api.callers import COOKIE
+from ingestor.api.open_streams import OpenStreams, end_with_sessions
 from ingestor.queue.state import connect_state
 from ingestor.security.access import Principal
 from ingestor.security.ended_sessions import EndedSessions
@@ -106,6 +109,66 @@ def test_a_session_that_was_ended_is_good_for_nothing_in_any_process(
         assert stream(other, ticket=ticket) == 401
         with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
             open_socket(other, cookie=f"{COOKIE}={word}", origin=other.address)
+
+
+def test_what_a_session_has_opened_ends_with_it_in_every_process(
+    live: LiveHome,
+    browser: requests.Session,
+    tmp_path: Path,
+    valkey_server: ValkeyServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ingestor.api.open_streams._LOOK_EVERY_S", 0.05)
+    word = next(iter(browser.cookies)).value
+    ticket = str(browser.post(live.address + "/api/v1/tickets", timeout=60).json()["ticket"])
+    other = LiveHome(tmp_path, valkey_server.url, home=live.home)
+    with served(other.app) as other.address:
+        sockets = [
+            open_socket(other, cookie=f"{COOKIE}={word}", origin=other.address),
+            open_socket(other, f"?ticket={ticket}"),
+        ]
+        by_key = open_socket(other, header={"X-API-Key": KEY})
+        events = requests.get(other.address + STREAM, headers={"Cookie": f"{COOKIE}={word}"}, stream=True, timeout=60)
+        lines = events.iter_lines()
+        assert next(lines).startswith(b"retry")
+
+        assert browser.delete(live.address + "/api/v1/session", timeout=60).status_code == 204
+
+        assert b"event: ready" in list(lines), "it ends, as a whole answer"
+        for one in sockets:
+            opcode, data = one.recv_data()
+            assert (opcode, int.from_bytes(data[:2], "big")) == (websocket.ABNF.OPCODE_CLOSE, 1008)
+            assert data[2:] == b"the session has ended"
+        by_key.send(json.dumps({"type": "subscribe", "id": "s"}))
+        assert json.loads(by_key.recv())["type"] == "subscribed"
+
+
+def test_what_a_session_has_opened_ends_when_it_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestor.api.open_streams._LOOK_EVERY_S", 0.01)
+    none_ended: Any = SimpleNamespace(has=lambda *_: False)
+    sent: list[Any] = []
+
+    async def forever(*_: object) -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def told() -> set[tuple[str, int]]:
+        streams = OpenStreams()
+        by = [Principal("session", "one", mark, ends_s) for mark, ends_s in (("a", 1000), ("b", 2000))]
+        opened = [asyncio.create_task(streams.serve(forever, {"type": "http"}, forever, send, who)) for who in by]
+        watching = asyncio.create_task(end_with_sessions(streams, none_ended, clock=lambda: 1000))
+        try:
+            await asyncio.wait_for(opened[0], 60)
+            return streams.sessions()
+        finally:
+            for task in (watching, *opened):
+                task.cancel()
+            await asyncio.gather(watching, *opened, return_exceptions=True)
+
+    assert asyncio.run(told()) == {("b", 2000)}
+    assert sent == [{"type": "http.response.body", "body": b"", "more_body": False}]
 
 
 def test_an_ended_session_is_kept_until_it_would_have_run_out_and_known_while_nobody_can_be_asked(

@@ -20,7 +20,7 @@ from ingestor.api.callers import Callers
 from ingestor.api.description import _PROBLEMS, describe
 from ingestor.api.etag import ETags
 from ingestor.api.gate import MAX_BODY_BYTES, Gate, WriteGuard
-from ingestor.api.open_sockets import OpenSockets
+from ingestor.api.open_streams import OpenStreams
 from ingestor.api.problems import handle_problems
 from ingestor.security.keys import Keyring, key_file
 
@@ -74,7 +74,7 @@ def app(tmp_path: Path) -> FastAPI:
     app.add_middleware(ETags)
     writes = WriteGuard(host="0.0.0.0", hosts=("ingestor.example",), origins=("https://panel.example/",))
     callers = Callers(Keyring(key_file(tmp_path), KEY))
-    app.add_middleware(Gate, sockets=OpenSockets(), callers=callers, open_paths={"/open"}, writes=writes)
+    app.add_middleware(Gate, streams=OpenStreams(), callers=callers, open_paths={"/open"}, writes=writes)
     app.openapi = describe(app, {"/open"})  # type: ignore[method-assign]  # as the product does
     return app
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from ingestor.api.accepting import HEALTH
 from ingestor.api.callers import COOKIE, STREAM_PATHS, TICKET
 from ingestor.api.examples import EXAMPLES
 from ingestor.api.problems import MEDIA_TYPE, Problem
@@ -97,7 +98,7 @@ def _complete(operation: dict[str, Any], *, reads: bool, is_open: bool) -> None:
         has_no_use = {
             "400": "requestBody" not in operation,
             "401": is_open,
-            "406": "204" in responses,
+            "406": "204" in responses or HEALTH in operation.get("tags", ()),
             "422": not takes_something,
         }
         if has_no_use.get(status) or status in responses:

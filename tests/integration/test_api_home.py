@@ -131,6 +131,33 @@ def test_a_piece_of_the_quarantine_keeps_its_secrets(api: ApiBench) -> None:
 
 
 @pytest.mark.parametrize(
+    ("accept", "media_type", "begins"),
+    [
+        ("*/*", "application/json", b"{"),
+        ("application/json, text/plain, */*", "application/json", b"{"),
+        (
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "text/html; charset=utf-8",
+            b"<!doctype html>",
+        ),
+        ("text/markdown", "text/markdown; charset=utf-8", b"# "),
+        ("application/pdf", "application/pdf", b"%PDF-"),
+    ],
+)
+def test_a_report_is_given_in_the_form_that_is_liked_best(
+    api: ApiBench, accept: str, media_type: str, begins: bytes
+) -> None:
+    (head,) = api.get(f"{V1}/quality/reports")["items"]
+
+    told = api.client.get(f"{V1}/quality/reports/{head['id']}", headers={"Accept": accept})
+
+    assert (told.status_code, told.headers["content-type"]) == (200, media_type)
+    assert told.content.lower().startswith(begins.lower())
+    assert told.headers["vary"] == "Accept"
+    assert told.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/devices/nobody",

@@ -6,10 +6,11 @@ import time
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from ingestor import bootstrap_quality, errors
+from ingestor.api.accepting import preferred
 from ingestor.api.answers import (
     NOT_FOUND,
     UNANSWERABLE,
@@ -27,12 +28,25 @@ from ingestor.quality.model import Problem, Scope
 from ingestor.reading.homes import check_home, home_name
 from ingestor.reading.quality import report_object, rule_objects, score_object
 from ingestor.reading.times import rfc3339_of_us
-from ingestor.reports.render import rendered
+from ingestor.reports.render import MEDIA_TYPES, Form, rendered
 
 router: Final = APIRouter(prefix="/api/v1/quality", tags=["quality"], dependencies=[Depends(may_read)])
 _NS_PER_US: Final = 1000
 _DAY_NS: Final = 86_400 * 10**9
 _MOST_NS: Final = 400 * _DAY_NS
+#: By media type, the one that is given to who says nothing first.
+_FORMS: Final[dict[str, Form]] = {
+    MEDIA_TYPES[form].partition(";")[0]: form for form in sorted(MEDIA_TYPES, key=lambda form: form != "json")
+}
+_REPORT: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The report, in the form that `Accept` likes best.",
+        "content": {**{name: {} for name in _FORMS}, "application/json": {"schema": {"type": "object"}}},
+    },
+    **NOT_FOUND,
+}
+#: As the page says itself; here for who shows it in a frame, too.
+_PAGE_POLICY: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 class Span(Question):
@@ -181,10 +195,10 @@ def _report(told: dict[str, Any]) -> ReportShape:
     return ReportShape.model_validate({**told, **times})
 
 
-def report_of(means: Means, report_id: str) -> bytes:
-    """Return a whole report as JSON; blocks. Raises NotFound, StoreUnavailable."""
+def report_of(means: Means, report_id: str, form: Form = "json") -> bytes:
+    """Return a whole report in a form; blocks. Raises NotFound, StoreUnavailable."""
     shelf = bootstrap_quality.open_report_shelf(means.settings, means.metadata())
-    return rendered(shelf.find(report_id), "json")
+    return rendered(shelf.find(report_id), form)
 
 
 @router.get("/metrics", response_model=ScoreItems, responses=UNANSWERABLE | NOT_FOUND)
@@ -211,9 +225,12 @@ async def list_reports(asked: Annotated[ReportList, Query()], means: Asking) -> 
     return json_answer(await means.other(lambda: as_json(reports_of(means, asked))))
 
 
-@router.get("/reports/{report_id}", response_model=dict[str, Any], responses=NOT_FOUND)
+@router.get("/reports/{report_id}", responses=_REPORT)
 async def read_report(
-    report_id: Annotated[str, Path(description="As `/quality/reports` names it.")], means: Asking
+    request: Request, report_id: Annotated[str, Path(description="As `/quality/reports` names it.")], means: Asking
 ) -> Response:
-    """Return a whole report ([its schema](quality-report.schema.json))."""
-    return json_answer(await means.other(lambda: report_of(means, report_id)))
+    """Return a whole report as JSON ([its schema](quality-report.schema.json)), as a page, as Markdown or as PDF."""
+    form = _FORMS[preferred(request, _FORMS)]
+    body = await means.other(lambda: report_of(means, report_id, form))
+    headers = {"Vary": "Accept", "Content-Security-Policy": _PAGE_POLICY}
+    return Response(body, media_type=MEDIA_TYPES[form], headers=headers)

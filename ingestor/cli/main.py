@@ -83,14 +83,20 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         build_app()(arguments, prog_name="ha-ingestor")
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer and rich end by it, with 1
+            return _enough()
         return end.code if isinstance(end.code, int) else ExitCode.OK if end.code is None else ExitCode.FAILED
     except errors.IngestorError as error:
         typer.echo(f"{error}", err=True)
         return exit_code_of(error)
     except BrokenPipeError:
-        # Who reads us (`head`) has enough. Python would complain once more when it flushes at exit.
-        sys.stdout = None
-        return ExitCode.OK
+        return _enough()
+    return ExitCode.OK
+
+
+def _enough() -> ExitCode:
+    """Who reads us (`head`) has enough: no failure. Python would complain once more when it flushes at exit."""
+    sys.stdout = None
     return ExitCode.OK
 
 

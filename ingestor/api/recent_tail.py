@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import bisect
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ingestor import globs
 from ingestor.events.event import Event, Moment, Place
 from ingestor.events.point import FieldValue, StoredEvent
 from ingestor.live.entry import LiveEntry
@@ -133,7 +133,7 @@ def _place(event: StoredEvent) -> _Place:
 
 def _wanted(series: tuple[str, ...] | None, entity: str | None) -> Callable[[_Kept], bool]:
     among = None if series is None else frozenset(series)
-    fits = None if entity is None else _glob(entity)
+    fits = None if entity is None else globs.compiled((entity,)).match
 
     def wanted(kept: _Kept) -> bool:
         name = kept.place[2]
@@ -142,9 +142,3 @@ def _wanted(series: tuple[str, ...] | None, entity: str | None) -> Callable[[_Ke
         )
 
     return wanted
-
-
-def _glob(text: str) -> Callable[[str], object]:
-    """Return what tells whether a name fits a glob of `*` and `?` alone."""
-    pattern = "".join({"*": ".*", "?": "."}.get(sign) or re.escape(sign) for sign in text)
-    return re.compile(pattern, re.DOTALL).fullmatch

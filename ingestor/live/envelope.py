@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -97,6 +98,7 @@ class CloudEvent(msgspec.Struct, gc=False):
     datacontenttype: str = "application/json"
 
 
+_MARK_BYTES: Final = 6
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -172,6 +174,9 @@ class Messages:
         data = self._data(event, index)
         subject = data.device if name.startswith("device.") else data.entity_id or data.event_type
         late = self._is_late(event.time_us)
+        if name == "event.updated":
+            # What it says now is another message than what was told of it before, and the same if it is told again.
+            id_end = f"/{name}/{hashlib.blake2b(_encode(data), digest_size=_MARK_BYTES).hexdigest()}"
         return Envelope(data.event_id + id_end, name, self.home, _time_text(event.time_us), subject, data, late)
 
     def _is_late(self, time_us: int) -> bool:

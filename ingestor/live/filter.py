@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from fnmatch import translate
 from typing import Final
 
-from ingestor import errors
+from ingestor import errors, globs
 from ingestor.live.envelope import Messages, Subject
 from ingestor.live.names import NAMES
 
@@ -81,7 +80,7 @@ def _has_type(types: tuple[str, ...], subject: Subject) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _glob(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(translate(one) for one in patterns))
+    return globs.compiled(patterns)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ingestor import errors
+from ingestor import errors, globs
 from ingestor.events.point import FieldValue, Point, StoredEvent, Tags
 from ingestor.storage.memory_hours import added_up, stored_value
 from ingestor.storage.port import (
@@ -223,9 +222,7 @@ def _causes(event: StoredEvent) -> list[str]:
 
 
 def _fits(name: str, glob: str) -> bool:
-    """Tell whether a name fits a glob of * and ? alone; `fnmatch` would take brackets for sets."""
-    pattern = "".join({"*": ".*", "?": "."}.get(sign) or re.escape(sign) for sign in glob)
-    return re.fullmatch(pattern, name, re.DOTALL) is not None
+    return globs.compiled((glob,)).match(name) is not None
 
 
 def _is_finite(value: FieldValue) -> bool:

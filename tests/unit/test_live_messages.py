@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ingestor import errors
+from ingestor import errors, globs
 from ingestor.events.event import Event, EventBatch, Moment, Place
 from ingestor.live.channel import EntryId, Kept
 from ingestor.live.cursor import Position, cursor_text, parse_cursor
@@ -164,6 +164,28 @@ def test_an_event_that_was_written_over_is_told_as_updated() -> None:
     assert names(Messages(entry, ENTRY_ID)) == ["event.new", "event.updated"]
 
 
+def test_what_is_told_anew_of_an_event_has_an_id_of_its_own_and_the_same_when_it_is_told_again() -> None:
+    batch = EventBatch("B", "villa", "websocket", "j", 0, 1, [], places=PLACES)
+
+    def ids(state: str, *, is_old: bool) -> tuple[str, str]:
+        entry = entry_of(batch, [(event(state=state), 1, is_old)])
+        assert entry is not None
+        (message,) = told(Messages(entry, ENTRY_ID))
+        return message["id"], message["data"]["event_id"]
+
+    first, repaired, again, other = (
+        ids("20", is_old=False),
+        ids("21", is_old=True),
+        ids("21", is_old=True),
+        ids("22", is_old=True),
+    )
+
+    assert first[0] == first[1] == repaired[1] == other[1]
+    assert repaired == again
+    assert len({first[0], repaired[0], other[0]}) == 3
+    assert repaired[0].startswith(f"{first[0]}/event.updated/")
+
+
 def test_of_hourly_means_and_of_nothing_nobody_is_told() -> None:
     batch = EventBatch("B", "villa", "statistics", "j", 0, 1, [], places=PLACES)
 
@@ -254,6 +276,14 @@ def test_a_pattern_of_many_stars_takes_no_time() -> None:
     wanted = LiveFilter(entities=("*a" * 60 + "b",))
 
     assert wanted.select(messages_of(event(1, entity_id="a" * 255))) == ()
+
+
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [("my[1]", ["my[1]"]), ("my?1?", ["my[1]"]), ("my*", ["my[1]", "my1"]), ("m.*", []), ("[!x]y1", []), ("MY1", [])],
+)
+def test_in_a_glob_only_star_and_question_mark_stand_for_something_else(glob: str, expected: list[str]) -> None:
+    assert [name for name in ("my[1]", "my1") if globs.compiled((glob,)).match(name)] == expected
 
 
 def test_a_cursor_says_the_same_after_it_was_text() -> None:

@@ -110,20 +110,28 @@ class Measure:
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]) -> None:
         self._schema = schema
-        self._variables = dict(variables)
+        self._given = variables
+        self._variables: dict[str, Any] = {}
         self._operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
         named = (one for one in document.definitions if isinstance(one, FragmentDefinitionNode))
         self._fragments = {one.name.value: one for one in named}
         self._known: dict[tuple[str, bool], Size] = {}
-        for operation in self._operations:
-            for one in operation.variable_definitions or ():
-                if isinstance(one.default_value, IntValueNode):
-                    self._variables.setdefault(one.variable.name.value, int(one.default_value.value))
 
     def largest(self) -> Size:
         """Return the size of the largest operation."""
-        sizes = [self._of(one.selection_set, self._schema.get_root_type(one.operation)) for one in self._operations]
+        sizes = [self._of_operation(one) for one in self._operations]
         return Size(max((one.depth for one in sizes), default=0), max((one.cost for one in sizes), default=0))
+
+    def _of_operation(self, operation: OperationDefinitionNode) -> Size:
+        """Return the size of an operation, by its own defaults: another one may call its variables the same."""
+        defaults = {
+            one.variable.name.value: int(one.default_value.value)
+            for one in operation.variable_definitions or ()
+            if isinstance(one.default_value, IntValueNode)
+        }
+        self._variables = {**defaults, **self._given}
+        self._known.clear()  # what fragments come to goes by the variables
+        return self._of(operation.selection_set, self._schema.get_root_type(operation.operation))
 
     def _of(self, selected: SelectionSetNode | None, kind: Any, *, counted: bool = False) -> Size:
         """Return the size of what is selected of a type; `counted`: it is in a list whose length is known."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from ingestor import errors
 from ingestor.api.description import problem_response
 from ingestor.api.gate import principal_of
 from ingestor.api.means import Means, means_of
@@ -57,6 +58,12 @@ Asking = Annotated[Means, Depends(means_of)]
 async def may_read(request: Request) -> None:
     """Let pass who may read what the question is about (no `def`: FastAPI hands each to a thread of its own)."""
     authorize(principal_of(request.scope), Action.READ_DATA, Scope(request.query_params.get("home")))
+
+
+def check_times(since_ns: int | None, until_ns: int | None) -> None:
+    """Raise Unanswerable where a time ends before it begins: what was meant cannot be said."""
+    if since_ns is not None and until_ns is not None and since_ns > until_ns:
+        raise errors.Unanswerable("since must not be after until")
 
 
 def as_json(model: BaseModel) -> bytes:

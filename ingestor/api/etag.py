@@ -45,7 +45,7 @@ class _Tagging:
         if not message.get("more_body") and "etag" not in headers:
             tag = tag_of(message.get("body", b""))
             headers["ETag"] = tag
-            if _knows(self._known, tag):
+            if names_tag(self._known, tag):
                 start["status"] = _NOT_MODIFIED
                 for name in ("content-length", "content-type"):
                     del headers[name]
@@ -59,7 +59,7 @@ def tag_of(body: bytes) -> str:
     return f'"{hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()}"'
 
 
-def _knows(if_none_match: str, tag: str) -> bool:
+def names_tag(if_none_match: str, tag: str) -> bool:
     """Tell whether `If-None-Match` names this tag; weak comparison, as RFC 9110 has it for readers."""
     named = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
     return "*" in named or tag in named

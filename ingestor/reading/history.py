@@ -67,6 +67,11 @@ class HistoryAsked:
     now_ns: int
 
     @property
+    def series(self) -> tuple[str, ...]:
+        """Return what is to be read: an entity may be asked for by two of its names."""
+        return tuple(dict.fromkeys(self.entities.values()))
+
+    @property
     def starts(self) -> range:
         """Return where the windows begin, counted from 1970 (UTC)."""
         return range(self.since_ns // self.window_ns * self.window_ns, self.until_ns, self.window_ns)
@@ -102,11 +107,11 @@ def history_rows(store: HistoryStore, asked: HistoryAsked) -> list[dict[str, Any
         raise errors.Unanswerable(
             f"{cells:,} windows are more than {MOST_ROWS:,}: ask for longer ones, for fewer entities or a shorter time"
         )
-    query = WindowQuery(asked.home, tuple(asked.entities), asked.since_ns, asked.until_ns, asked.window_ns)
+    query = WindowQuery(asked.home, asked.series, asked.since_ns, asked.until_ns, asked.window_ns)
     windows = {(one.series, one.start_ns): one for one in store.windows(query)}
     held = _held(store, asked, windows) if _BY_ORDER.intersection(asked.aggregates) else {}
     rows: list[dict[str, Any]] = []
-    for series, entity_id in asked.entities.items():
+    for entity_id, series in asked.entities.items():
         of_it = [_row(asked, entity_id, (series, start), windows, held) for start in asked.starts]
         rows += _filled(of_it, asked)
     return rows
@@ -128,7 +133,7 @@ def _row(
             row[name] = getattr(found, _NUMBERS[name]) if found else None
             if name == "last":
                 row["last_state"] = found.last_state if found else None
-    row["_empty"] = found is None and held_then is None
+    row["_empty"] = (found is None, held_then is None)
     return row
 
 
@@ -136,15 +141,21 @@ def _row(
 
 
 def _filled(rows: list[dict[str, Any]], asked: HistoryAsked) -> list[dict[str, Any]]:
-    """Return the rows of one entity with its empty windows filled as asked."""
-    empty = [row.pop("_empty") for row in rows]
+    """Return the rows of one entity with its empty windows filled as asked.
+
+    A window is empty to what is told of states if none was stored in it, to what held if nothing did.
+    """
+    empties = [row.pop("_empty") for row in rows]
     if asked.fill == "none":
-        return [row for row, is_empty in zip(rows, empty, strict=True) if not is_empty]
-    names = [name for name in (*_NUMBERS, "time_weighted_mean") if name in asked.aggregates]
-    for name in names:
-        _fill(rows, empty, name, asked.fill)
+        return [row for row, is_empty in zip(rows, empties, strict=True) if not all(is_empty)]
+    of_states, of_held = ([one[kind] for one in empties] for kind in (0, 1))
+    for name in _NUMBERS:
+        if name in asked.aggregates:
+            _fill(rows, of_states, name, asked.fill)
+    if "time_weighted_mean" in asked.aggregates:
+        _fill(rows, of_held, "time_weighted_mean", asked.fill)
     if "last" in asked.aggregates and asked.fill == "previous":
-        _fill(rows, empty, "last_state", "previous")
+        _fill(rows, of_states, "last_state", "previous")
     return rows
 
 
@@ -181,7 +192,7 @@ def _held(store: HistoryStore, asked: HistoryAsked, windows: dict[_Key, Window])
         )
     found: dict[_Key, Held] = defaultdict(Held)
     end_ns = min(asked.until_ns, max(asked.now_ns, asked.since_ns))
-    for series in asked.entities:
+    for series in asked.series:
         time_ns, (state, value) = asked.since_ns, _before(store, asked, series)
         for one in _values(store, asked, series, windows):
             _add(found, series, (time_ns, min(one.time_ns, end_ns)), (state, value), asked.window_ns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
@@ -23,18 +24,24 @@ Read = Callable[[EventQuery], Iterable[StoredEvent]]
 
 
 class Slices:
-    """The slices of time that a query is read in: longer ones where little is found, shorter ones where much is."""
+    """The slices of time that a query is read in: longer ones where little is found, shorter ones where much is.
 
-    def __init__(self, since_ns: int, until_ns: int) -> None:
+    What is later than now, where only wrong clocks have events, is one slice.
+    """
+
+    def __init__(self, since_ns: int, until_ns: int, now_ns: int | None = None) -> None:
         self._at_ns = since_ns
         self._until_ns = until_ns
         self._span_ns = _FIRST_NS
+        self._now_ns = time.time_ns() + 1 if now_ns is None else now_ns
 
     def next(self) -> tuple[int, int] | None:
         """Return begin and end of what is to be read next (Unix ns); None at the end."""
         if self._at_ns >= self._until_ns:
             return None
-        return self._at_ns, min(self._at_ns + self._span_ns, self._until_ns)
+        if self._at_ns >= self._now_ns:
+            return self._at_ns, self._until_ns
+        return self._at_ns, min(self._at_ns + self._span_ns, self._until_ns, self._now_ns)
 
     def done(self, until_ns: int, *, few: bool = False, many: bool = False) -> None:
         """Go on from there; of time that held few, or many, events another length is taken."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from ingestor.api.v1 import exports
 from ingestor.export.forms import FORMS
 from ingestor.export.protobuf_form import Event as Message
 from ingestor.export.reading import portions
-from tests.integration.api_bench import KEY, ApiBench, api_bench, called, served, state
+from tests.integration.api_bench import KEY, T0_US, ApiBench, api_bench, called, served, state
 from tests.servers import wait_until
 
 EXPORT = "/api/v1/export"
@@ -109,9 +110,30 @@ def test_the_filters_are_those_of_events(api: ApiBench) -> None:
     assert orjson.loads(get(api, "json", entity="nobody.*").content) == []
 
 
+@pytest.mark.parametrize("until", ["1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+def test_before_time_began_there_is_nothing(api: ApiBench, until: str) -> None:
+    assert orjson.loads(get(api, "json", until=until).content) == []
+
+
+def test_what_a_clock_that_is_ahead_has_stored_is_exported_where_it_is_asked_for(api: ApiBench) -> None:
+    ahead_s = int(time.time() + 3600) - T0_US // 1_000_000
+    api.write(state(ahead_s, "light.ahead"), state(ahead_s + 40 * 86_400, "light.ahead"))
+
+    def lines(**asked: str) -> int:
+        return len(get(api, "ndjson", entity="light.ahead", **asked).content.splitlines())
+
+    assert (lines(), lines(until="2099-01-01T00:00:00Z")) == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/xlsx", 422), ("/csv?limit=0", 422), ("/csv?since=yesterday", 422), ("/csv?colour=red", 422)],
+    [
+        ("/xlsx", 422),
+        ("/csv?limit=0", 422),
+        ("/csv?since=yesterday", 422),
+        ("/csv?colour=red", 422),
+        ("/csv?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", 400),
+    ],
 )
 def test_bad_questions_are_answered_as_problems(api: ApiBench, path: str, status: int) -> None:
     answer = api.client.get(EXPORT + path)

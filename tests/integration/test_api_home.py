@@ -76,6 +76,13 @@ def test_a_device_is_found_by_id_or_name_with_what_is_stored_of_it(api: ApiBench
     assert events["next"] is not None
 
 
+def test_a_cursor_of_one_thing_is_none_of_another(api: ApiBench) -> None:
+    cursor = api.get(f"{V1}/devices/{DEVICE}/events", limit=1)["next"]
+
+    assert api.get(f"{V1}/devices/{DEVICE}/events", limit=1, cursor=cursor)["items"]
+    assert "cursor" in api.get(f"{V1}/entities/light.bed_light/events", 400, limit=1, cursor=cursor)["detail"]
+
+
 def test_the_events_of_an_area_are_those_of_what_is_in_it(api: ApiBench) -> None:
     all_of_it = api.get(f"{V1}/areas/Bedroom/events", limit=100)["items"]
     calls = api.get(f"{V1}/areas/Bedroom/events", type="call_service")["items"]
@@ -183,6 +190,8 @@ def test_what_is_not_there_is_not_found(api: ApiBench, path: str) -> None:
     ("path", "status"),
     [
         ("/devices?cursor=x", 400),
+        ("/ledger?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", 400),
+        ("/events?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", 400),
         ("/quality/errors?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", 400),
         ("/quality/errors?since=2000-01-01T00:00:00Z", 400),
         ("/quality/metrics?scope=planet", 422),

@@ -200,6 +200,17 @@ def test_a_packed_file_goes_out_as_content_encoding_to_who_takes_that(api: ApiBe
     assert as_file.headers["etag"] != encoded.headers["etag"]
 
 
+def test_a_file_that_is_known_is_not_sent_again(api: ApiBench, address: str) -> None:
+    job = made(api)
+    tag = fetch(address, job).headers["etag"]
+
+    known = fetch(address, job, **{"If-None-Match": f'"another", W/{tag}', "Range": "bytes=0-9"})
+    other = fetch(address, job, **{"If-None-Match": '"another"'})
+
+    assert (known.status_code, known.headers["etag"], known.content) == (304, tag, b"")
+    assert other.status_code == 200
+
+
 def test_what_is_not_ready_or_removed_says_so(api: ApiBench) -> None:
     write(api.settings, 10)
     job_id = begin(api)["id"]

@@ -270,6 +270,7 @@ def test_the_rows_of_graphql_rest_and_an_export_are_the_same(graph: Graph) -> No
 
 LISTS = "nodes { devices(first: 100) { nodes { entities(first: 100) { nodes { name } } } } }"
 CLOSE = " } } }"
+BACKWARDS = 'filter: {since: "2026-01-02T00:00:00Z", until: "2026-01-01T00:00:00Z"}'
 AROUND = "device { area { devices { nodes { "
 
 # -- what is refused -----------------------------------------------------------------------------------------
@@ -285,6 +286,7 @@ AROUND = "device { area { devices { nodes { "
         ('{ events(after: "nonsense") { nodes { time } } }', "unanswerable"),
         ("{ events(first: 1001) { nodes { time } } }", "unanswerable"),
         ("{ events(first: 0) { nodes { time } } }", "unanswerable"),
+        (f"{{ events({BACKWARDS}) {{ nodes {{ time }} }} }}", "unanswerable"),
         ('{ areas(home: "nobody") { nodes { name } } }', "not-found"),
         ('{ events(filter: {home: "nobody"}) { nodes { time } } }', "not-found"),
         ('{ ledger(home: "nobody") { verdict } }', "not-found"),
@@ -320,6 +322,23 @@ def test_a_subscription_by_post_is_told_that_it_needs_a_websocket(
     assert fault["extensions"]["requestId"]
     assert "WebSocket" in fault["message"]
     assert "Traceback" not in caplog.text + "".join(capsys.readouterr())
+
+
+def test_an_operation_is_measured_by_its_own_variables_whatever_another_calls_the_same(graph: Graph) -> None:
+    lists = "devices(first: $n) { nodes { name entities(first: $n) { nodes { entityId name } } } }"
+    one, two = "query One($n: Int! = 1) { homes { name } }", f"query Two($n: Int! = 1000) {{ {lists} }}"
+    shared = (
+        f"query One($n: Int! = 1) {{ ...f }} query Two($n: Int! = 1000) {{ ...f }} fragment f on Query {{ {lists} }}"
+    )
+
+    for asked in (f"{one} {two}", f"{two} {one}", shared):
+        answer = requests.post(
+            f"{graph.address}/graphql",
+            json={"query": asked, "operationName": "Two"},
+            headers={"X-API-Key": KEY},
+            timeout=60,
+        )
+        assert [fault["extensions"]["code"] for fault in answer.json()["errors"]] == ["too-costly"]
 
 
 def test_which_of_two_operations_is_meant_must_be_said(graph: Graph) -> None:

@@ -102,6 +102,13 @@ def test_an_event_is_the_message_of_exports_field_for_field() -> None:
     assert len(ours) == len(COLUMNS)
 
 
+def test_before_time_began_there_is_nothing(client: Client) -> None:
+    asked = {"until": "1970-01-01T00:00:00Z"}
+
+    assert not list(client.all("ReadEvents", filter=asked))
+    assert b"".join(chunk.data for chunk in client.call("Export", format="json", filter=asked)) == b"[]\n"
+
+
 def test_the_rows_of_a_question_are_the_same_by_every_way(bench: ApiBench, client: Client) -> None:
     asked = {"area": "Kitchen", **SPAN}
     rest = bench.get("/api/v1/events", order="oldest", limit=1000, **asked)["items"]

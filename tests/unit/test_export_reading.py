@@ -10,7 +10,7 @@ from ingestor.events.point import Point, StoredEvent
 from ingestor.export.reading import portions
 from ingestor.storage.memory import MemoryStore
 from ingestor.storage.port import EventQuery
-from ingestor.storage.scanning import scan_by_reading
+from ingestor.storage.scanning import Slices, scan_by_reading
 from ingestor.storage.schema import STATES
 
 DAY_NS = 86_400 * 10**9
@@ -47,6 +47,16 @@ class Asked(MemoryStore):
 
 def times(found: list[list[StoredEvent]]) -> list[int]:
     return [event.time_ns - T0_NS for events in found for event in events]
+
+
+def test_what_is_later_than_now_is_one_slice() -> None:
+    slices = Slices(0, 1_000 * DAY_NS, now_ns=DAY_NS // 2)
+    found = []
+    while (one := slices.next()) is not None:
+        found.append(one)
+        slices.done(one[1])
+
+    assert found == [(0, DAY_NS // 4), (DAY_NS // 4, DAY_NS // 2), (DAY_NS // 2, 1_000 * DAY_NS)]
 
 
 def test_all_is_read_once_in_the_order_of_time_though_most_of_it_is_of_one_minute() -> None:

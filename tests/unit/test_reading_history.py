@@ -106,6 +106,32 @@ def test_empty_windows_are_filled_as_asked(fill: Fill, means: list[float | None]
     assert [row["count"] for row in found] == counts
 
 
+@pytest.mark.parametrize(("fill", "means"), [("zero", [1.0, 0.0, 0.0]), ("previous", [1.0, 1.0, 1.0])])
+def test_what_an_empty_window_is_filled_with_does_not_go_by_what_else_is_asked(fill: Fill, means: list[float]) -> None:
+    store = store_of((0, "1", 1.0))
+
+    found = rows(store, "mean", "time_weighted_mean", "duration", fill=fill, until_s=30)
+
+    assert (
+        [row["mean"] for row in found] == means == [row["mean"] for row in rows(store, "mean", fill=fill, until_s=30)]
+    )
+    assert [row["time_weighted_mean"] for row in found] == [1.0, 1.0, 1.0]  # it held all the time
+    assert [row["duration_s"] for row in found] == [{"1": 10.0}] * 3
+
+
+def test_an_entity_that_is_asked_for_by_two_of_its_names_is_told_under_both() -> None:
+    store = store_of((0, "1", 1.0), (15, "2", 2.0))
+
+    asked = HistoryAsked("home", {"sensor.new": A, "sensor.old": A}, T0, T0 + 20 * S, 10 * S, ("mean",), "null", T0 + S)
+
+    assert [(row["entity_id"], row["series"], row["mean"]) for row in history_rows(store, asked)] == [
+        ("sensor.new", A, 1.0),
+        ("sensor.new", A, 2.0),
+        ("sensor.old", A, 1.0),
+        ("sensor.old", A, 2.0),
+    ]
+
+
 def test_a_window_with_states_but_no_number_is_not_filled() -> None:
     store = store_of((0, "1", 1.0), (10, "unavailable", None), (20, "3", 3.0))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from ingestor.api.answers import check_times
 from ingestor.api.graphql.context import Asked, Context
 from ingestor.api.graphql.fields import told
 from ingestor.api.graphql.loaders import EventsKey, WindowsKey
@@ -15,7 +16,16 @@ from ingestor.api.graphql.pages import FIRST, After, Connection, First, checked,
 from ingestor.api.graphql.scalars import Time
 from ingestor.api.graphql.shapes import shaped
 from ingestor.api.paging import cursor_of
-from ingestor.api.v1.events import EventFilters, EventList, event_of, events_query, looked_up, query_by_id
+from ingestor.api.v1.events import (
+    EventFilters,
+    EventList,
+    Within,
+    event_of,
+    events_query,
+    looked_up,
+    query_by_id,
+    question_of,
+)
 from ingestor.api.v1.history import (
     HistoryList,
     StateShape,
@@ -123,8 +133,8 @@ def plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-async def events_page(context: Context, asked: EventList, within: tuple[str, ...] | None = None) -> Connection[Event]:
-    """Return a page of events, of these series alone where `within` says so. Raises what REST does."""
+async def events_page(context: Context, asked: EventList, within: Within | None = None) -> Connection[Event]:
+    """Return a page of events, of what belongs to something alone where `within` says so. Raises what REST does."""
     context.allow(asked.home)
     known = await context.there(looked_up(asked, context.means))
     query, question = events_query(asked, known, within)
@@ -149,14 +159,15 @@ def event_shape(event: StoredEvent) -> Event:
 
 
 async def events_within(
-    context: Context, home: str, series: tuple[str, ...], asked: dict[str, Any], after: str | None
+    context: Context, home: str, within: Within, asked: dict[str, Any], after: str | None
 ) -> Connection[Event]:
     """Return the newest events of what is in something: with those of its neighbours, where it is a first page."""
     listed = EventList.model_validate({**asked, "home": home, "cursor": after})
     if after is not None:
-        return await events_page(context, listed, within=series)
-    key = EventsKey(home, series, listed.limit + 1, listed.kind, listed.since, listed.until)
-    question = listed.model_dump(exclude={"limit", "cursor"})
+        return await events_page(context, listed, within=within)
+    check_times(listed.since, listed.until)
+    key = EventsKey(home, within.series, listed.limit + 1, listed.kind, listed.since, listed.until)
+    question = question_of(listed, within)
     return _page(await context.loaders.events(key), listed.limit, question, None)
 
 

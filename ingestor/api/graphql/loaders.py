@@ -218,10 +218,10 @@ class Loaders:
         def read(store: Store) -> list[list[dict[str, Any]]]:
             found: dict[WindowsKey, list[dict[str, Any]]] = {key: [] for key in keys}
             for group, several in asked.items():
-                of = {series[key.home, key.entity_id]: key for key in several}
-                names = {one: key.entity_id for one, key in of.items()}
+                of = {key.entity_id: key for key in several}
+                names = {entity_id: series[key.home, entity_id] for entity_id, key in of.items()}
                 for row in history_rows(store, HistoryAsked(group.home, names, *group[2:], now_ns=self.now_ns)):
-                    found[of[row["series"]]].append(row)
+                    found[of[row["entity_id"]]].append(row)
             return [found[key] for key in keys]
 
         return await self.ask.store(read)

@@ -27,7 +27,7 @@ from ingestor.api.graphql.pages import FIRST_WITHIN, After, Connection, First, c
 from ingestor.api.graphql.scalars import JSON, Time
 from ingestor.api.graphql.shapes import shaped
 from ingestor.api.paging import cursor_of, place_of
-from ingestor.api.v1.events import MOST_SERIES
+from ingestor.api.v1.events import MOST_SERIES, Within
 from ingestor.api.v1.home import RelatedShape, RunShape, called, key_in_graph, run_shape
 from ingestor.api.v1.home_events import entities_in
 from ingestor.home.graph import questions
@@ -113,7 +113,7 @@ class Stored(Thing):
             raise errors.Unanswerable(f"more than {MOST_SERIES:,} entities are in it: ask for one device")
         series = await info.context.loaders.several_series(self.home, names)
         asked = {"kind": plain(kind), "since": since, "until": until, "limit": checked(first)}
-        return await events_within(info.context, self.home, series, asked, after)
+        return await events_within(info.context, self.home, Within(self.kind_of, str(self.id), series), asked, after)
 
 
 @strawberry.type(description="A room, or another place.")

@@ -124,11 +124,8 @@ class Ingestor:
         authorize(await self.door.principal(call.metadata), Action.READ_DATA, Scope(home))
 
     async def _query(self, call: Call, filters: EventFilters, limit: int) -> EventQuery:
-        """Return a question for all that there is until now."""
         await self._allow(call, filters.home)
-        now_ns = time.time_ns()
-        until_now = filters.model_copy(update={"until": min(filters.until or now_ns, now_ns)})
-        return query_of(until_now, await looked_up(filters, self.means), limit=limit)
+        return query_of(filters, await looked_up(filters, self.means), limit=limit)
 
     async def _send_all(self, call: Call, pieces: Any) -> None:
         stream: AsyncGenerator[Any] = self.means.stream(pieces)

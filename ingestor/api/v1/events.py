@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
@@ -23,6 +23,7 @@ from ingestor.api.answers import (
     Text,
     Texts,
     as_json,
+    check_times,
     json_answer,
     may_read,
 )
@@ -68,16 +69,22 @@ class EventList(EventFilters):
     cursor: Cursor | None = None
 
 
+class Within(NamedTuple):
+    """Something whose events alone are asked for, and the series that belong to it now."""
+
+    kind: str
+    object_id: str
+    series: tuple[str, ...]
+
+
 @router.get("/events", response_model=Page[EventShape], responses=UNANSWERABLE | NOT_FOUND)
 async def list_events(request: Request, asked: Annotated[EventList, Query()], means: Asking) -> Response:
     """Return stored events, newest first, in pages."""
     return await answer_events(request, asked, means)
 
 
-async def answer_events(
-    request: Request, asked: EventList, means: Means, *, within: tuple[str, ...] | None = None
-) -> Response:
-    """Return a page of events; `within`: of these series alone."""
+async def answer_events(request: Request, asked: EventList, means: Means, *, within: Within | None = None) -> Response:
+    """Return a page of events; `within`: of what belongs to something alone."""
     query, question = events_query(asked, await looked_up(asked, means), within)
 
     def read(store: Store) -> tuple[bytes, str | None]:
@@ -91,12 +98,18 @@ async def answer_events(
     return json_answer(body, next_link(request, cursor))
 
 
-def events_query(asked: EventList, known: LookedUp, within: tuple[str, ...] | None = None) -> tuple[EventQuery, object]:
-    """Return how a store is asked for a page and one more, and what its cursor belongs to. Raises Unanswerable."""
+def question_of(asked: EventList, within: Within | None) -> dict[str, Any]:
+    """Return what a cursor belongs to; of what is in something its name, since what is in it may be more meanwhile."""
     question = asked.model_dump(exclude={"limit", "cursor"})
+    return question if within is None else {**question, "within": [within.kind, within.object_id]}
+
+
+def events_query(asked: EventList, known: LookedUp, within: Within | None = None) -> tuple[EventQuery, object]:
+    """Return how a store is asked for a page and one more, and what its cursor belongs to. Raises Unanswerable."""
+    question = question_of(asked, within)
     after = EventPosition(*place_of(asked.cursor, question, _PLACE)) if asked.cursor is not None else None
     if within is not None:
-        series = within if known.series is None else tuple(one for one in known.series if one in within)
+        series = within.series if known.series is None else tuple(one for one in known.series if one in within.series)
         known = replace(known, series=series)
     oldest = asked.order == "oldest"
     return query_of(asked, known, limit=asked.limit + 1, after=after, oldest_first=oldest), question
@@ -131,7 +144,8 @@ def event_of(store: Store, query: EventQuery, event_id: str) -> EventShape:
 
 
 def query_of(asked: EventFilters, known: LookedUp, **more: Any) -> EventQuery:
-    """Return filters as a store is asked."""
+    """Return filters as a store is asked. Raises Unanswerable."""
+    check_times(asked.since, asked.until)
     named = (("domain", asked.domain), ("area", known.areas), ("device", known.devices))
     return EventQuery(
         entity=asked.entity,

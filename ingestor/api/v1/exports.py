@@ -76,9 +76,7 @@ async def export_events_as_accepted(
 async def _download(request: Request, form: Form, asked: ExportFilters, means: Means) -> StreamingResponse:
     now_ns = time.time_ns()
     known = await looked_up(asked, means)
-    query = query_of(
-        asked.model_copy(update={"until": min(asked.until or now_ns, now_ns)}), known, limit=asked.limit or _ALL
-    )
+    query = query_of(asked, known, limit=asked.limit or _ALL)
     packed = None if form.is_packed else accepted(request.headers.get("accept-encoding", ""))
     pieces = means.stream(lambda store: _pieces(store, query, form, packed))
     # The first piece is read before the answer begins: a store that is away is a failure, and no short file.

@@ -160,7 +160,7 @@ def span_of(asked: HistoryList, means: Means) -> HistorySpan:
     check_home(means.settings, asked.home, means.metadata)
     home = asked.home or means.settings.all_homes()[0].name
     known = MapHistory(means.metadata()).series_now(home, asked.entity)
-    return HistorySpan(home, {known.get(one, one): one for one in asked.entity}, since_ns, until_ns)
+    return HistorySpan(home, {one: known.get(one, one) for one in asked.entity}, since_ns, until_ns)
 
 
 def windows_of(store: Store, asked: HistoryList, span: HistorySpan) -> list[dict[str, Any]]:
@@ -182,7 +182,7 @@ def states_query(asked: HistoryList, span: HistorySpan) -> tuple[EventQuery, obj
     query = EventQuery(
         home=span.home,
         kind="state",
-        series=tuple(span.series),
+        series=tuple(dict.fromkeys(span.series.values())),
         since_ns=span.since_ns,
         until_ns=span.until_ns,
         limit=asked.limit + 1,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from ingestor import errors
 from ingestor.api.answers import NOT_FOUND, UNANSWERABLE, Asking, Page, may_read
 from ingestor.api.means import Means
-from ingestor.api.v1.events import MOST_SERIES, EventList, answer_events
+from ingestor.api.v1.events import MOST_SERIES, EventList, Within, answer_events
 from ingestor.api.v1.home import objects_of
 from ingestor.api.v1.shapes import EventShape
 from ingestor.home.history import MapHistory
@@ -58,7 +58,9 @@ def _add_kind(path: str, kind: str) -> None:
     ) -> Response:
         home = home_name(means.settings, asked.home)
         series = await means.other(lambda: _series(means, home, kind, object_id))
-        return await answer_events(request, asked.model_copy(update={"home": home}), means, within=series)
+        return await answer_events(
+            request, asked.model_copy(update={"home": home}), means, within=Within(kind, object_id, series)
+        )
 
     router.add_api_route(
         f"/{path}/{{object_id}}/events",

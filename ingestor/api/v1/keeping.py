@@ -18,6 +18,7 @@ from ingestor.api.answers import (
     Question,
     Text,
     as_json,
+    check_times,
     json_answer,
     may_read,
 )
@@ -184,6 +185,7 @@ def ledger_of(means: Means, asked: LedgerSpan) -> LedgerShape:
     check_home(means.settings, asked.home, means.metadata)
     until_ns = asked.until if asked.until is not None else time.time_ns()
     since_ns = asked.since if asked.since is not None else max(0, until_ns - _DAY_NS)
+    check_times(since_ns, until_ns)
     span = (hour_of(since_ns), -(-until_ns // _S))
     rows, stale = read_ledger(means.settings, means.metadata(), asked.home, *span)
     if len(rows) > _MOST_ROWS:

@@ -60,7 +60,8 @@ class ExportJob(msgspec.Struct, kw_only=True):
             case "joining":
                 return _READ_SHARE + (1 - _READ_SHARE) * (self.joined / self.rows if self.rows else 1.0)
             case "reading":
-                whole = max(1, self.until_ns - self.first_ns)
+                # What is later than its beginning holds next to nothing, however long it is.
+                whole = max(1, min(self.until_ns, self.created_us * 1000) - self.first_ns)
                 return _READ_SHARE * min(1.0, max(0.0, (self.next_ns - self.first_ns) / whole))
         return 0.0
 

@@ -66,7 +66,7 @@ def _step(shelf: ExportShelf, job: ExportJob, open_store: Callable[[], Store], u
 
 def _read(shelf: ExportShelf, job: ExportJob, store: Store, until_s: float) -> bool:
     """Read slices until the time is over; return whether all is read."""
-    job.until_ns = job.query.until_ns or job.created_us * 1000
+    job.until_ns = job.created_us * 1000 if job.query.until_ns is None else job.query.until_ns
     left = replace(
         job.query,
         since_ns=job.next_ns or job.query.since_ns,
@@ -140,5 +140,5 @@ def _fail(shelf: ExportShelf, job: ExportJob, error: Exception) -> None:
 
 
 def query_for_job(query: EventQuery, now_ns: int) -> EventQuery:
-    """Return a query that a job may ask: what comes in later is not in it."""
-    return replace(query, until_ns=min(query.until_ns or now_ns, now_ns))
+    """Return a query that a job may ask: where it says no end it ends now."""
+    return query if query.until_ns is not None else replace(query, until_ns=now_ns)

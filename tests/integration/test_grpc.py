@@ -106,7 +106,7 @@ def test_before_time_began_there_is_nothing(client: Client) -> None:
     asked = {"until": "1970-01-01T00:00:00Z"}
 
     assert not list(client.all("ReadEvents", filter=asked))
-    assert b"".join(chunk.data for chunk in client.call("Export", format="json", filter=asked)) == b"[]\n"
+    assert json.loads(b"".join(chunk.data for chunk in client.call("Export", format="json", filter=asked))) == []
 
 
 def test_the_rows_of_a_question_are_the_same_by_every_way(bench: ApiBench, client: Client) -> None:

@@ -137,6 +137,12 @@ GAUGES: Final = (
         "1 while MQTT out is connected to its broker; absent where none is set.",
     ),
     Declared(
+        "ingestor_mqtt_out_refused",
+        "gauge",
+        "messages",
+        "Messages that the broker of MQTT out does not take, passed over since it started; absent where none is set.",
+    ),
+    Declared(
         "ingestor_store_breaker",
         "gauge",
         "yes or no",

@@ -21,6 +21,12 @@ DISCOVERY_NODE: Final = "ha_ingestor"
 #: What a topic may be made of.
 PARTS: Final = ("home", "domain", "object_id", "entity_id", "event", "event_type", "area", "device")
 _PART: Final = re.compile(r"\{([^{}]*)\}")
+#: What MQTT 5 (1.5.4) says no text may or should have, inside the brackets of a regular expression: control characters,
+#: surrogates, noncharacters. Mosquitto throws out who sends a topic with one.
+REFUSED_SIGNS: Final = r"\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef" + "".join(
+    rf"\U{plane:04x}fffe\U{plane:04x}ffff" for plane in range(17)
+)
+_REFUSED: Final = re.compile(f"[{REFUSED_SIGNS}]")
 
 
 class MqttOutFilter(Group):
@@ -83,6 +89,13 @@ class MqttOutSettings(Group):
     )
     sensors_every_s: float = Field(30.0, ge=1, le=3600, description="Seconds between two figures of our sensors.")
 
+    @field_validator("base", "discovery_prefix", "topic", "client_id")
+    @classmethod
+    def _check_signs(cls, value: str | None) -> str | None:
+        if value and _REFUSED.search(value):
+            raise ValueError("has a control character or another that brokers refuse")
+        return value
+
     @field_validator("topic")
     @classmethod
     def _check_topic(cls, value: str | None) -> str | None:
@@ -91,7 +104,7 @@ class MqttOutSettings(Group):
         unknown = [part for part in _PART.findall(value) if part not in PARTS]
         if unknown:
             raise ValueError(f"{{{unknown[0]}}} is none of {', '.join(f'{{{part}}}' for part in PARTS)}")
-        if any(sign in _PART.sub("", value) for sign in "+#{}\0"):
+        if any(sign in _PART.sub("", value) for sign in "+#{}"):
             raise ValueError("has a sign that no topic may have: + # { }")
         if _PART.search(value.partition("/")[0]):
             raise ValueError("begins with a word, so that our topics can be told from others")

@@ -210,5 +210,8 @@ _SAMPLES: Final[dict[str, Callable[[Overview], Iterable[_Sample]]]] = {
     "ingestor_webhook_dead": lambda seen: (((hook.hook_id,), counted.dead) for hook, counted in seen.webhooks or ()),
     "ingestor_webhook_failures": lambda seen: (((hook.hook_id,), hook.failures) for hook, _ in seen.webhooks or ()),
     "ingestor_mqtt_out_connected": lambda seen: [] if seen.mqtt_out is None else [((), _is_up(seen.mqtt_out, seen))],
+    "ingestor_mqtt_out_refused": lambda seen: (
+        [] if seen.mqtt_out is None else [((), int(seen.mqtt_out.get("refused", 0)))]
+    ),
     "ingestor_quarantine_pieces": lambda seen: [] if seen.quarantine is None else [((), seen.quarantine)],
 }

@@ -65,6 +65,9 @@ def _mqtt_out(settings: Settings) -> Finding:
     except Exception as error:  # noqa: BLE001 -- the state server's client has errors of its own
         return Finding("unknown", _MQTT_OUT, in_a_line(error), "see what is said of the state server")
     match state:
+        case LineState(connected=True, refused=refused) if refused:
+            advice = "they are in the store; let the broker take them, or leave them out by mqtt_out.filter"
+            return Finding("warning", _MQTT_OUT, state.says, advice)
         case LineState(connected=True):
             return Finding("ok", _MQTT_OUT, state.says)
         case LineState(heard=False):

@@ -17,6 +17,8 @@ from ingestor.live.filter import LiveFilter
 from ingestor.live.gaps_told import gap_data, time_text
 from ingestor.live.hub import Hearing, LiveHub
 from ingestor.live.listener import Delivery, Ended, Gap, Item
+from ingestor.mqtt_out.refused import Refusals
+from ingestor.mqtt_out.suspects import MOST_ENDS, Sent, Suspects
 from ingestor.mqtt_out.topics import TopicTemplate
 from ingestor.mqtt_out.window import Window
 from ingestor.settings_mqtt_out import MqttOutFilter, MqttOutSettings
@@ -24,6 +26,7 @@ from ingestor.settings_mqtt_out import MqttOutFilter, MqttOutSettings
 _TICK_S: Final = 1.0
 _MOVE_ON_S: Final = 30.0
 _AGAIN_S: Final = 2.0
+_ENDED: Final = f"the connection ended {MOST_ENDS} times while it alone was on its way"
 _log: Final = structlog.get_logger(__name__)
 
 
@@ -43,14 +46,28 @@ Publish = Callable[[str, bytes], int]
 
 
 class Publisher:
-    """Publishes while there is a connection; `publish` gives a message to the broker, and raises NobodyListens."""
+    """Publishes while there is a connection; `publish` gives a message to the broker.
 
-    def __init__(self, settings: MqttOutSettings, hub: LiveHub, place: Place, window: Window, publish: Publish) -> None:
+    It raises NobodyListens, and Rejected for what the broker does not take. What is refused is passed over and told.
+    """
+
+    def __init__(
+        self,
+        settings: MqttOutSettings,
+        hub: LiveHub,
+        place: Place,
+        publish: Publish,
+        *,
+        most: int,
+        refusals: Refusals,
+    ) -> None:
         self._settings = settings
         self._hub = hub
         self._place = place
-        self._window = window
         self._publish = publish
+        self._window = Window(most)
+        self._suspects = Suspects(settings.inflight)
+        self._refusals = refusals
         self._template = TopicTemplate(settings.topic or "")
         self._up = asyncio.Event()
         self._cursor = ""
@@ -61,14 +78,28 @@ class Publisher:
         #: Messages that were published, by their name; and gaps.
         self.counts: Counter[str] = Counter()
 
-    def note_up(self, up: bool) -> None:
-        """Note that there is a connection, or none: what is not confirmed is published again then."""
-        if up:
-            self._up.set()
-        else:
-            self._breaks += 1
-            self._up.clear()
-            self._window.forget()
+    def note_up(self) -> None:
+        """Note that there is a connection."""
+        self._up.set()
+
+    def note_down(self, oldest: int) -> None:
+        """Note that there is none: what is not confirmed is published again. `oldest`: id of the first of all such."""
+        self._breaks += 1
+        self._up.clear()
+        # Where something else went first, nothing is known of messages.
+        self._suspects.ended(self._window.under_way if self._window.oldest == oldest else ())
+        self._window.forget()
+
+    def note_confirmed(self, message_id: int, refused: str) -> bool:
+        """Note that the broker has a message, or why it refuses it; False for one that is none of ours."""
+        sent = self._window.confirmed(message_id)
+        if sent is None:
+            return False
+        self._suspects.over(sent.key)
+        if refused:
+            self.counts[sent.name] -= 1
+            self._refusals.note(sent, refused)
+        return True
 
     async def run(self) -> None:
         """Publish for ever."""
@@ -82,6 +113,9 @@ class Publisher:
             await work()
         except errors.IngestorError as error:
             _log.warning("mqtt_out_waits", error=str(error), kind=type(error).__name__)
+            await asyncio.sleep(_AGAIN_S)
+        except Exception:  # noqa: BLE001 -- else nothing would be published until a restart
+            _log.exception("mqtt_out_failed")
             await asyncio.sleep(_AGAIN_S)
 
     async def _listen(self) -> None:
@@ -107,7 +141,7 @@ class Publisher:
             case Delivery():
                 await self._send(item)
             case Gap():
-                self._tell_gap(item)
+                await self._tell_gap(item)
             case None if not self._window.waiting:
                 self._window.cursor = self._cursor = hearing.heard_all()
 
@@ -115,29 +149,53 @@ class Publisher:
         """Publish what a filter takes of an entry; waits where the broker is slow."""
         messages, form, breaks = delivery.messages, self._settings.form, self._breaks
         self._window.open(delivery.cursor)
-        for index in delivery.chosen:
+        for place, index in enumerate(delivery.chosen):
             if not self._settings.late and messages.is_late(index):
                 continue
-            await self._window.room()
+            key = f"{messages.home}:{delivery.entry_id}.{index}"
+            if self._refusals.knows(key):
+                continue
+            alone = self._suspects.goes_alone(key)
+            await self._window.room(alone=alone)
             if self._breaks != breaks:
                 return
             subject = messages.subjects[index]
             topic = self._template.topic(messages.home, subject)
-            self._window.sent(self._publish(topic, messages.render(index, form)))
-            self.counts[subject.name] += 1
-            self._busy = True
+            self._give(key, subject.name, topic, messages.render(index, form))
+            if alone:
+                self._window.split(delivery.cursor_at(place))
         self._window.close()
         self._cursor = delivery.cursor
 
-    def _tell_gap(self, gap: Gap) -> None:
-        now_us = time.time_ns() // 1000
-        data = gap_data(gap, self._cursor, now_us)
-        told = {"type": "gap", "home": gap.home, "time": time_text(now_us), "data": data}
+    async def _tell_gap(self, gap: Gap) -> None:
+        now_us, breaks = time.time_ns() // 1000, self._breaks
+        told = {"type": "gap", "home": gap.home, "time": time_text(now_us), "data": gap_data(gap, self._cursor, now_us)}
+        key = f"gap:{gap.cursor}"
+        await self._window.room(alone=self._suspects.goes_alone(key))
+        if self._breaks != breaks:
+            return
         self._window.open(gap.cursor)
-        self._window.sent(self._publish(f"{self._settings.base}/{gap.home}/gap", orjson.dumps(told)))
+        self._give(key, "gap", f"{self._settings.base}/{gap.home}/gap", orjson.dumps(told))
         self._window.close()
-        self.counts["gap"] += 1
         self._cursor = gap.cursor
+
+    def _give(self, key: str, name: str, topic: str, payload: bytes) -> None:
+        """Give a message to the broker, or pass it over. Raises NobodyListens."""
+        sent = Sent(key, name, topic, len(payload))
+        self._busy = True
+        if self._suspects.is_guilty(key):
+            self._pass_over(sent, _ENDED)
+            return
+        try:
+            self._window.sent(self._publish(topic, payload), sent)
+        except errors.Rejected as error:
+            self._pass_over(sent, error.detail)
+        else:
+            self.counts[name] += 1
+
+    def _pass_over(self, sent: Sent, why: str) -> None:
+        self._suspects.over(sent.key)
+        self._refusals.note(sent, why)
 
     async def _keep(self, *, hurry: bool = False) -> None:
         """Keep how far the broker has confirmed: once a second where there is much, seldom where there is nothing."""

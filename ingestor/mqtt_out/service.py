@@ -16,8 +16,8 @@ from ingestor.live.hub import LiveHub
 from ingestor.live.places import ReaderPlaces
 from ingestor.mqtt_out.line import MOST_UNDER_WAY, Line
 from ingestor.mqtt_out.publisher import Publisher
+from ingestor.mqtt_out.refused import Refusals
 from ingestor.mqtt_out.sensors import Figures, configs, sensors_topic, status_topic
-from ingestor.mqtt_out.window import Window
 from ingestor.settings_mqtt_out import MqttOutSettings
 
 T = TypeVar("T")
@@ -57,6 +57,7 @@ class MqttOut:
         self._work: list[asyncio.Task[None]] = []
         self._watcher: asyncio.Task[None] | None = None
         self._sensors_told = 0
+        self._refusals = Refusals()
 
     def start(self) -> None:
         """Begin; for the loop that is running now."""
@@ -107,15 +108,16 @@ class MqttOut:
             await self._threaded(lambda: self._tell(status))
 
     def _begin(self) -> None:
-        window = Window(MOST_UNDER_WAY)
-        line = self._line = Line(self._settings, self._note_up, window.confirmed)
+        line = self._line = Line(self._settings, self._note_up, self._note_confirmed)
         line.on_birth = self._announce
 
         def publish(topic: str, payload: bytes) -> int:
             return line.publish(topic, payload, qos=self._settings.qos, retain=self._settings.retain)
 
         if self._settings.topic:
-            self._publisher = Publisher(self._settings, self._hub, self, window, publish)
+            self._publisher = Publisher(
+                self._settings, self._hub, self, publish, most=MOST_UNDER_WAY, refusals=self._refusals
+            )
             self._work.append(asyncio.create_task(self._publisher.run(), name="mqtt-out-messages"))
         self._work.append(asyncio.create_task(self._tell_figures(), name="mqtt-out-sensors"))
         line.start()
@@ -130,11 +132,18 @@ class MqttOut:
             await self._threaded(line.end)
 
     def _note_up(self, up: bool) -> None:
-        if self._publisher is not None:
-            self._publisher.note_up(up)
+        if self._publisher is not None and up:
+            self._publisher.note_up()
+        elif self._publisher is not None:
+            self._publisher.note_down(0 if self._line is None else self._line.oldest)
         self._changed.set()
         if up:
             self._announce()
+
+    def _note_confirmed(self, message_id: int, refused: str) -> None:
+        known = self._publisher is not None and self._publisher.note_confirmed(message_id, refused)
+        if refused and not known:
+            _log.warning("mqtt_out_announcement_refused", why=refused)
 
     # -- sensors -----------------------------------------------------------------------------------------
 
@@ -146,8 +155,14 @@ class MqttOut:
         with contextlib.suppress(errors.Transient):  # it is announced when the connection is back
             for home in self._hub.homes:
                 for topic, config in configs(self._settings, home).items():
-                    line.publish(topic, config, qos=1, retain=True)
+                    self._announce_one(line, topic, config)
         self._sensors_due.set()
+
+    def _announce_one(self, line: Line, topic: str, config: bytes) -> None:
+        try:
+            line.publish(topic, config, qos=1, retain=True)
+        except errors.Rejected as error:
+            _log.warning("mqtt_out_announcement_refused", topic=topic, why=error.detail)
 
     async def _tell_figures(self) -> None:
         while True:
@@ -184,6 +199,7 @@ class MqttOut:
             "last_error": "" if line is None else line.last_error,
             "by_event": counts,
             "topics": topics,
+            **self._refusals.told(),
         }
 
     def _config_topics(self) -> list[str]:

@@ -6,10 +6,13 @@ import re
 from typing import Final
 
 from ingestor.live.envelope import Subject
+from ingestor.settings_mqtt_out import REFUSED_SIGNS
 
-#: What no topic may have; `/` would be another level.
-_REFUSED: Final = re.compile(r"[+#/\x00-\x1f\x7f]")
+#: What no topic may have, or what brokers refuse; `/` would be another level.
+_REFUSED: Final = re.compile(f"[+#/{REFUSED_SIGNS}]")
 _NOTHING: Final = "-"
+#: With 62 parts, the most that a template has, a topic stays below the 65,535 bytes of MQTT. Entity ids are as long.
+_LONGEST_PART: Final = 255
 
 
 class TopicTemplate:
@@ -31,4 +34,8 @@ class TopicTemplate:
             "area": subject.area,
             "device": subject.device,
         }
-        return self._template.format_map({name: _REFUSED.sub("_", text) or _NOTHING for name, text in parts.items()})
+        return self._template.format_map({name: _part(text) for name, text in parts.items()})
+
+
+def _part(text: str) -> str:
+    return _REFUSED.sub("_", text[:_LONGEST_PART]) or _NOTHING

@@ -24,6 +24,8 @@ def topics_object(board: Mapping[str, Mapping[str, Any]], home: str | None, limi
         "published_by_event": dict(out.get("by_event", {})),
         "connected": bool(out.get("connected", False)),
         "last_error": str(out.get("last_error", "")),
+        "refused": int(out.get("refused", 0)),
+        "last_refused": str(out.get("last_refused", "")),
     }
 
 

@@ -17,11 +17,12 @@ _US: Final = 1e6
 
 @dataclass(frozen=True, slots=True)
 class LineState:
-    """How MQTT out is; `heard`: somebody runs it."""
+    """How MQTT out is; `heard`: somebody runs it. `refused`: so many messages its broker does not take."""
 
     connected: bool
     heard: bool
     says: str
+    refused: int = 0
 
 
 def hooks_object(found: Sequence[tuple[Hook, Counted]]) -> dict[str, int]:
@@ -53,8 +54,11 @@ def line_state(told: Mapping[str, Any] | None) -> LineState:
     silent_s = time.time() - int(told.get("told_us", 0)) / _US
     if silent_s > _SILENT_S:
         return LineState(connected=False, heard=False, says=f"nothing was heard of it for {silent_s:,.0f} s")
+    refused = int(told.get("refused", 0))
+    passed = f"; {refused:,} passed over, the last: {told.get('last_refused')}" if refused else ""
     if told.get("connected"):
         published = sum(int(number) for number in told.get("by_event", {}).values())
-        says = f"connected; {number_of(published, 'message')} published"
-        return LineState(connected=True, heard=True, says=says)
-    return LineState(connected=False, heard=True, says=f"not connected: {told.get('last_error') or 'it starts'}")
+        says = f"connected; {number_of(published, 'message')} published{passed}"
+        return LineState(connected=True, heard=True, says=says, refused=refused)
+    says = f"not connected: {told.get('last_error') or 'it starts'}{passed}"
+    return LineState(connected=False, heard=True, says=says, refused=refused)

@@ -237,8 +237,12 @@ def test_mqtt_out_is_told_as_connected_or_with_the_reason_why_not(doctor: Doctor
     told["away"] = doctor()["MQTT out"]
     board.tell(OUT, {"connected": True, "by_event": {"new": 1200}})
     told["up"] = doctor()["MQTT out"]
+    board.tell(OUT, {"connected": True, "by_event": {"new": 1}, "refused": 2, "last_refused": "9 bytes on a/b: no"})
+    told["refuses"] = doctor()["MQTT out"]
     state.close()
 
     assert told["nobody"]["says"] == "nothing publishes"
     assert told["away"]["says"] == "not connected: the broker cannot be reached"
     assert (told["up"]["verdict"], told["up"]["says"]) == ("ok", "connected; 1,200 messages published")
+    assert told["refuses"]["verdict"] == "warning"
+    assert told["refuses"]["says"] == "connected; 1 message published; 2 passed over, the last: 9 bytes on a/b: no"

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import requests
 from paho.mqtt import client as paho
@@ -22,6 +23,7 @@ from ingestor import bootstrap
 from ingestor.events.frame import Frame
 from ingestor.intake.mqtt.listener import MqttListener
 from ingestor.live.cursor import Position
+from ingestor.live.entry import encode_entry, entry_of
 from ingestor.live.places import ReaderPlaces
 from ingestor.mqtt_out.service import READER
 from ingestor.queue.topics_board import TopicsTeller
@@ -30,7 +32,7 @@ from ingestor.settings_mqtt_out import own_topics
 from tests.conftest import StartServer
 from tests.homeassistant.run import HomeAssistant
 from tests.integration.api_bench import KEY, served
-from tests.integration.live_home import LiveHome
+from tests.integration.live_home import LiveHome, batch_of
 from tests.servers import wait_until
 from tests.servers_brokers import Mosquitto, ValkeyServer
 
@@ -214,6 +216,65 @@ def test_what_fell_out_of_the_channel_is_told_as_a_gap(mosquitto: Mosquitto, sta
     names = [f"light.{number}" for number in range(13)]
     assert heard.subjects() == names[-len(heard.subjects()) :]
     assert 8 <= len(heard.subjects()) <= 10
+
+
+def publish_with_one_too_large(out: Out) -> None:
+    """Publish three messages in one entry, of which the middle one has 30,000 characters."""
+    batch = batch_of(out.home, ["light.n1", "light.bad", "light.n2"], time_us=time.time_ns() // 1000)
+    batch.events[1].attributes = {"text": "x" * 30_000}
+    entry = entry_of(batch, [(event, event.time_us * 1000, False) for event in batch.events])
+    assert entry is not None
+    out.channel.publish(out.home, encode_entry(entry))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("5", "max_packet_size 20000", "packets of up to 20,000 bytes"),
+        ("3.1.1", "max_packet_size 20000", "the connection ended 3 times"),
+        ("5", "acl_file {acl}", "Not authorized"),  # Mosquitto 2.0.11 ends the connection as well
+    ],
+)
+def test_a_message_that_the_broker_refuses_is_passed_over_and_told(
+    start_server: StartServer, start: Start, tmp_path: Path, case: tuple[str, str, str]
+) -> None:
+    protocol, line, why = case
+    acl = tmp_path / "acl"
+    acl.write_text("topic readwrite #\ntopic deny ha-ingestor/+/light/bad/#\n")
+    acl.chmod(0o700)
+    broker = start_server(Mosquitto, extra=(line.format(acl=acl),))
+    out = start(broker.url, protocol=protocol, discovery=False)
+    names = [f"light.n{number}" for number in range(5)]
+    with subscribed(broker.port, "ha-ingestor/+/light/#") as heard, served(out.app) as out.address:
+        wait_until(out.has_begun, timeout_s=60, what="it has begun")
+        out.publish(names[0])
+        publish_with_one_too_large(out)
+        out.publish(names[3], names[4])
+        last = out.newest()
+        wait_until(lambda: names[4] in heard.subjects(), timeout_s=60, what="what comes behind it came")
+        wait_until(lambda: out.has_kept(last), timeout_s=60, what="that is kept")
+        wait_until(lambda: out.topics()["refused"] == 1, timeout_s=60, what="it is told")
+        told = out.topics()
+        metrics = requests.get(f"{out.address}/metrics", timeout=60).text
+
+    assert list(dict.fromkeys(heard.subjects())) == names
+    assert why in told["last_refused"]
+    assert out.topic("light.bad") in told["last_refused"]
+    assert "ingestor_mqtt_out_refused 1.0" in metrics
+
+
+def test_a_device_may_have_whatever_name(mosquitto: Mosquitto, start: Start) -> None:
+    out = start(mosquitto.url, topic="ha-ingestor/{device}/{entity_id}", discovery=False)
+    batch = batch_of(out.home, ["light.bob"], time_us=time.time_ns() // 1000)
+    batch.places[0] = msgspec.structs.replace(batch.places[0], device="Bob\x92s \uffff\U0001fffelamp")
+    entry = entry_of(batch, [(event, event.time_us * 1000, False) for event in batch.events])
+    assert entry is not None
+    with subscribed(mosquitto.port, "ha-ingestor/+/light.bob") as heard, served(out.app) as out.address:
+        wait_until(out.has_begun, timeout_s=60, what="it has begun")
+        out.channel.publish(out.home, encode_entry(entry))
+        wait_until(lambda: bool(heard.came), timeout_s=60, what="it came")
+
+    assert heard.came[0][0] == "ha-ingestor/Bob_s __lamp/light.bob"
 
 
 class Kept:

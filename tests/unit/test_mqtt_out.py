@@ -21,7 +21,9 @@ from ingestor.intake.mqtt.filters import matches
 from ingestor.intake.mqtt.routes import DROPPED_TOPIC, Routes
 from ingestor.intake.mqtt.seen import MOST_TOPICS, SeenTopics
 from ingestor.live.envelope import Subject
+from ingestor.mqtt_out.line import _packet_bytes
 from ingestor.mqtt_out.sensors import Figures, configs
+from ingestor.mqtt_out.suspects import Sent, Suspects
 from ingestor.mqtt_out.topics import TopicTemplate
 from ingestor.mqtt_out.window import Window
 from ingestor.quality.book_sql import QualityHead
@@ -40,6 +42,10 @@ TEMPLATE = "ha-ingestor/{home}/{domain}/{object_id}/{event}"
         (TEMPLATE, Subject("device.offline", device="My Lamp"), "ha-ingestor/h/-/My Lamp/device.offline"),
         (TEMPLATE, Subject("event.new", event_type="call_service"), "ha-ingestor/h/-/call_service/event.new"),
         ("x/{area}", LAMP._replace(area="a/b+c#d\x00e"), "x/a_b_c_d_e"),
+        ("x/{device}", LAMP._replace(device="Bob\x92s"), "x/Bob_s"),
+        ("x/{event_type}", LAMP._replace(event_type="a\x80b\x9fc\ufdd0d\U0010ffffe\ud800f"), "x/a_b_c_d_e_f"),
+        ("x/{area}", LAMP._replace(area="\xa0\ufffd\ufeffü😀"), "x/\xa0\ufffd\ufeffü😀"),
+        ("x/{device}", LAMP._replace(device="😀" * 300), "x/" + "😀" * 255),
     ],
 )
 def test_a_message_has_a_topic_that_every_broker_takes(template: str, subject: Subject, topic: str) -> None:
@@ -51,6 +57,13 @@ def test_a_message_has_a_topic_that_every_broker_takes(template: str, subject: S
 def test_a_template_that_no_broker_takes_or_that_nobody_knows_as_ours_is_refused(topic: str) -> None:
     with pytest.raises(ValidationError):
         MqttOutSettings(topic=topic)
+
+
+@pytest.mark.parametrize("name", ["topic", "base", "discovery_prefix", "client_id"])
+@pytest.mark.parametrize("sign", ["\x01", "\x85", "\ufffe"])
+def test_what_brokers_refuse_in_any_text_is_refused_at_the_start(name: str, sign: str) -> None:
+    with pytest.raises(ValidationError, match="brokers refuse"):
+        MqttOutSettings.model_validate({name: f"a{sign}b"})
 
 
 @pytest.mark.parametrize(
@@ -124,12 +137,16 @@ def test_the_discovery_of_another_installation_of_ours_is_no_event_either() -> N
     assert matches(own_topics(MqttOutSettings())[0], next(iter(configs(MqttOutSettings(url="mqtt://x"), "home"))))
 
 
+def sent(key: str) -> Sent:
+    return Sent(key, "event.new", "t", 1)
+
+
 def test_a_cursor_moves_on_when_all_before_it_is_confirmed() -> None:
     window = Window(10)
     for cursor, ids in (("a", (1, 2)), ("b", ()), ("c", (3,))):
         window.open(cursor)
         for one in ids:
-            window.sent(one)
+            window.sent(one, sent(str(one)))
         window.close()
 
     seen = []
@@ -144,12 +161,65 @@ def test_a_cursor_moves_on_when_all_before_it_is_confirmed() -> None:
 def test_a_portion_that_is_not_through_holds_the_cursor() -> None:
     window = Window(10)
     window.open("a")
-    window.sent(1)
+    window.sent(1, sent("m"))
     window.confirmed(1)
     assert window.cursor == ""
 
     window.close()
     assert window.cursor == "a"
+
+
+def test_a_portion_that_is_split_lets_the_cursor_move_within_it() -> None:
+    window = Window(10)
+    window.open("all")
+    window.sent(1, sent("m"))
+    window.split("half")
+    window.sent(2, sent("n"))
+    window.confirmed(1)
+    assert (window.cursor, window.oldest, window.under_way) == ("half", 2, [sent("n")])
+
+    window.close()
+    window.confirmed(2)
+    assert window.cursor == "all"
+
+
+def test_a_message_that_ends_the_connection_again_and_again_is_found_and_no_other() -> None:
+    suspects = Suspects(20)
+    good, bad = sent("good"), sent("bad")
+    assert not suspects.goes_alone("good")
+
+    suspects.ended([good, bad])
+    assert suspects.goes_alone("good")
+    suspects.over("good")
+    for _ in range(3):
+        assert suspects.goes_alone("bad")
+        assert not suspects.is_guilty("bad")
+        suspects.ended([bad])
+        suspects.ended([])  # the broker was away
+
+    assert suspects.is_guilty("bad")
+    assert not suspects.is_guilty("good")
+    suspects.over("bad")
+    assert not suspects.is_guilty("bad")
+    assert not suspects.goes_alone("good")
+
+
+def test_a_message_that_is_taken_at_last_was_not_at_fault() -> None:
+    suspects = Suspects(20)
+    for _ in range(3):
+        suspects.ended([sent("a")])
+        suspects.ended([sent("b")])
+        suspects.over("b")
+
+    assert not suspects.is_guilty("a")
+
+
+@pytest.mark.parametrize(
+    ("payload_bytes", "qos", "packet_bytes"),
+    [(0, 1, 11), (0, 0, 9), (118, 1, 129), (119, 1, 131), (16_374, 1, 16_386), (16_375, 1, 16_388)],
+)
+def test_how_large_a_packet_is_is_counted_to_the_byte(payload_bytes: int, qos: int, packet_bytes: int) -> None:
+    assert _packet_bytes("ü/t", b"x" * payload_bytes, qos) == packet_bytes
 
 
 def test_only_so_many_are_on_their_way() -> None:
@@ -158,11 +228,11 @@ def test_only_so_many_are_on_their_way() -> None:
         window.open("a")
         found = []
         for one in (1, 2):
-            window.sent(one)
+            window.sent(one, sent(str(one)))
             found.append(window._room.is_set())
         window.confirmed(1)
         await window.room()
-        window.sent(3)
+        window.sent(3, sent("3"))
         window.forget()
         await window.room()
         return found

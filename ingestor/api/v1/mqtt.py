@@ -52,6 +52,8 @@ class TopicsShape(BaseModel):
     published_by_event: dict[str, int]
     connected: bool = Field(description="MQTT out is connected to its broker.")
     last_error: str
+    refused: int = Field(description="Messages that the broker does not take, passed over since it started.")
+    last_refused: str = Field(description="The last of them: how large, which topic, why; empty: none.")
     missing: str = Field("", description="Why this is not known just now; mostly empty.")
 
 

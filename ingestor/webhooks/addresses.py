@@ -8,8 +8,13 @@ from typing import Final
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-#: IPv6 addresses that are an IPv4 address to whoever translates them.
-_TRANSLATED: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+#: IPv6 addresses that are an IPv4 address to whoever translates them: RFC 6052, 8215, 2765, and 4291 (2.5.5.1).
+_TRANSLATED: Final = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")))
+#: Where public IPv6 addresses are: IANA has given out no others, and whatever else there is means something of its own.
+_PUBLIC: Final = tuple(map(ipaddress.IPv6Network, ("2000::/3", "64:ff9b::/96")))
+#: For examples (RFC 9637); Python of 3.11 does not know it.
+_EXAMPLES: Final = (ipaddress.IPv6Network("3fff::/20"),)
+_IPV6: Final = 6
 _LAST_32_BITS: Final = 0xFFFFFFFF
 
 
@@ -33,7 +38,13 @@ class Reach:
             return True
         if address.is_multicast or address.is_unspecified:
             return False
-        return self._private or address.is_global
+        return self._private or _is_public(address)
+
+
+def _is_public(address: IpAddress) -> bool:
+    if address.version == _IPV6 and (not _within(address, _PUBLIC) or _within(address, _EXAMPLES)):
+        return False
+    return address.is_global
 
 
 def _within(address: IpAddress, networks: Iterable[IpNetwork]) -> bool:
@@ -50,6 +61,6 @@ def _meant(address: IpAddress) -> tuple[IpAddress, ...]:
         return (address, address.sixtofour)
     if address.teredo is not None:
         return (address, *address.teredo)
-    if any(address in network for network in _TRANSLATED):
+    if int(address) > 1 and _within(address, _TRANSLATED):  # :: and ::1 are themselves
         return (address, ipaddress.IPv4Address(int(address) & _LAST_32_BITS))
     return (address,)

@@ -140,6 +140,15 @@ def test_what_waited_for_days_behind_others_is_given_up_at_its_first_failure() -
         ("2002:a00:1::", False),
         ("64:ff9b::10.0.0.1", False),
         ("64:ff9b::93.184.215.14", True),
+        ("fec0::1", False),
+        ("::7f00:1", False),
+        ("::808:808", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("::ffff:0:8.8.8.8", False),
+        ("64:ff9b:1::8.8.8.8", False),
+        ("3fff::1", False),
+        ("5f00::1", False),
+        ("4000::1", False),
         ("no address", False),
     ],
 )
@@ -149,10 +158,18 @@ def test_only_public_addresses_may_be_reached(address: str, public: bool) -> Non
 
 @pytest.mark.parametrize(
     ("address", "allowed"),
-    [("192.168.1.9", True), ("::ffff:192.168.1.9", True), ("192.168.2.9", False), ("fd00::5", True), ("8.8.8.8", True)],
+    [
+        ("192.168.1.9", True),
+        ("::ffff:192.168.1.9", True),
+        ("192.168.2.9", False),
+        ("::192.168.1.9", False),
+        ("fd00::5", True),
+        ("::1", True),
+        ("8.8.8.8", True),
+    ],
 )
 def test_networks_that_are_allowed_may_be_reached_too(address: str, allowed: bool) -> None:
-    assert Reach(networks=("192.168.1.0/24", "fd00::/64")).allows(address) is allowed
+    assert Reach(networks=("192.168.1.0/24", "fd00::/64", "::1/128")).allows(address) is allowed
 
 
 def test_who_allows_private_addresses_reaches_all_but_groups_and_nobody() -> None:

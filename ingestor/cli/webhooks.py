@@ -139,7 +139,7 @@ def disable(context: typer.Context, hook_id: HookId) -> None:
 
 
 def rotate(context: typer.Context, hook_id: HookId) -> None:
-    """Make a new secret and print it; for a day deliveries are signed with the old one too."""
+    """Make a new secret and print it; deliveries are signed with each old one too, for a day after it was replaced."""
     _, secret = _desk(context).rotate(hook_id)
     typer.echo(secret)
     say("keep it: it is not shown again")

@@ -118,12 +118,21 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What a webhook's deliveries are signed with: the newest first; an older one holds on for a while."""
+    """What a webhook's deliveries are signed with: the newest first; each former one holds on for a while.
+
+    `older`: those before `previous`, each with its end.
+    """
 
     current: str
     previous: str = ""
     previous_until_us: int = 0
+    older: tuple[tuple[str, int], ...] = ()
 
     def valid(self, now_us: int) -> tuple[str, ...]:
         """Return those that are signed with now."""
-        return (self.current, self.previous) if self.previous and now_us < self.previous_until_us else (self.current,)
+        return (self.current, *(secret for secret, _ in self.former(now_us)))
+
+    def former(self, now_us: int) -> tuple[tuple[str, int], ...]:
+        """Return those that hold besides the newest, each with its end."""
+        every = ((self.previous, self.previous_until_us), *self.older)
+        return tuple((secret, until_us) for secret, until_us in every if secret and now_us < until_us)

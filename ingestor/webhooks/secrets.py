@@ -6,6 +6,7 @@ That is for one host; where several share a database, they are there (`secrets_s
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import tempfile
 from dataclasses import asdict
@@ -19,8 +20,10 @@ from ingestor.webhooks.model import Secrets
 from ingestor.webhooks.signing import new_secret
 
 FOLDER: Final = "webhook-secrets"
-#: How long the old secret is signed with besides the new one.
+#: How long an old secret is signed with besides the new one.
 BOTH_FOR_US: Final = 24 * 3600 * 1_000_000
+#: A delivery has so many signatures at most.
+MOST_SECRETS: Final = 10
 
 
 def secrets_of(hook_id: str, kept: bytes | str) -> Secrets:
@@ -29,6 +32,18 @@ def secrets_of(hook_id: str, kept: bytes | str) -> Secrets:
         return msgspec.json.decode(kept, type=Secrets)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.Fatal(f"the secrets of webhook {hook_id} cannot be read: rotate them") from error
+
+
+def renewed(made: str, before: Secrets | None, now_us: int) -> Secrets:
+    """Return what is signed with once another secret was made. Raises Conflict where too many hold already."""
+    if before is None:
+        return Secrets(made)
+    former = before.former(now_us)
+    if len(former) + 2 > MOST_SECRETS:
+        raise errors.Conflict(
+            f"{MOST_SECRETS} secrets hold already, each for a day: use the newest, or rotate when one has ended"
+        )
+    return Secrets(made, before.current, now_us + BOTH_FOR_US, former)
 
 
 class SecretShelf:
@@ -45,12 +60,21 @@ class SecretShelf:
         return made
 
     def rotate(self, hook_id: str, now_us: int) -> str:
-        """Make another secret and return it; the one before holds for a day more, where it can be read."""
+        """Make another secret and return it; those before hold for a day more, where they can be read.
+
+        Raises Conflict where too many hold already.
+        """
         made = new_secret()
-        before = None
-        with contextlib.suppress(errors.Fatal):  # it is what mends them
-            before = self.find(hook_id)
-        self._write(hook_id, Secrets(made, before.current, now_us + BOTH_FOR_US) if before else Secrets(made))
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # of two who rotate at once neither makes the other's void
+            before = None
+            with contextlib.suppress(errors.Fatal):  # it is what mends them
+                before = self.find(hook_id)
+            self._write(hook_id, renewed(made, before, now_us))
+        finally:
+            os.close(folder)
         return made
 
     def find(self, hook_id: str) -> Secrets | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +12,11 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ingestor import errors
 from ingestor.storage.database import database_errors, reading
 from ingestor.webhooks.model import Secrets
-from ingestor.webhooks.secrets import SecretShelf, secrets_of
+from ingestor.webhooks.secrets import SecretShelf, renewed, secrets_of
+from ingestor.webhooks.signing import new_secret
 from ingestor.webhooks.tables import SECRETS
 
 
@@ -37,6 +40,19 @@ class SharedSecretShelf(SecretShelf):
             kept = self._read(hook_id)
         return kept
 
+    def rotate(self, hook_id: str, now_us: int) -> str:
+        """Make another secret and return it, whatever another host does. Raises Conflict."""
+        made = new_secret()
+        with contextlib.suppress(errors.Fatal):
+            self.find(hook_id)  # takes over what lies in the data folder
+        query = sa.select(SECRETS.c.secrets).where(SECRETS.c.hook_id == hook_id).with_for_update()
+        with database_errors(), self._database().begin() as connection:
+            kept, before = connection.execute(query).scalar(), None
+            with contextlib.suppress(errors.Fatal):  # it is what mends them
+                before = None if kept is None else secrets_of(hook_id, kept)
+            connection.execute(self._insert(hook_id, renewed(made, before, now_us), instead=True))
+        return made
+
     def has_any(self) -> bool:
         """Tell that there may be some: another host may have made one."""
         return True
@@ -57,13 +73,13 @@ class SharedSecretShelf(SecretShelf):
         return None if kept is None else secrets_of(hook_id, kept)
 
     def _keep(self, hook_id: str, secrets: Secrets, *, instead: bool) -> None:
-        engine = self._database()
-        insert: Any = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        with database_errors(), self._database().begin() as connection:
+            connection.execute(self._insert(hook_id, secrets, instead=instead))
+
+    def _insert(self, hook_id: str, secrets: Secrets, *, instead: bool) -> Any:
+        insert: Any = postgresql.insert if self._database().dialect.name == "postgresql" else sqlite.insert
         written = {"secrets": msgspec.json.encode(asdict(secrets)).decode()}
         command = insert(SECRETS).values(hook_id=hook_id, **written)
-        with database_errors(), engine.begin() as connection:
-            connection.execute(
-                command.on_conflict_do_update(index_elements=["hook_id"], set_=written)
-                if instead
-                else command.on_conflict_do_nothing()
-            )
+        if instead:
+            return command.on_conflict_do_update(index_elements=["hook_id"], set_=written)
+        return command.on_conflict_do_nothing()

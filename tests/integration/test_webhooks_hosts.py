@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,10 @@ def test_a_secret_of_before_the_hosts_shared_a_database_is_taken_over(new_host: 
     renewed = elsewhere.rotate("wh_old", 1)
     assert (found := here.find("wh_old")) is not None
     assert (found.current, found.previous) == (renewed, secret)
+    with ThreadPoolExecutor(4) as threads:
+        made = list(threads.map(lambda shelf: shelf.rotate("wh_old", 2), [here, elsewhere] * 2))
+    assert (found := here.find("wh_old")) is not None
+    assert set(found.valid(3)) == {secret, renewed, *made}
     here.remove("wh_old")
     assert elsewhere.find("wh_old") is None
     database.dispose()

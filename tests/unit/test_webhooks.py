@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import standardwebhooks
@@ -23,6 +25,7 @@ from ingestor.webhooks.desk import WebhookDesk
 from ingestor.webhooks.messages import gap_parcel, parcels_of, ping_parcel, said_of
 from ingestor.webhooks.model import Answer, Delivery, DeliveryState, Hook, Secrets, Wanted
 from ingestor.webhooks.schedule import GIVE_UP_AFTER_S, RETRY_S, judge
+from ingestor.webhooks.secrets import MOST_SECRETS, SecretShelf, secrets_of
 from ingestor.webhooks.signing import new_secret, signed
 
 US = 1_000_000
@@ -48,6 +51,52 @@ def test_the_old_secret_holds_for_its_time_alone() -> None:
     secrets = Secrets("new", "old", NOW_US)
 
     assert (secrets.valid(NOW_US - 1), secrets.valid(NOW_US)) == (("new", "old"), ("new",))
+
+
+def test_a_secret_holds_for_a_day_however_often_it_is_rotated_in_it(tmp_path: Path) -> None:
+    shelf = SecretShelf(tmp_path)
+    made = [shelf.make("wh_1"), *(shelf.rotate("wh_1", NOW_US + hours * 3600 * US) for hours in (0, 1, 2))]
+
+    def valid(hours: int) -> tuple[str, ...]:
+        found = shelf.find("wh_1")
+        assert found is not None
+        return found.valid(NOW_US + hours * 3600 * US)
+
+    assert valid(2) == tuple(reversed(made))
+    assert valid(24) == tuple(reversed(made[1:]))
+    assert valid(25) == (made[3], made[2])
+    assert valid(26) == (made[3],)
+    renewed = shelf.rotate("wh_1", NOW_US + 26 * 3600 * US)
+    assert (found := shelf.find("wh_1")) is not None
+    assert (found.current, found.previous, found.older) == (renewed, made[3], ())
+
+
+def test_no_secret_that_was_promised_a_day_is_given_up_for_more_of_them(tmp_path: Path) -> None:
+    shelf = SecretShelf(tmp_path)
+    made = [shelf.make("wh_1")] + [shelf.rotate("wh_1", NOW_US) for _ in range(MOST_SECRETS - 1)]
+
+    with pytest.raises(errors.Conflict, match="secrets hold already"):
+        shelf.rotate("wh_1", NOW_US + 1)
+
+    assert (found := shelf.find("wh_1")) is not None
+    assert found.valid(NOW_US + 1) == tuple(reversed(made))
+
+
+def test_of_those_who_rotate_at_once_each_gets_a_secret_that_holds(tmp_path: Path) -> None:
+    shelf = SecretShelf(tmp_path)
+    first = shelf.make("wh_1")
+
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: shelf.rotate("wh_1", NOW_US), range(8)))
+
+    assert (found := shelf.find("wh_1")) is not None
+    assert set(found.valid(NOW_US)) == {first, *made}
+
+
+def test_secrets_that_an_earlier_version_kept_are_read() -> None:
+    kept = b'{"current":"new","previous":"old","previous_until_us":7}'
+
+    assert secrets_of("wh_1", kept) == Secrets("new", "old", 7)
 
 
 def test_a_dead_receiver_is_tried_by_the_schedule_and_then_no_more() -> None:

@@ -25,7 +25,9 @@ from ingestor.webhooks.model import LONGEST_WAIT_S, MOST_IN_BATCH, Delivery, Del
 
 T = TypeVar("T")
 _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
-    409: problem_response("It cannot be done as things stand: too many webhooks, a disabled one, nothing to replay.")
+    409: problem_response(
+        "It cannot be done as things stand: too many webhooks or secrets, a disabled one, nothing to replay."
+    )
 }
 _UNREACHABLE: Final[dict[int | str, dict[str, Any]]] = {
     400: problem_response("The address can never be reached: it is private, or is none.")
@@ -243,10 +245,13 @@ async def remove_webhook(request: Request, hook_id: _HookId, means: Asking) -> R
 
 
 @router.post(
-    "/webhooks/{webhook_id}/secret", response_model=WebhookWithSecret, responses=NOT_FOUND, dependencies=_WRITES
+    "/webhooks/{webhook_id}/secret",
+    response_model=WebhookWithSecret,
+    responses={**NOT_FOUND, **_REFUSED},
+    dependencies=_WRITES,
 )
 async def rotate_secret(request: Request, hook_id: _HookId, means: Asking) -> Response:
-    """Make a new secret; for a day deliveries are signed with the old one too."""
+    """Make a new secret; deliveries are signed with each old one too, for a day after it was replaced."""
 
     def write(desk: WebhookDesk) -> bytes:
         hook, secret = desk.rotate(hook_id)

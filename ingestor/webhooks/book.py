@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ingestor.webhooks.model import Counted, Delivery, DeliveryState, Hook, Parcel
@@ -30,8 +30,11 @@ class WebhookBook(Protocol):
         """Keep a new webhook. Raises Conflict where there are so many already."""
         ...
 
-    def change(self, hook: Hook) -> Hook:
-        """Keep what somebody decides, and let what waits be tried at once; nothing of how it does. Raises NotFound."""
+    def change(self, hook_id: str, decide: Callable[[Hook], Hook]) -> Hook:
+        """Keep what somebody decides of a webhook as it is now, and let what waits be tried at once.
+
+        Nobody changes it in between. Nothing is kept of how it does. Raises NotFound, and what `decide` raises.
+        """
         ...
 
     def remove(self, hook_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -50,17 +50,19 @@ class SqlWebhookBook:
                 raise errors.Conflict(f"there are {most} webhooks already (webhooks.max_hooks)")
             connection.execute(sa.insert(HOOKS).values(hook_row(hook)))
 
-    def change(self, hook: Hook) -> Hook:
-        """Keep what somebody decided of a webhook, as its next version. Raises NotFound, StoreUnavailable."""
-        row = hook_row(replace(hook, version=hook.version + 1))
-        values = {name: row[name] for name in DECIDED}
-        if hook.enabled:
-            values |= {"failures": 0, "paused_until_us": 0}
+    def change(self, hook_id: str, decide: Callable[[Hook], Hook]) -> Hook:
+        """Keep what somebody decides of a webhook, as its next version. Raises NotFound, StoreUnavailable."""
         with database_errors(), self._engine.begin() as connection:
-            connection.execute(sa.update(HOOKS).where(HOOKS.c.hook_id == hook.hook_id).values(values))
+            now = _hook(connection, hook_id, locked=True)
+            hook = replace(decide(now), version=now.version + 1)
+            row = hook_row(hook)
+            values = {name: row[name] for name in DECIDED}
             if hook.enabled:
-                connection.execute(sa.update(DELIVERIES).where(_waiting(hook.hook_id)).values(next_us=0))
-            return _hook(connection, hook.hook_id)
+                values |= {"failures": 0, "paused_until_us": 0}
+            connection.execute(sa.update(HOOKS).where(HOOKS.c.hook_id == hook_id).values(values))
+            if hook.enabled:
+                connection.execute(sa.update(DELIVERIES).where(_waiting(hook_id)).values(next_us=0))
+            return _hook(connection, hook_id)
 
     def remove(self, hook_id: str) -> None:
         """Forget a webhook. Raises NotFound, StoreUnavailable."""
@@ -180,8 +182,11 @@ class SqlWebhookBook:
             return [delivery_of(dict(row)) for row in connection.execute(query).mappings()]
 
 
-def _hook(connection: sa.Connection, hook_id: str) -> Hook:
-    row = connection.execute(sa.select(HOOKS).where(HOOKS.c.hook_id == hook_id)).mappings().first()
+def _hook(connection: sa.Connection, hook_id: str, *, locked: bool = False) -> Hook:
+    query = sa.select(HOOKS).where(HOOKS.c.hook_id == hook_id)
+    if locked:  # PostgreSQL; in SQLite who may write is alone already
+        query = query.with_for_update()
+    row = connection.execute(query).mappings().first()
     if row is None:
         raise _no_hook(hook_id)
     return hook_of(dict(row))

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import socket
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -72,22 +73,28 @@ class WebhookDesk:
         hook_id: str,
         *,
         url: str | None = None,
-        wanted: Wanted | None = None,
+        wanted: Callable[[Wanted], Wanted] | None = None,
         description: str | None = None,
         enabled: bool | None = None,
     ) -> Hook:
-        """Change what is given. Raises Rejected, Unanswerable.
+        """Change what is given, and nothing else, whoever changes that meanwhile. Raises Rejected, Unanswerable.
 
-        An address that is no longer allowed hinders nobody from disabling it; it is looked at where it is to be used.
+        `wanted` makes of what it was told so far what it is to be told. An address that is no longer allowed hinders
+        nobody from disabling it; it is looked at where it is to be used.
         """
-        hook = self.book.find(hook_id)
-        given: dict[str, Any] = {"url": url, "wanted": wanted, "description": description, "enabled": enabled}
-        changed = replace(hook, **{name: value for name, value in given.items() if value is not None})
-        self._check(changed.wanted, changed.url if url is not None or enabled else None)
+        given: dict[str, Any] = {"url": url, "description": description, "enabled": enabled}
+        given = {name: value for name, value in given.items() if value is not None}
         if enabled is not None:
-            changed = replace(changed, why="")
+            given["why"] = ""
+
+        def decide(hook: Hook) -> Hook:
+            changed = replace(hook, **given, wanted=wanted(hook.wanted) if wanted is not None else hook.wanted)
+            self._check(changed.wanted, changed.url if url is not None or enabled else None)
+            return changed
+
+        decide(self.book.find(hook_id))
         self._allow("change", hook_id)
-        found = self.book.change(changed)
+        found = self.book.change(hook_id, decide)
         self._shelf.note_change()
         return found
 
@@ -100,7 +107,7 @@ class WebhookDesk:
         self._shelf.note_change()
 
     def rotate(self, hook_id: str) -> tuple[Hook, str]:
-        """Make a new secret and return it with the webhook; for a day both are signed with."""
+        """Make a new secret and return it with the webhook; each old one is signed with for a day. Raises Conflict."""
         hook = self.book.find(hook_id)
         self._allow("rotate the secret", hook_id)
         secret = self._shelf.rotate(hook_id, now_us())

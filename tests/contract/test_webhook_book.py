@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -126,13 +129,36 @@ def test_what_somebody_decides_holds_over_what_came_of_a_try(book: WebhookBook) 
     (one,) = book.due("wh_1", 100, 9)
     book.settle(replace(HOOK, failures=1, paused_until_us=DAY_US), [replace(one, next_us=DAY_US)], back=False)
 
-    changed = book.change(replace(HOOK, url="https://other.example"))
+    changed = book.change("wh_1", lambda hook: replace(hook, url="https://other.example"))
     book.settle(replace(HOOK, enabled=False, why="410"), [], back=False)
 
     found = book.find("wh_1")
     assert (found.url, found.enabled, found.version, found.failures) == ("https://other.example", True, 2, 0)
     assert found == changed
     assert ids(book.due("wh_1", 100, 9)) == ["a"]
+
+
+def test_nobody_who_changes_a_webhook_undoes_what_another_changes_meanwhile(book: WebhookBook) -> None:
+    asked = threading.Barrier(3)
+
+    def changed(**given: Any) -> Hook:
+        asked.wait(60)
+        return book.change("wh_1", lambda hook: replace(hook, **given))
+
+    for number in range(10):
+        given = {"description": f"d{number}", "url": f"https://{number}.example", "enabled": number % 2 == 0}
+        with ThreadPoolExecutor(3) as threads:
+            for one in [threads.submit(changed, **{name: value}) for name, value in given.items()]:
+                one.result()
+
+        found = book.find("wh_1")
+        assert {name: getattr(found, name) for name in given} == given
+    assert found.version == 31
+
+
+def test_a_webhook_that_is_not_there_is_not_changed(book: WebhookBook) -> None:
+    with pytest.raises(errors.NotFound):
+        book.change("wh_2", lambda hook: hook)
 
 
 def test_a_receiver_that_wants_no_more_is_disabled(book: WebhookBook) -> None:

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -296,7 +297,7 @@ def test_a_name_that_means_this_machine_is_not_connected_to(start: Start, receiv
         refused = hooks.ask("POST", status=400, url=receiver.url)
         made = hooks.ask("POST", status=201, url="https://example.org/hook", filter={"type": ["event.*"]})
         book = bootstrap.open_webhook_desk(hooks.settings).book  # as a name that is given another address later
-        book.change(replace(book.find(made["id"]), url=f"http://localhost:{receiver.port}/hook"))
+        book.change(made["id"], lambda hook: replace(hook, url=f"http://localhost:{receiver.port}/hook"))
         hooks.publish("light.0")
         wait_until(lambda: hooks.shown(made["id"])["failures"] == 1, timeout_s=60, what="it is not reached")
 
@@ -413,6 +414,21 @@ def test_a_fault_of_the_book_is_lived_through(hooks: Hooks, receiver: Receiver) 
 def test_what_cannot_be_registered_is_a_problem(hooks: Hooks, asked: dict[str, Any], status: int) -> None:
     assert hooks.ask("POST", status=status, **asked)["type"].startswith("urn:ha-ingestor:problem:")
     assert hooks.ask("GET")["items"] == []
+
+
+def test_changes_at_once_undo_nothing_of_each_other(hooks: Hooks) -> None:
+    made = hooks.ask("POST", status=201, url="https://example.org/hook", filter={"type": ["event.*"]})["id"]
+    for number in range(8):
+        given = {"enabled": number % 2 == 0, "description": f"d{number}", "batch": number + 1, "late": number % 2 == 1}
+
+        def change(name: str, given: dict[str, Any] = given) -> None:
+            hooks.ask("PATCH", f"/{made}", 200, **{name: given[name]})
+
+        with ThreadPoolExecutor(len(given)) as threads:
+            list(threads.map(change, given))
+
+        shown = hooks.shown(made)
+        assert {name: shown[name] for name in given} == given
 
 
 def test_there_are_only_so_many_and_none_without_a_live_channel(start: Start, receiver: Receiver) -> None:

@@ -224,7 +224,7 @@ async def change_webhook(request: Request, hook_id: _HookId, change: WebhookChan
         hook = desk.change(
             hook_id,
             url=change.url,
-            wanted=_wanted(desk.book.find(hook_id).wanted, change, means.settings),
+            wanted=lambda now: _wanted(now, change, means.settings),
             description=change.description,
             enabled=change.enabled,
         )

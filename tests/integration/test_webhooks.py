@@ -20,7 +20,7 @@ import standardwebhooks
 from structlog.testing import capture_logs
 
 from ingestor import bootstrap
-from ingestor.webhooks.model import Secrets
+from ingestor.webhooks.model import Parcel, Secrets
 from ingestor.webhooks.secrets import FOLDER, SecretShelf
 from ingestor.webhooks.tables import DELIVERIES
 from tests.certificates import Certificates
@@ -429,6 +429,18 @@ def test_changes_at_once_undo_nothing_of_each_other(hooks: Hooks) -> None:
 
         shown = hooks.shown(made)
         assert {name: shown[name] for name in given} == given
+
+
+def test_the_last_page_of_deliveries_names_no_next_one_also_where_it_is_full(hooks: Hooks) -> None:
+    made = hooks.ask("POST", status=201, url="https://example.org/hook", filter={"type": ["event.*"]})["id"]
+    book = bootstrap.open_webhook_desk(hooks.settings).book
+    book.add(made, [Parcel(f"p{number}", "messages", 1, b"{}") for number in range(4)], "", 1)
+
+    first = hooks.ask("GET", f"/{made}/deliveries", limit=2)
+    second = hooks.ask("GET", f"/{made}/deliveries", limit=2, before=first["next"])
+
+    assert [one["id"] for one in first["items"] + second["items"]] == ["p3", "p2", "p1", "p0"]
+    assert second["next"] is None
 
 
 def test_there_are_only_so_many_and_none_without_a_live_channel(start: Start, receiver: Receiver) -> None:

@@ -283,9 +283,9 @@ async def list_deliveries(hook_id: _HookId, asked: Annotated[DeliveryList, Query
     def read() -> bytes:
         book = _desk(means).book
         book.find(hook_id)
-        found = book.list(hook_id, state=asked.state, before=asked.before, limit=asked.limit)
-        more = str(found[-1].seq) if len(found) == asked.limit else None
-        items = [DeliveryShape(**delivery_object(one)) for one in found]
+        found = book.list(hook_id, state=asked.state, before=asked.before, limit=asked.limit + 1)
+        more = str(found[asked.limit - 1].seq) if len(found) > asked.limit else None
+        items = [DeliveryShape(**delivery_object(one)) for one in found[: asked.limit]]
         return as_json(DeliveryItems(items=items, next=more))
 
     return json_answer(await means.other(read))

@@ -25,6 +25,8 @@ _MOST: Final = 2**64 - 1
 _MAX_DIGITS: Final = 20
 _decoder: Final = json.JSONDecoder(parse_int=integer)
 _BLANK: Final = " \t\r\n,"
+#: Said of what no reader of JSON follows to its end.
+TOO_DEEP: Final = "values within values within values, hundreds deep"
 #: What may be half of a surrogate pair, written as an escape. UTF-8 itself cannot hold one.
 _HALF_BYTES: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
@@ -35,7 +37,8 @@ def loads(payload: bytes) -> Any:
 
     An integer above 64 bits becomes a float.
     Half of a surrogate pair becomes a question mark: no text with one could travel on, nor its whole batch with it.
-    Raises UndecodableFrame("invalid_json"); also for JSON nested too deep, and for any encoding but UTF-8.
+    Raises UndecodableFrame: "nested_too_deep" for more levels than Python's reader takes, "invalid_json" for what else
+    is no JSON, and for any encoding but UTF-8.
     """
     try:
         return orjson.loads(payload)
@@ -45,7 +48,9 @@ def loads(payload: bytes) -> Any:
         text = payload.decode()
         value = json.loads(text, parse_int=integer)
         return _without_halves(value) if _HALF.search(text) else value
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise errors.UndecodableFrame("nested_too_deep", TOO_DEEP) from error
+    except ValueError as error:
         raise errors.UndecodableFrame("invalid_json", f"{error}"[:200]) from error
 
 

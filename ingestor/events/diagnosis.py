@@ -31,7 +31,10 @@ _WHAT: Final[dict[str, tuple[str, str]]] = {
         "a payload came that is larger than the limit; only its size and hash were kept",
         "raise `max_payload_bytes` of the home's MQTT settings for those to come; these cannot be replayed",
     ),
-    "nested_too_deep": ("objects within objects came, deeper than six levels", _WRONG_SENDER),
+    "nested_too_deep": (
+        "values within values came, more levels deep than a payload of its kind may have",
+        _WRONG_SENDER,
+    ),
     "state_too_long": ("a state came that is longer than Home Assistant allows", _WRONG_SENDER),
     "too_many_values": ("a payload with more than 500 values came", "map the values that you want as topics"),
     "template_failed": (

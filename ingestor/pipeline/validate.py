@@ -11,6 +11,7 @@ import structlog
 
 from ingestor import errors
 from ingestor.events import history, mqtt
+from ingestor.events.decoding import TOO_DEEP
 from ingestor.events.event import Event, EventBatch, Outcome, Settled
 from ingestor.events.frame import Frame, FrameKind, RawBatch
 from ingestor.events.websocket import decode_websocket
@@ -117,7 +118,7 @@ def _decode(frame: Frame, slot: int, carries: frozenset[str]) -> list[Event | er
     except errors.Rejected as error:
         return [error]
     except RecursionError:  # anybody can send such a thing: no line in the log for each
-        return [errors.UndecodableFrame("nested_too_deep", "values within values within values, hundreds deep")]
+        return [errors.UndecodableFrame("nested_too_deep", TOO_DEEP)]
     except Exception as error:  # noqa: BLE001 -- a bug in a decoder must cost one frame, never its neighbours
         _log.exception("decoder_failed", kind=frame.kind, topic=frame.topic)
         return [errors.UndecodableFrame("decoder_failed", f"{type(error).__name__}: {error}"[:300])]

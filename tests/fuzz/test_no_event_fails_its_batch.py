@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ingestor import errors
+from ingestor.events.diagnosis import diagnosis
 from ingestor.events.event import Event
 from ingestor.pipeline.portable import MAX_DEPTH, require_portable
 from tests.fuzz.road import CORPUS, Road, frame
@@ -43,6 +44,17 @@ def test_a_state_nested_too_deep_is_rejected_and_its_neighbours_are_written(dept
         assert ended["rejected"] == 0
     else:
         assert ended == {"written": 1, "rejected": 1}
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH, 1000, 5999])
+def test_json_nested_too_deep_is_called_so_whatever_reader_gives_up(depth: int) -> None:
+    road = Road()
+
+    road.send(frame("websocket", state_nested(depth)))
+
+    (state,) = road.quarantine.list()
+    assert state.reason == "nested_too_deep"
+    assert "six levels" not in diagnosis(state.reason, state.detail)
 
 
 @pytest.mark.parametrize("value", [2**64, {1, 2, object()}, "\ud800"])

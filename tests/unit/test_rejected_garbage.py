@@ -18,6 +18,7 @@ REFUSED: dict[str, tuple[FrameKind, bytes]] = {
     "no JSON": ("eventstream", b"\xff\xfe{"),
     "no state": ("statestream", b'{"state": 1}'),
     "no row": ("history", b'{"entity_id": "sensor.kitchen", "rows": [7]}'),
+    "nested deep": ("websocket", b'[{"id": 1, "type": "event", "event": ' + b"[" * 5000),
     "no reading": ("zigbee2mqtt", b'{"temperature": '),
 }
 

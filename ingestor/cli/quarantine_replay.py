@@ -32,9 +32,9 @@ def sentence(tally: Tally) -> str:
     outcomes = ", ".join(f"{count:,} {name}" for name, count in sorted(tally.events.items())) or "none"
     kept = f"{tally.failed:,} failed again and stay"
     waiting = f", {tally.waiting:,} nobody answered for" if tally.waiting else ""
-    return (
-        f"{number_of(tally.chosen, 'piece')}: {tally.left:,} left the quarantine, {kept}{waiting}; events: {outcomes}"
-    )
+    elsewhere = f", {tally.elsewhere:,} ended by another replay or dropped" if tally.elsewhere else ""
+    ended = f"{tally.left:,} left the quarantine, {kept}{elsewhere}{waiting}"
+    return f"{number_of(tally.chosen, 'piece')}: {ended}; events: {outcomes}"
 
 
 def as_object(tally: Tally) -> dict[str, Any]:
@@ -44,4 +44,4 @@ def as_object(tally: Tally) -> dict[str, Any]:
 
 def _progress(tally: Tally) -> None:
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r{tally.left + tally.failed:,} of {number_of(tally.chosen, 'piece')} …\r")
+        sys.stderr.write(f"\r{tally.left + tally.failed + tally.elsewhere:,} of {number_of(tally.chosen, 'piece')} …\r")

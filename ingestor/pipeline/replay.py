@@ -34,12 +34,16 @@ _COUNTER: Final = "ingestor_events_{}_total"
 
 @dataclass(slots=True)
 class Tally:
-    """How far a replay has come: `left` went from the quarantine, `failed` stay, `waiting` nobody answered for."""
+    """How far a replay has come: `left` went from the quarantine, `failed` stay, `waiting` nobody answered for.
+
+    `elsewhere`: ended meanwhile by whoever else was at them, another replay or `drop`.
+    """
 
     chosen: int = 0
     left: int = 0
     failed: int = 0
     waiting: int = 0
+    elsewhere: int = 0
     events: dict[str, int] = field(default_factory=dict)
 
 
@@ -124,7 +128,9 @@ class Replayer:
         if room <= 0:
             return
         chosen = [todo.popleft() for _ in range(room)]
-        for piece in self._quarantine.claim(chosen):
+        claimed = self._quarantine.claim(chosen)
+        self.tally.elsewhere += room - len(claimed)
+        for piece in claimed:
             self._send_one(_UnderWay(piece, piece.home, time.monotonic()))
 
     def _send_one(self, sent: _UnderWay) -> None:
@@ -162,13 +168,18 @@ class Replayer:
             return 0
         results, self._ended = self._ended, []
         self._page += 1
-        self.tally.left += self._quarantine.settle(results, self._run, self._page)
+        settled = self._quarantine.settle(results, self._run, self._page)
+        # What another replay has settled is counted by that one, in the ledger and here.
+        self.tally.elsewhere += len(results) - len(settled)
         for result in results:
-            self._count(result)
+            if result.id in settled:
+                self._count(result)
         return len(results)
 
     def _count(self, result: Replayed) -> None:
-        self.tally.failed += bool(result.outcomes.get("rejected"))
+        failed = bool(result.outcomes.get("rejected"))
+        self.tally.failed += failed
+        self.tally.left += not failed
         of = {"home": result.home, "source": SOURCE}
         metrics.counter(_COUNTER.format("received"), **of).inc(sum(result.outcomes.values()))
         for outcome, count in result.outcomes.items():

@@ -151,10 +151,11 @@ class Quarantine(Protocol):
         """Give each piece the batch that it is sent again as, unless it has one; return those that are there."""
         ...
 
-    def settle(self, results: Sequence[Replayed], book: str, page: int) -> int:
+    def settle(self, results: Sequence[Replayed], book: str, page: int) -> frozenset[int]:
         """Let go what succeeded, keep what was rejected, and count both in the ledger, all at once.
 
-        A piece that is not under way as that batch any more is left alone. Returns how many pieces left.
+        A piece that is not under way as that batch any more is left alone: another replay has settled and counted it.
+        Returns the ids of those that were.
         """
         ...
 

@@ -26,8 +26,10 @@ def claim(connection: sa.Connection, ids: Sequence[int]) -> None:
         connection.execute(sa.update(PIECES).where(PIECES.c.id == identity).values(chosen))
 
 
-def settle(engine: sa.Engine, connection: sa.Connection, results: Sequence[Replayed], book: str, page: int) -> int:
-    """Let go what succeeded, keep what was rejected, add both to the ledger; return how many pieces left."""
+def settle(
+    engine: sa.Engine, connection: sa.Connection, results: Sequence[Replayed], book: str, page: int
+) -> frozenset[int]:
+    """Let go what succeeded, keep what was rejected, add both to the ledger; return which pieces were under way so."""
     by_id = {result.id: result for result in results}
     query = sa.select(PIECES.c.id, PIECES.c.replay_id, PIECES.c.bytes)
     rows = connection.execute(query.where(PIECES.c.id.in_(list(by_id)), PIECES.c.replaying.is_(True))).all()
@@ -42,7 +44,7 @@ def settle(engine: sa.Engine, connection: sa.Connection, results: Sequence[Repla
     ledger = SqlLedger(engine)
     for counted in _pages([by_id[row.id] for row in ours], book, page):
         ledger.add_within(connection, counted)
-    return len(gone)
+    return frozenset(row.id for row in ours)
 
 
 def _pages(results: Sequence[Replayed], book: str, number: int) -> list[Page]:

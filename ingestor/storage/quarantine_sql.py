@@ -132,8 +132,8 @@ class SqlQuarantine:
             rows = connection.execute(sa.select(*_FIELDS).where(PIECES.c.id.in_(ids)).order_by(PIECES.c.id))
             return [Quarantined(**row) for row in rows.mappings()]
 
-    def settle(self, results: Sequence[Replayed], book: str, page: int) -> int:
-        """Let go what succeeded, keep what was rejected, count both. Raises StoreUnavailable."""
+    def settle(self, results: Sequence[Replayed], book: str, page: int) -> frozenset[int]:
+        """Let go what succeeded, keep what was rejected, count both; return which. Raises StoreUnavailable."""
         with database_errors(), self._engine.begin() as connection:
             connection.execute(sa.select(TOTALS).with_for_update()).one()
             return settle(self._engine, connection, results, book, page)

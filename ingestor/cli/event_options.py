@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
 
+from ingestor.reading.times import LAST_NS
 from ingestor.storage.port import EventQuery
 
 _NS: Final = 1_000_000_000
+_DAY_NS: Final = 86_400 * _NS
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+#: Years that the system's time zones know; further out the zone does not matter.
+_SAFE: Final = (2, 9998)
 _AGE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -58,12 +64,26 @@ def query_from(
 
 
 def parse_time(text: str, now_ns: int) -> int:
-    """Return the time that an age (`1h`) or an ISO time means, in Unix nanoseconds; a time without zone is local."""
-    if age := _AGE.fullmatch(text.strip()):
+    """Return the time that an age (`1h`) or an ISO time means, in Unix nanoseconds; a time without zone is local.
+
+    Raises BadParameter, also for a time that no store holds.
+    """
+    try:
+        found = _time(text.strip(), now_ns)
+    except OverflowError:
+        found = None
+    if found is None or not -_DAY_NS <= found <= LAST_NS:
+        raise typer.BadParameter(f"{text!r} is before 1970 or after 2262: no store holds such a time")
+    return max(found, 0)  # 1970 in any zone
+
+
+def _time(text: str, now_ns: int) -> int:
+    if age := _AGE.fullmatch(text):
         return now_ns - int(float(age[1]) * _UNIT_S[age[2]] * _NS)
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is neither an age such as 90s, 10m, 1h, 2d nor an ISO time") from error
-    # Whole microseconds first: a float of nanoseconds would be off by hundreds.
-    return round(moment.timestamp() * 1_000_000) * 1000
+    zoned = moment if moment.tzinfo or not _SAFE[0] <= moment.year <= _SAFE[1] else moment.astimezone()
+    # Whole microseconds: a float of nanoseconds would be off by hundreds.
+    return (zoned.replace(tzinfo=zoned.tzinfo or UTC) - _EPOCH) // _MICROSECOND * 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,6 +13,8 @@ from ingestor.settings import HomeSettings, Settings
 from ingestor.settings_sources import CONFIG_VARIABLE, Loaded, load_settings
 from ingestor.settings_variables import as_variables
 
+#: What a database can number.
+LARGEST_ID: Final = 2**63 - 1
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 HomeOption = Annotated[
     str | None, typer.Option("--home", metavar="NAME", help="Name of the home [HA_INGESTOR_HOME]; default: the first.")

@@ -11,7 +11,7 @@ import typer
 
 from ingestor import errors
 from ingestor.cli.event_options import parse_time
-from ingestor.cli.options import JsonFlag, settings_of
+from ingestor.cli.options import LARGEST_ID, JsonFlag, settings_of
 from ingestor.cli.output import print_json, print_json_line, print_table, say
 from ingestor.cli.quarantine_shown import CAUSES, PIECES, cause_row, piece_row, shown
 from ingestor.reading.quarantine import cause_object, piece_object
@@ -19,7 +19,11 @@ from ingestor.storage.quarantine import Chosen, Quarantine
 from ingestor.wording import number_of
 
 _ALL: Final = 1_000_000
-_Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]…", help="Pieces, as `list --pieces` numbers them.")]
+_PieceId = typer.Argument(min=1, max=LARGEST_ID, metavar="ID", help="The piece's number, from `list`.")
+_Ids = Annotated[
+    list[int] | None,
+    typer.Argument(min=1, max=LARGEST_ID, metavar="[ID]…", help="Pieces, as `list --pieces` numbers them."),
+]
 _CauseOption = Annotated[
     str | None, typer.Option("--cause", metavar="CAUSE", help="All pieces of a cause, as `list` names it.")
 ]
@@ -67,7 +71,7 @@ def list_pieces(
 
 def show(
     context: typer.Context,
-    piece_id: Annotated[int, typer.Argument(metavar="ID", help="The piece's number, from `list`.")],
+    piece_id: Annotated[int, _PieceId],
     as_json: JsonFlag = False,
 ) -> None:
     """Print everything about one piece: what happened, what to do, and its bytes (secrets stay redacted)."""

@@ -167,6 +167,23 @@ def test_an_iso_time_is_taken_with_its_zone_to_the_microsecond() -> None:
     assert parse_time("2024-03-01T12:00:00.000001+01:00", 0) == 1_709_290_800_000_001_000
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0001-01-01", "0001-01-01T00:00:00+05:00", "1960-01-01", "99999999999d", "9" * 400 + "w"),
+        *("9999-12-31T23:59:59Z", "9999-12-31T23:59:59-05:00", "9999-12-31", "2263-01-01"),
+    ],
+)
+def test_a_time_that_no_store_holds_is_refused_where_it_is_read(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="before 1970 or after 2262"):
+        parse_time(text, 1_700_000_000_000_000_000)
+
+
+@pytest.mark.parametrize("text", ["1970-01-01T00:00+14:00", "1970-01-01T00:00Z"])
+def test_the_first_day_is_taken_in_any_zone(text: str) -> None:
+    assert parse_time(text, 1_700_000_000_000_000_000) == 0
+
+
 @given(text=st.text(max_size=12))
 def test_any_other_text_is_refused_and_nothing_else_happens(text: str) -> None:
     found: int | None = None
@@ -175,6 +192,11 @@ def test_any_other_text_is_refused_and_nothing_else_happens(text: str) -> None:
         found = parse_time(text, 0)
 
     assert found is None or isinstance(found, int)
+
+
+@pytest.mark.parametrize("words", [("show", "9" * 20), ("replay", "9" * 20), ("drop", "0", "--yes")])
+def test_a_number_that_no_piece_can_have_is_a_wrong_argument(words: tuple[str, ...]) -> None:
+    assert run(["quarantine", *words]) == ExitCode.BAD_SETTINGS
 
 
 def test_an_event_is_printed_with_all_nine_digits() -> None:

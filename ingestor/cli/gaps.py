@@ -13,7 +13,9 @@ from ingestor import errors
 from ingestor.cli.event_options import parse_time
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, say
+from ingestor.queue.names import TaskType
 from ingestor.reading.gaps import gap_object
+from ingestor.settings import HomeSettings, Settings
 from ingestor.storage.gaps import GapRecord, Gaps, gap_id_of, refilled
 from ingestor.wording import number_of
 
@@ -22,6 +24,8 @@ _NS_PER_US: Final = 1000
 #: The listener's name in a gap that a person asked for.
 _BY_HAND: Final = "by-hand"
 GapId = Annotated[str, typer.Argument(metavar="ID", help="The gap's id, as `ha-ingestor gaps` prints it.")]
+#: The queue of the tasks that fill.
+_HISTORY: Final = TaskType.HISTORY.value
 _COLUMNS: Final = ("from", "for", "home", "reason", "state", "written", "lost", "why", "id")
 
 
@@ -86,7 +90,7 @@ def retry(context: typer.Context, gap_id: GapId) -> None:
     if not gap.end_us:
         raise errors.IngestorError(f"the gap {gap_id} is not over yet")
     gaps.save(refilled(gap))
-    say("it is filled within a minute")
+    _say_when(context, gap_id)
 
 
 def add(
@@ -98,17 +102,61 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Have a span of time read back from a home's history, as if it were a gap."""
+    start_us, end_us = _span(since, until)
+    settings = settings_of(context)
+    name = _home_with_history(settings, home).name
+    gaps = _open(context)
+    gap = GapRecord(gap_id_of(name, _BY_HAND, start_us), name, _BY_HAND, "asked_for", start_us, end_us)
+    before = gaps.find(gap.gap_id)
+    ask_for(gaps, gap, before)
+    if as_json:
+        print_json(gap_object(_find(gaps, gap.gap_id)))
+    if before is not None:
+        say(f"it was asked for before, and is {before.state.value}")
+    _say_when(context, gap.gap_id)
+
+
+def ask_for(gaps: Gaps, asked: GapRecord, before: GapRecord | None) -> None:
+    """Have a span filled; one that was asked for `before` and has ended anew, unless it grows and so is anyway."""
+    if before is not None and before.ended and asked.end_us <= before.end_us:
+        gaps.save(refilled(before))
+    else:
+        gaps.observe(asked)
+
+
+def _span(since: str, until: str) -> tuple[int, int]:
     now_ns = time.time_ns()
     start_us, end_us = (parse_time(text, now_ns) // _NS_PER_US for text in (since, until))
     if not start_us < end_us:
         raise typer.BadParameter("--from must be before --to")
-    name = home_of(settings_of(context), home).name
-    gap = GapRecord(gap_id_of(name, _BY_HAND, start_us), name, _BY_HAND, "asked_for", start_us, end_us)
-    _open(context).observe(gap)
-    if as_json:
-        print_json(gap_object(gap))
-        return
-    say(f"{gap.gap_id} is filled within a minute")
+    if end_us > now_ns // _NS_PER_US:
+        raise typer.BadParameter("--to is in the future: of that there is no history yet")
+    return start_us, end_us
+
+
+def _home_with_history(settings: Settings, name: str | None) -> HomeSettings:
+    """Return the home that is meant. Raises InvalidSettings where it has nothing that could be read back."""
+    home = home_of(settings, name)
+    others = [one for one in settings.all_homes() if one.homeassistant.url or one.mqtt.url]
+    simulated = settings.demo.enabled if settings.demo.enabled is not None else not others
+    if not home.homeassistant.url and not (simulated and home.name == settings.home):
+        raise errors.InvalidSettings(
+            f"no Home Assistant is set for {home.name}, so there is no history to read back:"
+            " set HA_INGESTOR_HOMEASSISTANT__URL and HA_INGESTOR_HOMEASSISTANT__TOKEN"
+        )
+    return home
+
+
+def _say_when(context: typer.Context, gap_id: str) -> None:
+    """Say when a gap is filled; that it waits, where nobody is there who would."""
+    from ingestor import bootstrap
+
+    nodes = bootstrap.open_status_board(settings_of(context)).all().values()
+    takes = [_HISTORY in node.get("queues", ()) and _HISTORY not in node.get("paused", ()) for node in nodes]
+    if any(takes):
+        say(f"{gap_id} is filled within a minute")
+    else:
+        say(f"{gap_id} is kept, and filled once a worker takes `{_HISTORY}` tasks: none does (see `ha-ingestor up`)")
 
 
 def _open(context: typer.Context) -> Gaps:

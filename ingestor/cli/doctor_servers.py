@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingestor import bootstrap, errors
+from ingestor.api.health_pauses import sentence
 from ingestor.api.side_by_side import in_a_line
 from ingestor.cli.finding import Finding
+from ingestor.cli.running import supervisor_pid
 from ingestor.queue.depths import Depths, redis_address
+from ingestor.queue.pauses import Pauses
 from ingestor.queue.state import connect_state, state_errors
 from ingestor.settings import Settings
 from ingestor.settings_faults import hide_in_url
@@ -20,6 +23,7 @@ from ingestor.wording import number_of
 
 _SCARCE_BYTES: Final = 1024**3
 _START_IT: Final = "start the installation (`ha-ingestor up`), or set {variable} to a server that runs"
+_START_UP: Final = "`ha-ingestor up` (or `make run`) starts it; nothing else is to do"
 
 
 def examine_servers(settings: Settings) -> Iterator[Finding]:
@@ -69,6 +73,9 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         yield Finding("failed", "broker", str(error), "correct user and password in HA_INGESTOR_BROKER__URL")
         return
     except errors.BrokerUnavailable as error:
+        if settings.broker.url == "embedded" and supervisor_pid(settings.data_dir) is None:
+            yield _not_started(settings, "broker", "it is the one in the data folder")
+            return
         advice = _advice(error, "HA_INGESTOR_BROKER__URL")
         yield Finding("failed", "broker", f"{hide_in_url(settings.broker_url)} does not answer: {error}", advice)
         return
@@ -77,6 +84,12 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     yield Finding("ok", "broker", f"{hide_in_url(settings.broker_url)} answers; {waiting} messages wait")
     if settings.broker_url.startswith("redis"):
         yield from _redis_settings("broker", connect_state(redis_address(settings.broker_url)))
+
+
+def _not_started(settings: Settings, subject: str, which: str) -> Finding:
+    """Tell of a server that is ours to start: who asks before the first start has nothing to mend."""
+    says = f"{which} and does not run: no `ha-ingestor up` holds {settings.data_dir.absolute()}"
+    return Finding("warning", subject, says, _START_UP)
 
 
 def _advice(error: Exception, variable: str) -> str:
@@ -139,14 +152,32 @@ def _state(settings: Settings) -> Iterator[Finding]:
         yield Finding("failed", "state server", str(error), "correct user and password in HA_INGESTOR_STATE__URL")
         return
     except errors.StateUnavailable as error:
+        if not settings.state.url and settings.broker.url == "embedded" and supervisor_pid(settings.data_dir) is None:
+            yield _not_started(settings, "state server", "it is the broker in the data folder")
+            return
         advice = _advice(error, "HA_INGESTOR_STATE__URL")
         yield Finding("failed", "state server", f"{where} does not answer: {error}", advice)
         return
     finally:
         client.close()
     yield Finding("ok", "state server", f"{where} answers and takes writes")
+    yield from _pauses(settings)
     if redis_address(settings.broker_url) != settings.state_url:
         yield from _redis_settings("state server", bootstrap.open_state(settings))
+
+
+def _pauses(settings: Settings) -> Iterator[Finding]:
+    """Tell what somebody paused: batches that wait for it look like a fault."""
+    client = bootstrap.open_state(settings)
+    try:
+        paused = Pauses(client).read()
+    except errors.IngestorError:
+        return  # it went away just now; the next look tells
+    finally:
+        client.close()
+    if paused:
+        advice = f"what comes waits and is not lost; `ha-ingestor resume {' '.join(paused)}` lets it go on"
+        yield Finding("warning", "pauses", sentence(paused), advice)
 
 
 def _store(settings: Settings) -> Finding:

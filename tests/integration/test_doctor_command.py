@@ -13,6 +13,8 @@ import redis
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingestor.cli.main import run
+from ingestor.queue.names import TaskType
+from ingestor.queue.pauses import Pauses
 from ingestor.queue.status_board import StatusBoard
 from ingestor.queue.topics_board import OUT, TopicsBoard
 from ingestor.storage.database import open_database
@@ -22,6 +24,7 @@ from ingestor.webhooks.secrets import FOLDER
 from tests.conftest import StartServer
 from tests.integration.websocket_listener_home import ScriptedHome
 from tests.servers_brokers import Mosquitto, RedisServer
+from workers.supervisor import lock_data_dir
 
 pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
 
@@ -74,6 +77,39 @@ def test_a_broker_that_is_away_fails_with_what_to_do(doctor: Doctor) -> None:
     assert "HA_INGESTOR_BROKER__URL" in found["broker"]["advice"]
     assert found["state server"]["verdict"] == "failed"
     assert doctor.code == 1
+
+
+def test_before_the_first_start_the_own_broker_is_no_failure(doctor: Doctor, tmp_path: Path) -> None:
+    """The tutorial says: `doctor`, then `make run`."""
+    found = doctor()
+
+    for subject in ("broker", "state server"):
+        assert found[subject]["verdict"] == "warning"
+        assert "does not run" in found[subject]["says"]
+        assert "ha-ingestor up" in found[subject]["advice"]
+    assert doctor.code == 0
+
+    with lock_data_dir(tmp_path / "data"):
+        running = doctor()
+
+    assert (running["broker"]["verdict"], running["state server"]["verdict"]) == ("failed", "failed")
+    assert doctor.code == 1
+
+
+def test_a_pause_is_told_with_who_made_it_and_how_it_ends(doctor: Doctor, start_server: StartServer) -> None:
+    server = start_server(RedisServer)
+    before = doctor(BROKER__URL=server.url)
+    state = redis.Redis.from_url(server.url)
+    Pauses(state).pause([TaskType.WRITE, TaskType.QUALITY], "anna@host")
+    state.close()
+
+    found = doctor()
+
+    assert "pauses" not in before
+    assert found["pauses"]["verdict"] == "warning"
+    assert "write is paused by anna@host since 20" in found["pauses"]["says"]
+    assert "`ha-ingestor resume write quality`" in found["pauses"]["advice"]
+    assert doctor.code == 0
 
 
 def test_a_whole_installation_that_works_has_nothing_failed(doctor: Doctor, redis_server: RedisServer) -> None:

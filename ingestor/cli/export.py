@@ -75,6 +75,10 @@ def export(
         bool, typer.Option("--job", help="Have a worker of the running `up` make it, which may be restarted meanwhile.")
     ] = False,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What the file of a job is called.")] = None,
+    patience_s: Annotated[
+        float,
+        typer.Option("--patience", min=1, metavar="SECONDS", help="With --job: give up when nothing moves so long."),
+    ] = 60.0,
 ) -> None:
     """Write stored events to a file, oldest first: every form has the same columns (docs/reference/exports.md)."""
     query = query_from(
@@ -83,7 +87,7 @@ def export(
     query = replace(query, until_ns=query.until_ns or time.time_ns())
     chosen, packed = FORMS[form.value], compress.value if compress else None
     if job:
-        ready = make_by_job(context, query, form=form.value, packed=packed, name=name)
+        ready = make_by_job(context, query, form=form.value, packed=packed, name=name, patience_s=patience_s)
         if output is None:
             say(f"{ready}: kept for a time; `ha-ingestor exports` lists such files")
             return

@@ -12,12 +12,14 @@ import typer
 from ingestor import bootstrap, errors
 from ingestor.cli.options import JsonFlag, settings_of
 from ingestor.cli.output import print_json, print_table, progress_bar, say
+from ingestor.export.jobs.job import OPEN
 from ingestor.managing.workers import whoever_runs_this
 from ingestor.reading.times import rfc3339_of_ns
 from ingestor.wording import number_of
 
 if TYPE_CHECKING:
     from ingestor.export.jobs.job import ExportJob
+    from ingestor.export.jobs.shelf import ExportShelf
     from ingestor.managing.exports import ExportAdmin
     from ingestor.storage.port import EventQuery
 
@@ -49,17 +51,21 @@ def exports(
         print_table(_COLUMNS, [_row(job) for job in jobs])
 
 
-def make_by_job(context: typer.Context, query: EventQuery, *, form: str, packed: str | None, name: str | None) -> Path:
+def make_by_job(
+    context: typer.Context, query: EventQuery, *, form: str, packed: str | None, name: str | None, patience_s: float
+) -> Path:
     """Have a worker make a file, and wait for it; return where it is. Ctrl-C leaves the job running.
 
-    Raises Fatal where it failed.
+    Raises Fatal where it failed, NobodyListens where no job has moved for `patience_s`.
     """
     shelf = bootstrap.open_export_shelf(settings_of(context))
     job = _admin(context).begin(whoever_runs_this(), query, form=form, packed=packed, name=name)
     say(f"job {job.job_id}: it goes on without this command; `ha-ingestor exports` tells how far it is")
+    moving = _Moving(shelf, patience_s)
     with progress_bar("exporting") as move:
-        while (job := shelf.read(job.job_id)).state in ("waiting", "reading", "joining"):
+        while (job := shelf.read(job.job_id)).state in OPEN:
             move(job.share, f"{job.rows:,} events, {job.state}")
+            moving.require(job)
             time.sleep(_LOOK_EVERY_S)
         move(job.share, f"{job.rows:,} events")
     if job.state != "ready":
@@ -67,6 +73,28 @@ def make_by_job(context: typer.Context, query: EventQuery, *, form: str, packed:
     took_s = (job.finished_us - job.started_us) / 1e6
     say(f"{number_of(job.rows, 'event')} ({job.size / _MB:.1f} MB, {took_s:.1f} s)")
     return shelf.folder_of(job.job_id) / "file"
+
+
+class _Moving:
+    """Sees whether anybody works on export jobs: one that waits behind another moves with that."""
+
+    def __init__(self, shelf: ExportShelf, patience_s: float) -> None:
+        self._shelf = shelf
+        self._patience_s = patience_s
+        self._before: list[ExportJob] = []
+        self._moved_s = time.monotonic()
+
+    def require(self, job: ExportJob) -> None:
+        """Raise NobodyListens where nothing has moved for too long; the job stays."""
+        jobs, now_s = self._shelf.all(), time.monotonic()
+        if jobs != self._before:
+            self._before, self._moved_s = jobs, now_s
+        elif now_s - self._moved_s > self._patience_s:
+            raise errors.NobodyListens(
+                f"nothing has moved for {self._patience_s:g} s: does `ha-ingestor up` run, is `history` paused"
+                f" (`ha-ingestor status`)? The job {job.job_id} stays, and is made when workers come: `ha-ingestor"
+                f" exports` lists it, `ha-ingestor exports --remove {job.job_id}` removes it"
+            )
 
 
 def _admin(context: typer.Context) -> ExportAdmin:

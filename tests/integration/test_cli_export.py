@@ -16,7 +16,9 @@ import zstandard
 from typer.testing import CliRunner, Result
 
 from ingestor import bootstrap
+from ingestor.cli.exit_codes import ExitCode
 from ingestor.cli.main import build_app
+from ingestor.cli.main import run as run_whole
 from ingestor.events.point import Point
 from ingestor.settings import Settings
 from ingestor.storage.schema import OTHERS, STATES
@@ -119,3 +121,18 @@ def test_a_reader_that_has_enough_ends_it_without_a_complaint(words: list[str]) 
     assert process.wait(60) == 0, told
     assert head.startswith(b"time,event_id,kind")
     assert "Traceback" not in told
+
+
+@pytest.mark.usefixtures("logging_stays_as_it_was")
+def test_a_job_that_nobody_works_on_is_given_up_and_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--set", f"data_dir={tmp_path}"]
+
+    ended = run_whole([*words, "export", "csv", "--job", "--name", "mine", "--patience", "1"])
+    told = capsys.readouterr().err
+    run_whole([*words, "exports", "--json"])
+
+    (job,) = json.loads(capsys.readouterr().out)
+    assert ended == ExitCode.UNAVAILABLE
+    assert (job["name"], job["state"]) == ("mine", "waiting")
+    assert "nothing has moved for 1 s" in told
+    assert f"`ha-ingestor exports --remove {job['id']}`" in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -26,10 +27,9 @@ _STARTING = "starting: the first events are here within half a minute"
 class Reading:
     """The sums of what the listeners report."""
 
-    received: int
     written: int
-    duplicate: int
     rejected: int
+    rate: float
     pending: int
     connected: int
     listeners: int
@@ -46,7 +46,7 @@ class Screen:
         self._live = out.isatty()
         self._board: StatusBoard | None = None
         self._next_at = 0.0
-        self._before: tuple[float, int] | None = None
+        self._counted: dict[str, Mapping[str, int]] = {}
         self._line_shown = False
         self._heard = False
 
@@ -70,13 +70,12 @@ class Screen:
         if self._board is None or now < self._next_at:
             return
         self._next_at = now + (_EVERY_S if self._live else _EVERY_S_PLAIN)
-        reading = sum_up(self._board.all())
-        rate = 0.0
-        if self._before is not None and now > self._before[0]:
-            rate = max(0.0, (reading.written - self._before[1]) / (now - self._before[0]))
-        self._before = (now, reading.written)
+        board = self._board.all()
+        # What a listener has counted is kept while it is started again: the line goes on counting.
+        self._counted |= counted_by(board)
+        reading = sum_up(board, self._counted)
         self._heard = self._heard or reading.listeners > 0
-        self._show(status_line(reading, rate) if self._heard else _STARTING)
+        self._show(status_line(reading) if self._heard else _STARTING)
 
     def _show(self, line: str) -> None:
         text = f"{time.strftime('%H:%M:%S')}  {line}"
@@ -121,20 +120,24 @@ def banner_lines(settings: Settings, *, demo: bool) -> list[str]:
     ]
 
 
-def sum_up(board: dict[str, dict[str, Any]]) -> Reading:
-    """Add up what the listeners put on the status board."""
-    listeners = [entry for key, entry in board.items() if key.startswith("listener")]
+def counted_by(board: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, int]]:
+    """Return what each listener on the status board has counted, by outcome."""
+    told = {key: (entry.get("intake") or {}).get("counts") for key, entry in _listeners(board).items()}
+    return {key: counts for key, counts in told.items() if counts}
+
+
+def sum_up(board: Mapping[str, Mapping[str, Any]], counted: Mapping[str, Mapping[str, int]]) -> Reading:
+    """Add up what the listeners put on the status board, and what they have counted."""
+    listeners = list(_listeners(board).values())
     intakes = [entry.get("intake", {}) for entry in listeners]
-    counts = [intake.get("counts", {}) for intake in intakes]
 
     def total(name: str) -> int:
-        return sum(int(count.get(name, 0)) for count in counts)
+        return sum(int(counts.get(name, 0)) for counts in counted.values())
 
     return Reading(
-        received=sum(sum(int(value) for value in count.values()) for count in counts),
         written=total("written"),
-        duplicate=total("duplicate"),
         rejected=total("rejected"),
+        rate=sum(float(intake.get("written_per_s", 0.0)) for intake in intakes),
         pending=sum(int(intake.get("pending_batches", 0)) for intake in intakes),
         connected=sum(1 for entry in listeners if entry.get("connected")),
         listeners=sum(1 for entry in listeners if not entry.get("standing_by")),
@@ -144,9 +147,13 @@ def sum_up(board: dict[str, dict[str, Any]]) -> Reading:
     )
 
 
-def status_line(reading: Reading, rate: float) -> str:
+def _listeners(board: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {key: entry for key, entry in board.items() if key.startswith("listener")}
+
+
+def status_line(reading: Reading) -> str:
     """Return the one line that keeps counting: within 80 columns while all is well, what is wrong at its beginning."""
-    parts = [f"{reading.written:,} stored", f"{rate:,.1f}/s", f"lag {_duration(reading.lag_ms / 1000)}"]
+    parts = [f"{reading.written:,} stored", f"{reading.rate:,.1f}/s", f"lag {_duration(reading.lag_ms / 1000)}"]
     if reading.connected < reading.listeners:
         parts.insert(0, f"NOT CONNECTED ({reading.connected} of {reading.listeners})")
     if reading.oldest_s > _LONG_S:

@@ -119,7 +119,8 @@ def run(settings: Settings, home: HomeSettings, kind: str, name: str) -> None:
                 **listener.status(),
                 **about_self(),
                 **who,
-                "intake": {**batches.count(intake.status()), **tally.read()},
+                # A book's counts outlive us; where there is no journal there is no book either.
+                "intake": {**tally.read(), **batches.count(intake.status())},
                 "gaps_waiting": line.gaps_waiting(),
             },
             also=line.exchange,

@@ -116,6 +116,7 @@ class Intake:
             "done": sender.done,
             "ledger_waiting_s": round(self._posting.waiting_s(), 1) if self._posting else 0.0,
             "last_error": batcher.last_error or sender.last_error or self._state_error or self._book_error(),
+            **({"counts": self._book.ever()} if self._book else {}),
         }
 
     def close(self) -> None:

@@ -37,6 +37,7 @@ from ingestor.intake.journal.record import Sealed
 from ingestor.intake.spool import FILE_BYTES, Spool
 
 _log: Final = structlog.get_logger(__name__)
+_ENDS: Final = ("written", "duplicate", "rejected", "filtered", "lost")
 
 
 class Book:
@@ -152,6 +153,11 @@ class Book:
         """Forget the pages up to this one: the ledger has them."""
         if any(sheet.number <= number for sheet in self._state.closed):
             self._note(Kept(number))
+
+    def ever(self) -> dict[str, int]:
+        """Return how many events have ended in which way since the book was begun, over all ends of its process."""
+        with self._mutex:
+            return {name: getattr(self._state.ever, name) for name in _ENDS}
 
     @property
     def name(self) -> str:

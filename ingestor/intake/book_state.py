@@ -74,12 +74,16 @@ class _Sheet(msgspec.Struct):
 
 
 class BookState(msgspec.Struct):
-    """The state of a book. `under_way` counts, by hour of receipt, frames that were taken in and have not ended."""
+    """The state of a book. `under_way` counts, by hour of receipt, frames that were taken in and have not ended.
+
+    `ever` counts what has ended since the book was begun: pages that were kept are forgotten here.
+    """
 
     book: str
     sheets: list[_Sheet] = msgspec.field(default_factory=lambda: [_Sheet(1)])
     under_way: dict[int, int] = msgspec.field(default_factory=dict)
     recent: list[str] = msgspec.field(default_factory=list)
+    ever: Counts = msgspec.field(default_factory=Counts)
 
     def known(self) -> Known:
         """Return the batches that were counted lately, to be asked and added to."""
@@ -123,17 +127,19 @@ class BookState(msgspec.Struct):
         if not known.add(record.batch_id):
             return False
         received, written, duplicate, rejected, filtered = record.events
-        self.sheets[-1].counts(record.hour_s).add(
-            Counts(0, record.frames, received, written, duplicate, rejected, filtered)
-        )
+        self._count(record.hour_s, Counts(0, record.frames, received, written, duplicate, rejected, filtered))
         for hour_s, events in record.stored.items():
             self.sheets[-1].store(hour_s, events)
         self._go(record.hour_s, -record.frames)
         return True
 
     def _lose(self, record: Lost) -> None:
-        self.sheets[-1].counts(record.hour_s).add(Counts(settled=record.frames, lost=record.events))
+        self._count(record.hour_s, Counts(settled=record.frames, lost=record.events))
         self._go(record.hour_s, -record.frames)
+
+    def _count(self, hour_s: int, counts: Counts) -> None:
+        self.sheets[-1].counts(hour_s).add(counts)
+        self.ever.add(counts)
 
     def _close(self, number: int) -> bool:
         if number != self.open_number:

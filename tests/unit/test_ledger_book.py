@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from ingestor.events.counts import Counts, Page
 from ingestor.events.event import Outcome
 from ingestor.intake.book import Book
-from ingestor.intake.book_state import OTHER_HOUR
+from ingestor.intake.book_state import OTHER_HOUR, as_state
 from ingestor.intake.flights import DoneBatch
 from ingestor.intake.journal.entry import Entry
 from ingestor.intake.journal.record import Sealed
@@ -135,6 +136,34 @@ def test_a_book_that_was_killed_goes_on_where_it_was(open_book: Callable[..., Bo
     assert second.name == first.name
     assert second.pages()[:1] == pages
     assert total(second.pages()) == Counts(frames=6, settled=6, received=6, written=6)
+
+
+def test_what_has_ended_ever_goes_on_over_kills_and_pages_that_were_kept(open_book: Callable[..., Book]) -> None:
+    first = open_book(file_bytes=SMALL)
+    for number in range(400):
+        first.took([sealed(number)])
+        first.ended(entry(number), done(number, written=2, rejected=1))
+        first.kept(first.pages()[-1].number)
+    first.dropped(4, HOUR_NS)
+
+    second = open_book(file_bytes=SMALL)
+    second.ended(entry(399), done(399, written=2))
+    second.ended(entry(400), done(400, duplicate=3))
+
+    assert first.ever() == {"written": 800, "duplicate": 0, "rejected": 400, "filtered": 0, "lost": 4}
+    assert second.ever() == {"written": 800, "duplicate": 3, "rejected": 400, "filtered": 0, "lost": 4}
+
+
+def test_a_book_of_an_older_version_goes_on_and_counts_from_now(open_book: Callable[..., Book], tmp_path: Path) -> None:
+    older = open_book()
+    older.took([sealed(1), sealed(2)])
+    older.ended(entry(1), done(1, written=3))
+    without = {name: value for name, value in msgspec.to_builtins(older._state).items() if name != "ever"}
+
+    found = as_state(without)
+
+    assert found is not None
+    assert (found.under_way, found.ever) == ({HOUR_S: 3}, Counts())
 
 
 def test_a_batch_counts_once_though_the_journal_gives_it_out_again_after_a_kill(open_book: Callable[..., Book]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from logging import handlers
 from pathlib import Path
@@ -28,3 +29,16 @@ class ProcessLog(handlers.RotatingFileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- the standard library's name
         """Drop the line."""
+
+
+class ProcessStream(io.TextIOBase):
+    """What a process logs to that has no pipe to somebody else: each write is a line of its file."""
+
+    def __init__(self, log: ProcessLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def write(self, line: str) -> int:
+        """Append a line, with its end."""
+        self._log.write(line)
+        return len(line)

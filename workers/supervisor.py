@@ -11,9 +11,9 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TextIO, cast
 
-from ingestor import bootstrap, errors
+from ingestor import bootstrap, errors, logs
 from ingestor.intake.loop import Loop
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.heartbeat import heartbeat_of
@@ -24,6 +24,7 @@ from workers import broker, plan, screen
 from workers.child import STOPPING, Child, Spec
 from workers.crew import Crew
 from workers.pools import open_pools
+from workers.process_log import ProcessLog, ProcessStream
 from workers.relief import relief_for
 from workers.rolling import Rolling
 from workers.stopping import stop_in_order
@@ -167,12 +168,21 @@ def lock_data_dir(folder: Path) -> IO[str]:
     return handle
 
 
+def _set_up_logs(settings: Settings) -> None:
+    """Log to a file, as the others do: the screen has the news, and a line between them says nothing to a reader."""
+    folder = settings.data_dir / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    stream = ProcessStream(ProcessLog(folder / "supervisor.log"))
+    logs.set_up(settings.log, stream=cast("TextIO", stream))  # all that a handler needs of one
+
+
 def main() -> int:
     """Run the supervisor; exit code 2 for bad settings, 1 where a process had to be killed."""
     display = screen.Screen(sys.stdout)
     try:
         settings = load_settings().settings
         with lock_data_dir(settings.data_dir):
+            _set_up_logs(settings)
             return Supervisor(settings, display).run()
     except errors.InvalidSettings as error:
         sys.stderr.write(f"{error}\n")

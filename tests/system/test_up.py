@@ -174,6 +174,7 @@ def test_the_broker_killed_loses_nothing_and_is_started_again(stack: Stack) -> N
     wait_until(
         lambda: [event for event in stack.events("--limit", "1") if event["time_ns"] > now * 1e9], 60, "new events"
     )
+    assert "pools_wait" not in stack.printed(), "what is logged at debug"
 
 
 def test_everything_stops_within_ten_seconds_and_leaves_no_process(stack: Stack) -> None:

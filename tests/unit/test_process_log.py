@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
-from workers.process_log import ProcessLog
+import pytest
+import structlog
+
+from ingestor import logs
+from ingestor.settings import LogSettings
+from workers.process_log import ProcessLog, ProcessStream
 
 
 def test_the_newest_lines_are_kept_in_files_of_bounded_size(tmp_path: Path) -> None:
@@ -30,3 +37,18 @@ def test_a_line_that_the_disk_does_not_take_is_dropped_and_the_next_one_is_tried
     log.write("kept\n")
 
     assert (folder / "x.log").read_text() == "kept\n"
+
+
+@pytest.mark.usefixtures("logging_stays_as_it_was")
+def test_a_process_without_a_pipe_logs_to_its_file_from_the_level_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream: Any = ProcessStream(ProcessLog(tmp_path / "supervisor.log"))
+    logs.set_up(LogSettings(), stream=stream)
+
+    structlog.get_logger("workers").debug("pools_wait", error="away")
+    structlog.get_logger("workers").warning("broker_relief", used_bytes=7)
+
+    (line,) = map(json.loads, (tmp_path / "supervisor.log").read_text().splitlines())
+    assert (line["event"], line["used_bytes"]) == ("broker_relief", 7)
+    assert capsys.readouterr() == ("", "")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from datetime import time as time_of_day
 from typing import Any, Final
 
 from ingestor import bootstrap
@@ -70,8 +71,8 @@ class StatsWatch:
 
     def _ledger(self) -> tuple[float, int, float]:
         now_s = self._clock()
-        midnight = datetime.fromtimestamp(now_s, UTC).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-        since_s = min(hour_of(int(now_s * _S_NS)) - _DAY_S, int(midnight.timestamp()))
+        midnight_s = midnight_before(now_s)
+        since_s = min(hour_of(int(now_s * _S_NS)) - _DAY_S, midnight_s)
         rows, _ = read_ledger(self._means.settings, self._means.metadata(), None, since_s)
         by_hour: dict[int, int] = {}
         day = Counts()
@@ -82,7 +83,7 @@ class StatsWatch:
         this_s = hour_of(int(now_s * _S_NS))
         past = (now_s - this_s) / _HOUR_S
         per_hour = by_hour.get(this_s, 0) + by_hour.get(this_s - _HOUR_S, 0) * (1 - past)
-        today = sum(count for hour_s, count in by_hour.items() if hour_s >= midnight.timestamp())
+        today = sum(count for hour_s, count in by_hour.items() if hour_s >= midnight_s)
         failed = 100 * (day.rejected + day.lost) / day.total if day.total else 0.0
         return round(per_hour, 1), today, round(failed, 3)
 
@@ -92,3 +93,13 @@ class StatsWatch:
             return next((event.time_ns for event in store.read(EventQuery(limit=1))), None)
         finally:
             store.close()
+
+
+def midnight_before(now_s: float) -> int:
+    """Return when the day began where this runs (Unix, s).
+
+    By the date, whose midnight has the offset of that time: that of now is another one where the clocks have changed
+    since.
+    """
+    today = datetime.fromtimestamp(now_s, UTC).astimezone().date()
+    return int(datetime.combine(today, time_of_day()).timestamp())

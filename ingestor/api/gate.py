@@ -26,6 +26,8 @@ from ingestor.security.access import ANONYMOUS, Action, Principal, authorize
 MAX_BODY_BYTES: Final = 256 * 1024
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+#: A length with more digits is too large, whatever it is: Python makes no number of thousands of them.
+_MAX_DIGITS: Final = 18
 _TOO_LARGE: Final = 413
 _FAILURES: Final = 400
 
@@ -95,7 +97,7 @@ class Gate:
             who = scope["state"]["principal"] = await callers.of(headers, scope["path"], ticket, socket=True)
             authorize(who, Action.READ_DATA)
             self._writes.check(headers, who)
-        except errors.IngestorError as error:
+        except Exception as error:  # noqa: BLE001 -- as of HTTP: whoever asked gets an answer of one shape
             await refuse_socket(scope, receive, send, error)
             return
         await self._streams.serve(self._app, scope, receive, send, who)
@@ -128,7 +130,7 @@ class WriteGuard:
             return
         if origin.lower() in self._origins:
             return
-        if urlsplit(origin).netloc.lower() != host.lower():
+        if _place_of(origin) != host.lower():
             raise errors.NotAllowed(f"a page of {origin!r:.100} may not write here; api.origins takes more of them")
 
 
@@ -139,7 +141,7 @@ class _Limited:
         self._receive = receive
         self._taken = 0
         told = headers.get("content-length", "0")
-        if told.isdecimal() and int(told) > MAX_BODY_BYTES:
+        if told.isdecimal() and (len(told) > _MAX_DIGITS or int(told) > MAX_BODY_BYTES):
             raise _too_large()
 
     async def __call__(self) -> Message:
@@ -190,6 +192,14 @@ def _hostname(host: str) -> str:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
         return ""
+
+
+def _place_of(origin: str) -> str | None:
+    """Return the host and port of an origin; None of what is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _is_address(name: str) -> bool:

@@ -18,7 +18,8 @@ _CAN_ANSWER: Final = "websocket.http.response"
 async def refuse_socket(scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
     """Refuse a WebSocket that was not accepted yet, as a problem (RFC 9457) with the status that HTTP has for it."""
     if _CAN_ANSWER not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": str(error)[:120]})
+        reason = str(error) if isinstance(error, errors.IngestorError) else "something went wrong here"
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": reason[:120]})
         return
     answer = answer_to(scope, error)
     answer.headers["X-Request-ID"] = str(scope.get("state", {}).get("request_id", ""))

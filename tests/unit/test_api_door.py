@@ -166,6 +166,8 @@ def test_without_the_key_a_body_is_not_even_read(app: FastAPI) -> None:
         ({"Origin": "http://127.0.0.1:3000"}, 403),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Content-Length": "9" * 5000}, 413),
     ],
 )
 def test_a_write_must_come_from_here_and_to_us(client: TestClient, headers: dict[str, str], status: int) -> None:
@@ -173,7 +175,7 @@ def test_a_write_must_come_from_here_and_to_us(client: TestClient, headers: dict
 
     assert answer.status_code == status
     if status != 200:
-        problem(answer, 403, "not-allowed")
+        problem(answer, status, {403: "not-allowed", 413: "too-large"}[status])
 
 
 def test_reading_may_come_from_anywhere_that_has_the_key(client: TestClient) -> None:
@@ -277,10 +279,11 @@ def test_a_socket_needs_the_key_and_a_page_of_ours(client: TestClient, stranger:
     with pytest.raises(WebSocketDenialResponse) as refused, stranger.websocket_connect(SOCKET):
         pass
     assert refused.value.status_code == refused.value.json()["status"] == 401
-    evil = {"Origin": "https://evil.example"}
-    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect(SOCKET, headers=evil):
-        pass
-    assert refused.value.status_code == refused.value.json()["status"] == 403
+    for origin in ("https://evil.example", "http://["):
+        evil = {"Origin": origin}
+        with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect(SOCKET, headers=evil):
+            pass
+        assert refused.value.status_code == refused.value.json()["status"] == 403
 
 
 def test_a_server_that_cannot_answer_a_handshake_ends_it(app: FastAPI) -> None:

@@ -70,6 +70,8 @@ _SEPARATOR: Final = "~"
 #: 2^64 divided by the golden ratio: neighbouring times become keys far from each other.
 _ODD: Final = 0x9E3779B97F4A7C15
 _64_BITS: Final = 2**64 - 1
+#: No time that a store holds has more (and Python makes no number of thousands of digits).
+_MAX_DIGITS: Final = 19
 _BLANKS: Final = str.maketrans("\r\n\t", "   ")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -108,7 +110,7 @@ def parse_event_id(text: str) -> tuple[str, str, int]:
     """Return (home, series, time in nanoseconds) of an event id. Raises Rejected("invalid_event_id")."""
     home, _, rest = text.partition(_SEPARATOR)
     series, _, time_ns = rest.rpartition(_SEPARATOR)
-    if not (home and series and time_ns.isascii() and time_ns.isdecimal()):
+    if not (home and series and time_ns.isascii() and time_ns.isdecimal() and len(time_ns) <= _MAX_DIGITS):
         raise errors.Rejected("invalid_event_id", f"{text!r:.100} is not home~series~nanoseconds")
     return home, series, int(time_ns)
 

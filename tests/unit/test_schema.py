@@ -184,7 +184,10 @@ def test_the_series_in_the_event_id_is_the_tag(series: str) -> None:
     assert named == dict(point.tags)["series"]
 
 
-@pytest.mark.parametrize("text", ["", "~", "a~b", "home~x~", "home~~5", "~x~5", "home~x~5.0", "home~x~-5", "home~x~٣"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "~", "a~b", "home~x~", "home~~5", "~x~5", "home~x~5.0", "home~x~-5", "home~x~٣", f"home~x~{'9' * 5000}"],
+)
 def test_what_is_no_event_id_is_rejected(text: str) -> None:
     with pytest.raises(errors.Rejected, match="invalid_event_id"):
         parse_event_id(text)

@@ -7,6 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ingestor import errors
+
+#: More than this a second is no limit any more.
+MOST_PER_S: Final = 100_000
 _ALL: Final = 2**32
 #: A message that is due must not wait for what rounding has left out.
 _ROUNDING: Final = 1e-6
@@ -15,6 +19,7 @@ _ROUNDING: Final = 1e-6
 class Pace:
     """A limit of messages a second (a second's worth may come at once) and a share of all; None asks for no limit.
 
+    Raises Unanswerable where a limit is none that can be kept, such as a rate without end, or what is no number.
     Which messages belong to the share is in the messages: everybody who asks for the same share hears the same ones.
     """
 
@@ -25,6 +30,11 @@ class Pace:
         sample: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        # Said so that what is no number (NaN) is outside.
+        if max_per_s is not None and not 0 < max_per_s <= MOST_PER_S:
+            raise errors.Unanswerable(f"messages a second are limited to more than 0 and at most {MOST_PER_S:,}")
+        if sample is not None and not 0 < sample <= 1:
+            raise errors.Unanswerable("sample is a share: more than 0 and at most 1")
         self._per_s = max_per_s
         self._most = max(1.0, max_per_s or 0.0)
         self._left = self._most

@@ -183,6 +183,7 @@ def test_what_is_over_the_rate_is_left_out_and_counted(live: LiveHome) -> None:
         ({"filter": {"home": ["nobody"]}}, "not-found"),
         ({"filter": {"entity": ["x" * 300]}}, "invalid"),
         ({"maxPerS": 0.0}, "unanswerable"),
+        ({"maxPerS": 1e6}, "unanswerable"),
     ],
 )
 def test_a_subscription_that_cannot_be_is_told_so_and_the_connection_goes_on(

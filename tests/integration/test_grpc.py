@@ -252,6 +252,8 @@ def test_nobody_comes_in_without_the_key_and_health_needs_none(channel: grpc.Cha
         ("Subscribe", {"cursor": "nonsense"}, grpc.StatusCode.INVALID_ARGUMENT, "invalid"),
         ("Subscribe", {"filter": {"home": ["nobody"]}}, grpc.StatusCode.NOT_FOUND, "not-found"),
         ("Subscribe", {"sample": 2.0}, grpc.StatusCode.INVALID_ARGUMENT, "unanswerable"),
+        ("Subscribe", {"max_per_s": "Infinity"}, grpc.StatusCode.INVALID_ARGUMENT, "unanswerable"),
+        ("Subscribe", {"max_per_s": "NaN"}, grpc.StatusCode.INVALID_ARGUMENT, "unanswerable"),
         ("ListGaps", {"limit": -1}, grpc.StatusCode.INVALID_ARGUMENT, "unanswerable"),
     ],
 )

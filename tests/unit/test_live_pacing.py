@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ingestor.live.pacing import Pace
+from ingestor import errors
+from ingestor.live.pacing import MOST_PER_S, Pace
 
 MESSAGES = [b"message %d" % number for number in range(1000)]
 
@@ -55,3 +56,15 @@ def test_a_sample_is_a_share_and_the_same_messages_for_all_who_ask(share: float)
     assert found == [message for half in (MESSAGES[:500], MESSAGES[500:]) for message in other.select(half)]
     assert abs(len(found) / 1000 - share) < 0.05
     assert set(Pace(sample=share / 2).select(MESSAGES)) <= set(found)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), float("nan"), MOST_PER_S + 1.0])
+def test_a_rate_that_is_none_is_refused(rate: float) -> None:
+    with pytest.raises(errors.Unanswerable, match="messages a second"):
+        Pace(max_per_s=rate)
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, 1.5, float("inf"), float("nan")])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(errors.Unanswerable, match="share"):
+        Pace(sample=share)

@@ -87,8 +87,6 @@ def policy(request: Any) -> Policy:
 
 def pace(request: Any) -> Pace:
     """Return how much of what is for them somebody wants. Raises Unanswerable."""
-    if request.max_per_s < 0 or not 0 <= request.sample <= 1:
-        raise errors.Unanswerable("max_per_s is more than 0, sample more than 0 and at most 1")
     return Pace(max_per_s=request.max_per_s or None, sample=request.sample or None)
 
 

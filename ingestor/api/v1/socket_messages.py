@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from ingestor.api.live import LiveFilters
 from ingestor.live.envelope import Form
 from ingestor.live.listener import Policy
+from ingestor.live.pacing import MOST_PER_S
 
 MAX_CURSOR: Final = 8000
 SubscriptionId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
@@ -32,7 +33,7 @@ class Subscribe(_Said):
         None, ge=1, le=100_000, description="Most messages that are sent without an `ack`; default: any number."
     )
     max_per_s: float | None = Field(
-        None, gt=0, le=100_000, description="Most messages a second; what is over is counted in `skipped`."
+        None, gt=0, le=MOST_PER_S, description="Most messages a second; what is over is counted in `skipped`."
     )
     sample: float | None = Field(None, gt=0, le=1, description="Which share of the messages: 0.1 is every tenth or so.")
 

@@ -60,8 +60,8 @@ class QualityRule(Group):
     attribute: str | None = Field(
         None, min_length=1, max_length=255, description="Look at this attribute instead of the state (bounds, pattern)."
     )
-    min: float | None = Field(None, allow_inf_nan=False, description="Least value (bounds).")
-    max: float | None = Field(None, allow_inf_nan=False, description="Greatest value (bounds).")
+    min: float | None = Field(None, description="Least value (bounds).")
+    max: float | None = Field(None, description="Greatest value (bounds).")
     pattern: str | None = Field(
         None, min_length=1, max_length=500, description="Regular expression that the whole text must match (pattern)."
     )
@@ -69,9 +69,7 @@ class QualityRule(Group):
     keep: tuple[Glob, ...] = Field(
         (), description="Leave all other attributes out, but unit, classes and friendly name (attributes)."
     )
-    change: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="Least difference to the state before (dead-band)."
-    )
+    change: float | None = Field(None, gt=0, description="Least difference to the state before (dead-band).")
     severity: Severity = Field(
         "note",
         description="What follows (bounds, pattern): note: it is counted; repair: the point has no value, or not that"

@@ -80,12 +80,9 @@ class AlertSetting(Group):
         " (shares, 0 to 1), lost (events), unbalanced (rows of the ledger), problems; context (a share) is that of the"
         " newest report."
     )
-    limit: float = Field(
-        allow_inf_nan=False, description="Below this (score and shares) or above it (the rest): alert."
-    )
+    limit: float = Field(description="Below this (score and shares) or above it (the rest): alert.")
     clear: float | None = Field(
         None,
-        allow_inf_nan=False,
         description="It is over only when this is reached again, on the good side of `limit`; default: `limit` itself.",
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from ingestor import redis_sentinel
 
@@ -20,7 +20,8 @@ STORE_SCHEMES = ("influxdb2", "influxdb1", "influxdb3", "sqlite")
 class Group(BaseModel):
     """A level of the settings tree; a key that is not known is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A number without end, or none (NaN), is no limit that anything could be held to.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -54,8 +55,8 @@ def address_check(*schemes: str, bare: tuple[str, ...] = (), local: tuple[str, .
             raise ValueError(f"starts with none of {', '.join(f'{name}://' for name in schemes)}")
         if scheme not in local and not _has_host(value):
             raise ValueError("names no host, or its port is not a number from 1 to 65535")
-        if any(letter.isspace() for letter in rest):
-            raise ValueError("has white space in it")
+        if any(letter.isspace() or not letter.isprintable() for letter in rest):
+            raise ValueError("has white space or a control character in it")
         return value
 
     return check
@@ -67,6 +68,13 @@ def _has_host(url: str) -> bool:
         return bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def _check_token(value: SecretStr | None) -> SecretStr | None:
+    # `isprintable` takes a space for printable, and letters that no header may have.
+    if value is not None and not all("!" <= sign <= "~" for sign in value.get_secret_value()):
+        raise ValueError("has white space in it, or a sign that no token has")
+    return value
 
 
 Name = Annotated[
@@ -96,6 +104,12 @@ StepName = Literal[
     "errors",
     "observed",
     "counter",
+]
+#: A secret that somebody else has made, sent to them in a header or an address.
+Token = Annotated[
+    SecretStr | None,
+    AfterValidator(_check_token),
+    Expects("a text of letters, digits and signs of ASCII without white space, or empty"),
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Glob = Annotated[str, Field(min_length=1, max_length=255)]

@@ -26,7 +26,10 @@ def open_store(settings: StorageSettings, data_dir: Path, read_timeout_s: float 
 
     `read_timeout_s` is for the embedded one: a server is given `storage.timeout_s` for everything.
     """
-    parts = urlsplit(settings.url)
+    try:
+        parts = urlsplit(settings.url)
+    except ValueError as error:  # a bracket that is not closed, after sqlite://
+        raise errors.InvalidSettings(f"storage.url cannot be read ({error}); write {_FORMS}") from error
     if parts.scheme == "sqlite":
         if parts.netloc:
             raise errors.InvalidSettings(f"storage.url: a path has three slashes: sqlite:///{parts.netloc}{parts.path}")

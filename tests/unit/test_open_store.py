@@ -89,6 +89,7 @@ def test_requests_are_compressed_only_where_they_leave_the_machine(
         ("influxdb1://db.lan/home?tls=perhaps", "tls"),
         ("influxdb1://user:pass@db.lan/home", r"storage\.token"),
         ("sqlite://events.sqlite", "sqlite:///events.sqlite"),
+        ("sqlite://[", "cannot be read"),
     ],
 )
 def test_a_url_that_means_nothing_is_refused_with_what_to_write(url: str, said: str) -> None:

@@ -132,6 +132,18 @@ def test_no_fault_shows_a_secret(tmp_path: Path) -> None:
     assert not [fault for fault in found if "geheim" in str(fault)]
 
 
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan"])
+def test_a_number_without_end_or_none_at_all_is_a_fault(value: str, tmp_path: Path) -> None:
+    (tmp_path / "ha-ingestor.toml").write_text(
+        f"[journal]\nresend_after_s = {value}\n[weather]\nheating_base_c = {value}\n"
+    )
+
+    faults = try_settings(environ={}, cwd=tmp_path)
+
+    assert not isinstance(faults, Loaded)
+    assert [fault.key for fault in faults] == ["journal.resend_after_s", "weather.heating_base_c"]
+
+
 def test_lists_come_as_json_as_words_and_as_toml(tmp_path: Path) -> None:
     (tmp_path / "ha-ingestor.toml").write_text(
         '[[mqtt.topics]]\ntopic = "a/{b}"\nentity_id = "sensor.{b}"\n[[homes]]\nname = "cabin"\nmqtt.url = "mqtt://c"\n'

@@ -42,7 +42,7 @@ class HomeAssistantSettings(Group):
         None,
         description="Address of Home Assistant, such as http://homeassistant.local:8123; empty: no WebSocket listener.",
     )
-    token: SecretStr | None = Field(
+    token: types.Token = Field(
         None, description="Long-lived access token; of an admin, if causes and automations are wanted."
     )
     event_types: tuple[Glob, ...] = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from ingestor import settings_types as types
 from ingestor.settings_types import Group
@@ -23,7 +23,7 @@ class WeatherSettings(Group):
         pattern=r"^(weather\.[^\s.]+)?$",
         description="Home Assistant's weather entity; default: the first by name. Only for that provider.",
     )
-    api_key: SecretStr | None = Field(None, description="Key of OpenWeatherMap.")
+    api_key: types.Token = Field(None, description="Key of OpenWeatherMap.")
     url: types.HttpUrl | None = Field(
         None, description="Address of a server of the provider's kind, such as an Open-Meteo of your own."
     )

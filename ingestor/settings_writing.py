@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,26 +48,47 @@ class SettingsFile:
         """Read all sources as a process that starts now would. Raises InvalidSettings."""
         return self._loaded(self.path if self.path.exists() else None)
 
-    def change(self, wanted: Mapping[str, Any]) -> Loaded:
-        """Set keys (dotted name) in the file, or take them out (None); return the settings as they are then.
+    def change(self, decide: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Set keys (dotted name) in the file, or take them out (None): what `decide` returns, while nobody else writes.
 
-        Raises InvalidSettings where the whole would not be in order, Conflict where another source is stronger than the
-        file or the file cannot be written. Then nothing is changed.
+        Return that. Raises what `decide` raises, InvalidSettings where the whole would not be in order, Conflict where
+        another source is stronger than the file or the file cannot be written. Then nothing is changed.
         """
-        import tomlkit
-        from tomlkit.exceptions import TOMLKitError
+        with self._alone() as path:
+            wanted = decide()
+            if wanted:
+                self._write(path, wanted)
+            return wanted
 
+    @contextmanager
+    def _alone(self) -> Iterator[Path]:
+        """Keep out all others that change the file, of other processes too; yield where it is."""
         with self._lock:
             path = self.path
             try:
-                document = tomlkit.parse(path.read_text("utf-8") if path.exists() else "")
-            except (OSError, ValueError, TOMLKitError) as error:
-                raise errors.Conflict(f"{path} cannot be read: {error}") from error
-            for name, value in wanted.items():
-                _put(document, name.split("."), value)
-            return self._replace(path, tomlkit.dumps(document), wanted)
+                folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            except OSError as error:
+                raise errors.Conflict(f"{path.parent} cannot be written: {error.strerror}") from error
+            try:
+                # Of the folder, since the file is another one after each change.
+                fcntl.flock(folder, fcntl.LOCK_EX)
+                yield path
+            finally:
+                os.close(folder)
 
-    def _replace(self, path: Path, text: str, wanted: Mapping[str, Any]) -> Loaded:
+    def _write(self, path: Path, wanted: Mapping[str, Any]) -> None:
+        import tomlkit
+        from tomlkit.exceptions import TOMLKitError
+
+        try:
+            document = tomlkit.parse(path.read_text("utf-8") if path.exists() else "")
+        except (OSError, ValueError, TOMLKitError) as error:
+            raise errors.Conflict(f"{path} cannot be read: {error}") from error
+        for name, value in wanted.items():
+            _put(document, name.split("."), value)
+        self._replace(path, tomlkit.dumps(document), wanted)
+
+    def _replace(self, path: Path, text: str, wanted: Mapping[str, Any]) -> None:
         try:
             handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".toml", dir=path.parent)
         except OSError as error:
@@ -87,7 +110,6 @@ class SettingsFile:
             raise errors.Conflict(f"{path} cannot be written: {error.strerror}") from error
         finally:
             made.unlink(missing_ok=True)
-        return self.load()
 
     def _held(self, key: str, origin: str, path: Path) -> str:
         """Return what holds a setting that the file cannot change."""

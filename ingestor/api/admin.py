@@ -3,57 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
-    StringConstraints,
-)
+from pydantic import BaseModel, Field
 
 from ingestor import errors
-from ingestor.api.answers import Asking, Question, Text, as_json, json_answer, may_read, whole
+from ingestor.api.answers import Asking, Question, Text, as_json, json_answer, may_read
+from ingestor.api.config_change import ConfigChange, has_masks, place_text, without_masks
 from ingestor.api.description import problem_response
-from ingestor.api.etag import tag_of
+from ingestor.api.etag import may_write, tag_of
 from ingestor.api.gate import principal_of
 from ingestor.api.means import Means
 from ingestor.api.recent import RecentStates
 from ingestor.api.stats import StatsWatch
 from ingestor.api.v1.events import EventFilters, series_asked_for
 from ingestor.live.hub import LiveHub
-from ingestor.reading.config import mask, plain
+from ingestor.reading.config import plain
 from ingestor.reading.recent import recent_states
 from ingestor.security.access import Action, authorize
 from ingestor.security.audit import Audit
-from ingestor.settings_following import differing, is_live, live_keys
+from ingestor.settings_following import differing, is_live
 from ingestor.settings_writing import SettingsFile
 from ingestor.storage.port import Store
 
 router: Final = APIRouter(prefix="/api", tags=["admin"])
-#: Which setting each key of a change is; the location is two.
-_KEYS: Final = {
-    "ha_url": "homeassistant.url",
-    "ha_token": "homeassistant.token",
-    "weather_api_key": "weather.api_key",
-    "weather_cache_minutes": "weather.cache_minutes",
-    "retention_days": "retention.days",
-}
-_PLACE: Final = ("weather.latitude", "weather.longitude")
 #: Who reads a group of settings when it starts.
 _READ_BY: Final = {"homeassistant": ("listeners", "workers"), "weather": ("workers",)}
-#: What a change may name besides the keys above, since it takes effect at once.
-SettingName = StrEnum("SettingName", {one: one for one in live_keys()})  # type: ignore[misc] # kept in one place
-_Number = StrictInt | StrictFloat
 _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
-    400: problem_response("The settings would not be in order as a whole: every fault is named."),
+    400: problem_response(
+        "The settings would not be in order as a whole: every fault is named; or one is said twice, or masked."
+    ),
     409: problem_response("A stronger source (environment, command line) decides, or the file cannot be written."),
     412: problem_response("`If-Match` names other settings than there are now."),
 }
@@ -103,7 +83,7 @@ class RecentList(Question):
 class ConfigShape(BaseModel):
     """The settings that the dashboard changes, and all others; secrets are masked to their last four signs."""
 
-    ha_url: str | None
+    ha_url: str | None = Field(description="Its password, where it has one, is masked.")
     ha_token_masked: str | None
     weather_api_key_masked: str | None
     weather_location: str | None = Field(description="`latitude,longitude`; null: as set in Home Assistant.")
@@ -116,35 +96,6 @@ class ConfigShape(BaseModel):
         " `applied` (every process follows within seconds), or `needs a restart of …`."
     )
     settings: dict[str, Any] = Field(description="Every setting.")
-
-
-class ConfigChange(BaseModel):
-    """What is to be different; what is left out stays, null takes a setting back to its default."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    ha_url: Annotated[str, StringConstraints(max_length=2000)] | None = None
-    ha_token: SecretStr | None = None
-    weather_api_key: SecretStr | None = None
-    weather_location: (
-        Annotated[str, StringConstraints(pattern=r"^-?\d{1,3}(\.\d{1,9})?,-?\d{1,3}(\.\d{1,9})?$")] | None
-    ) = None
-    retention_days: Annotated[StrictInt, Field(ge=1, le=36_500), BeforeValidator(whole)] | None = None
-    weather_cache_minutes: Annotated[float, Field(ge=1, le=1440)] | None = None
-    settings: dict[SettingName, _Number | StrictStr | list[StrictStr] | None] = Field(
-        {}, description="Further settings that take effect at once, by dotted name."
-    )
-
-    def wanted(self) -> dict[str, Any]:
-        """Return what is to be set, by dotted name of the setting; None takes it out."""
-        found: dict[str, Any] = {}
-        for name in self.model_fields_set - {"weather_location", "settings"}:
-            value = getattr(self, name)
-            found[_KEYS[name]] = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if "weather_location" in self.model_fields_set:
-            place = self.weather_location.split(",") if self.weather_location else (None, None)
-            found.update((key, None if part is None else float(part)) for key, part in zip(_PLACE, place, strict=True))
-        return found | {name.value: value for name, value in self.settings.items()}
 
 
 async def may_see_settings(request: Request) -> None:
@@ -202,21 +153,30 @@ async def read_config(request: Request, means: Asking) -> Response:
 async def change_config(
     request: Request, change: ConfigChange, means: Asking, if_match: Annotated[str | None, Header()] = None
 ) -> Response:
-    """Change settings: checked as a whole, noted in the audit, written to the settings file; all of them or none."""
+    """Change settings: checked as a whole, noted in the audit, written to the settings file; all of them or none.
+
+    Of several at once that name the same settings by `If-Match`, one is written.
+    """
     file: SettingsFile | None = request.app.state.settings_file
     audit: Audit = request.app.state.audit
+
+    named = None if if_match is None else ",".join(request.headers.getlist("if-match"))
+
+    def decide() -> dict[str, Any]:
+        if named is not None and not may_write(named, tag_of(_config(means, file))):
+            raise HTTPException(412, "the settings are others than those that If-Match names")
+        wanted = change.wanted()
+        if file is not None and has_masks(wanted):
+            wanted = without_masks(wanted, file.load().settings)
+        if wanted:
+            about = {"keys": sorted(wanted), "request_id": request.scope["state"]["request_id"]}
+            audit.note(principal_of(request.scope), Action.CHANGE_CONFIG, about)
+        return wanted
 
     def write() -> bytes:
         if file is None:
             raise errors.Conflict("this process has no settings file")
-        if if_match is not None and if_match not in ("*", tag_of(_config(means, file))):
-            raise HTTPException(412, "the settings are others than those that If-Match names")
-        wanted = change.wanted()
-        if wanted:
-            about = {"keys": sorted(wanted), "request_id": request.scope["state"]["request_id"]}
-            audit.note(principal_of(request.scope), Action.CHANGE_CONFIG, about)
-            file.change(wanted)
-        return _config(means, file, wanted)
+        return _config(means, file, file.change(decide))
 
     return json_answer(await means.other(write))
 
@@ -226,12 +186,11 @@ def _config(means: Means, file: SettingsFile | None, wanted: Collection[str] = (
     then = now if file is None else file.load().settings
     differ = differing(now, then)
     weather, home = then.weather, then.homeassistant
-    place = None if weather.latitude is None else f"{weather.latitude:g},{weather.longitude:g}"
     shape = ConfigShape(
-        ha_url=home.url,
-        ha_token_masked=_masked(home.token),
-        weather_api_key_masked=_masked(weather.api_key),
-        weather_location=place,
+        ha_url=plain(home.url),
+        ha_token_masked=plain(home.token),
+        weather_api_key_masked=plain(weather.api_key),
+        weather_location=place_text(weather),
         retention_days=then.retention.days,
         weather_cache_minutes=weather.cache_minutes,
         file=None if file is None else str(file.path),
@@ -253,7 +212,3 @@ def _readers(key: str) -> tuple[str, ...]:
 
 def _became(key: str) -> str:
     return "applied" if is_live(key) else f"needs a restart of {' and '.join(_readers(key))}"
-
-
-def _masked(secret: SecretStr | None) -> str | None:
-    return None if secret is None else mask(secret.get_secret_value())

@@ -59,6 +59,12 @@ def tag_of(body: bytes) -> str:
     return f'"{hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()}"'
 
 
+def may_write(if_match: str, tag: str) -> bool:
+    """Tell whether `If-Match` names this tag: one of a list, or `*`. A weak one is no tag to write by (RFC 9110)."""
+    named = [one.strip() for one in if_match.split(",")]
+    return "*" in named or tag in named
+
+
 def names_tag(if_none_match: str, tag: str) -> bool:
     """Tell whether `If-None-Match` names this tag; weak comparison, as RFC 9110 has it for readers."""
     named = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]

@@ -18,7 +18,7 @@ _HEAD: Final = """\
 # See what is in force with `ha-ingestor config show`, and try it with `ha-ingestor doctor`.
 """
 _EXAMPLES: Final = {
-    "homes": '[[homes]]\nname = "cabin"\n[homes.homeassistant]\nurl = "http://cabin.local:8123"\ntoken = "…"',
+    "homes": '[[homes]]\nname = "cabin"\n[homes.homeassistant]\nurl = "http://cabin.local:8123"\ntoken = "its-token"',
     "mqtt.topics": '[[mqtt.topics]]\ntopic = "heating/{room}/temp"\nentity_id = "sensor.heating_{room}"\nunit = "°C"',
     "quality.rules": '[[quality.rules]]\nname = "no-oven"\nkind = "bounds"\nentities = ["sensor.*"]\nmax = 60',
     "reports.alerts": '[[reports.alerts]]\nname = "poor-data"\non = "score"\nlimit = 80\nclear = 85',

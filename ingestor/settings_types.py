@@ -71,10 +71,12 @@ def _has_host(url: str) -> bool:
 
 
 def _check_token(value: SecretStr | None) -> SecretStr | None:
-    # `isprintable` takes a space for printable, and letters that no header may have.
-    if value is not None and not all("!" <= sign <= "~" for sign in value.get_secret_value()):
+    if value is None:
+        return None
+    text = value.get_secret_value().strip()  # the end of a line comes along where it was copied
+    if not text or not all("!" <= sign <= "~" for sign in text):
         raise ValueError("has white space in it, or a sign that no token has")
-    return value
+    return SecretStr(text)
 
 
 Name = Annotated[

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from ingestor import errors
 from ingestor.cli.config_file import as_toml, commented_file
@@ -142,6 +143,17 @@ def test_a_number_without_end_or_none_at_all_is_a_fault(value: str, tmp_path: Pa
 
     assert not isinstance(faults, Loaded)
     assert [fault.key for fault in faults] == ["journal.resend_after_s", "weather.heating_base_c"]
+
+
+def test_a_token_loses_the_end_of_its_line_and_has_nothing_else_in_it_that_none_has(tmp_path: Path) -> None:
+    def load(text: str) -> Loaded | list[Fault]:
+        return try_settings({"homeassistant.token": text}, environ={}, cwd=tmp_path)
+
+    copied = load(" t0ken\n")
+
+    assert isinstance(copied, Loaded)
+    assert copied.settings.homeassistant.token == SecretStr("t0ken")
+    assert not any(isinstance(load(text), Loaded) for text in (" ", "t0k en", "t0k\x1ben", "tökén"))
 
 
 def test_lists_come_as_json_as_words_and_as_toml(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ _MAX_SCENE_CONFIGS: Final = 500
 #: A Z-Wave network has at most 232 nodes; a home may have a few networks.
 _MAX_NODES: Final = 1000
 _MAX_BLUEPRINTS: Final = 500
+#: More digits than any that is meant here; Python makes no number of thousands of them.
+_MAX_DIGITS: Final = 10
 
 
 class Commands(Protocol):
@@ -274,7 +276,7 @@ def zwave_node_of(device: Row) -> tuple[str, int] | None:
     for one in device.get("identifiers") or ():
         if isinstance(one, list) and len(one) > 1 and one[0] == "zwave_js":
             home_id, _, node_id = str(one[1]).partition("-")
-            if node_id.isdecimal():
+            if node_id.isdecimal() and len(node_id) < _MAX_DIGITS:
                 return home_id, int(node_id)
     return None
 

@@ -39,6 +39,8 @@ _TOO_LARGE: Final = 413
 #: A server says this to a query for what was never written.
 _NOTHING_YET: Final = ("database not found", "measurement not found", "table not found")
 _MAX_DETAIL: Final = 500
+#: More digits than any that is meant here; Python makes no number of thousands of them.
+_MAX_DIGITS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that a server asks for, which it says as such or as a time (then by its own clock)."""
     found = {name.lower(): text.strip() for name, text in headers.items()}
     value = found.get("retry-after", "")
-    if value.isdecimal():
+    if value.isdecimal() and len(value) < _MAX_DIGITS:
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(found["date"])).total_seconds())

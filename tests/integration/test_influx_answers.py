@@ -249,7 +249,7 @@ def test_a_busy_server_is_unavailable_for_as_long_as_it_says(fake: FakeInflux, s
     assert len(fake.requests) == 1
 
 
-@pytest.mark.parametrize("retry_after", ["", "soon", "-3", "Wed, 41 Foo 2026 07:28:00 GMT"])
+@pytest.mark.parametrize("retry_after", ["", "soon", "-3", "Wed, 41 Foo 2026 07:28:00 GMT", "9" * 400])
 def test_a_retry_after_that_cannot_be_read_is_left_to_us(fake: FakeInflux, store: Store, retry_after: str) -> None:
     fake.behaviour = fakes.fixed(503, "busy", Retry_After=retry_after)
 

@@ -11,7 +11,7 @@ from ingestor import errors
 from ingestor.home.derive import Registries
 from ingestor.home.objects import digest_of
 from ingestor.home.objects_derive import derive_objects
-from ingestor.home.reading import Reading, read_home
+from ingestor.home.reading import Reading, read_home, zwave_node_of
 
 COORDINATOR, PLUG, SENSOR = "00:12:4b:00:01", "00:12:4b:00:02", "00:12:4b:00:03"
 ZHA = {"entry_id": "z1", "domain": "zha", "state": "loaded"}
@@ -269,3 +269,8 @@ def test_categories_of_all_scopes_are_objects_also_of_a_scope_that_only_an_entit
         "automation/c1": "Lights",
         "odd/c2": None,
     }
+
+
+@pytest.mark.parametrize("node", ["", "x", "²", "9" * 5000])
+def test_a_zwave_device_whose_number_is_none_is_passed_over(node: str) -> None:
+    assert zwave_node_of({"identifiers": [["zwave_js", f"home-{node}"]]}) is None

@@ -124,6 +124,8 @@ def test_the_answer_of_a_service_is_told_at_the_step_that_called_it(late: int) -
         ({"action": [{"service": "a.b"}]}, "action/0", None),
         ({"action": []}, "action/7/then/0", None),
         ({}, "sequence/0", None),
+        ({"action": [{"response_variable": "x"}]}, "action/²", None),
+        ({"action": [{"response_variable": "x"}]}, f"action/{'9' * 5000}", None),
     ],
 )
 def test_the_name_of_an_answer_is_found_where_the_step_stands(

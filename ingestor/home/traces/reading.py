@@ -23,6 +23,8 @@ MAX_VALUE_BYTES: Final = 4_096
 _MAX_TEXT: Final = 1_000
 _MAX_ID: Final = 255
 _MAX_WORD: Final = 32
+#: More digits than any that is meant here; Python makes no number of thousands of them.
+_MAX_DIGITS: Final = 10
 #: Home Assistant's own variables: the automation itself, and the context, which stands at the run.
 _OWN: Final = frozenset(("this", "context"))
 _STATE_WORDS: Final = ("entity_id", "state", "last_changed")
@@ -149,9 +151,9 @@ def response_variable(config: Row, path: str) -> str | None:
 
 
 def _below(here: Any, part: str) -> Any:
-    if part.isdigit():
+    if part.isdecimal():
         if isinstance(here, list):
-            return here[int(part)] if int(part) < len(here) else None
+            return here[int(part)] if len(part) < _MAX_DIGITS and int(part) < len(here) else None
         return here  # one step that stands alone, not in a list
     row = _object(here)
     return row.get(part, row.get(f"{part}s"))

@@ -30,7 +30,8 @@ class Stats:
     """Figures; None: not known just now.
 
     `events_per_hour`: received in the last 60 minutes, of the hour before this one in proportion. `total_events_today`:
-    since midnight where this runs. `error_rate`: percent of the last 24 hours that was rejected or lost.
+    since midnight where this runs, of an hour that midnight is within in proportion. `error_rate`: percent of the last
+    24 hours that was rejected or lost.
     """
 
     events_per_hour: float | None = None
@@ -72,7 +73,7 @@ class StatsWatch:
     def _ledger(self) -> tuple[float, int, float]:
         now_s = self._clock()
         midnight_s = midnight_before(now_s)
-        since_s = min(hour_of(int(now_s * _S_NS)) - _DAY_S, midnight_s)
+        since_s = min(hour_of(int(now_s * _S_NS)) - _DAY_S, hour_of(midnight_s * _S_NS))
         rows, _ = read_ledger(self._means.settings, self._means.metadata(), None, since_s)
         by_hour: dict[int, int] = {}
         day = Counts()
@@ -83,7 +84,7 @@ class StatsWatch:
         this_s = hour_of(int(now_s * _S_NS))
         past = (now_s - this_s) / _HOUR_S
         per_hour = by_hour.get(this_s, 0) + by_hour.get(this_s - _HOUR_S, 0) * (1 - past)
-        today = sum(count for hour_s, count in by_hour.items() if hour_s >= midnight_s)
+        today = round(sum(count * share_since(hour_s, midnight_s, now_s) for hour_s, count in by_hour.items()))
         failed = 100 * (day.rejected + day.lost) / day.total if day.total else 0.0
         return round(per_hour, 1), today, round(failed, 3)
 
@@ -93,6 +94,14 @@ class StatsWatch:
             return next((event.time_ns for event in store.read(EventQuery(limit=1))), None)
         finally:
             store.close()
+
+
+def share_since(hour_s: int, begin_s: int, now_s: float) -> float:
+    """Return how much of what came in an hour came since then: some zones have their midnight within an hour of UTC."""
+    end_s = min(hour_s + _HOUR_S, now_s)
+    if end_s <= hour_s:
+        return 1.0 if hour_s >= begin_s else 0.0
+    return min(1.0, max(0.0, (end_s - begin_s) / (end_s - hour_s)))
 
 
 def midnight_before(now_s: float) -> int:

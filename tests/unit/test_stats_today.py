@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from ingestor.api.stats import midnight_before
+from ingestor.api.stats import midnight_before, share_since
 
 #: As POSIX writes zones, which needs no table of them. Havana's clocks go from 1:00 back to 0:00.
 BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
@@ -49,3 +49,21 @@ def test_today_began_by_the_clock_of_its_midnight(
     found = midnight_before(datetime.fromisoformat(now).timestamp())
 
     assert found == datetime.fromisoformat(began).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("hour_s", "begin_s", "now_s", "share"),
+    [
+        (0, 0, 3600, 1.0),
+        (0, 3600, 7200, 0.0),
+        (0, 1800, 7200, 0.5),  # midnight at half past
+        (0, 1800, 2400, 0.25),  # ten minutes later
+        (3600, 1800, 4000, 1.0),
+        (3600, 3600, 3600, 1.0),
+        (7200, 0, 3600, 1.0),  # of a clock that is ahead of ours
+    ],
+)
+def test_of_the_hour_that_midnight_is_within_a_part_is_of_today(
+    hour_s: int, begin_s: int, now_s: int, share: float
+) -> None:
+    assert share_since(hour_s, begin_s, now_s) == pytest.approx(share)

@@ -10,11 +10,11 @@ import os
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
 from ingestor import settings_types as types
+from ingestor.path_urls import sqlite_url, url_of_path
 from ingestor.settings_api import ApiSettings
 from ingestor.settings_context import EnrichmentSettings, RegistrySettings
 from ingestor.settings_demo import DemoSettings
@@ -235,7 +235,7 @@ class Settings(Group):
         description="Which defaults hold: `small` is for a machine with little memory, `low-latency` for one that is to"
         " be quick; what is set elsewhere holds over it.",
     )
-    data_dir: Path = Field(description="Where everything is kept.")
+    data_dir: types.Folder = Field(description="Where everything is kept.")
     home: Name = Field("home", description="Name of the first home: the value of the tag `home`.")
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     mqtt: MqttSettings = MqttSettings()
@@ -292,7 +292,7 @@ class Settings(Group):
         """The broker's URL for Celery; the embedded one is a Unix socket in the data folder."""
         if self.broker.url != "embedded":
             return self.broker.url
-        return f"redis+socket://{quote(str(self.broker_socket))}?virtual_host=0"
+        return url_of_path("redis+socket", self.broker_socket, "virtual_host=0")
 
     @property
     def broker_socket(self) -> Path:
@@ -321,7 +321,7 @@ class Settings(Group):
     @property
     def database_url(self) -> str:
         """The metadata database's URL for SQLAlchemy."""
-        return self.database.url or f"sqlite:///{self.data_dir.absolute() / 'metadata.sqlite'}"
+        return self.database.url or sqlite_url(self.data_dir.absolute() / "metadata.sqlite")
 
     def carries(self) -> frozenset[str]:
         """Return what must travel with an event besides the lean fields: "attributes", "data"."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -79,6 +80,15 @@ def _check_token(value: SecretStr | None) -> SecretStr | None:
     return SecretStr(text)
 
 
+def _folder(path: Path) -> Path:
+    """Return the path. Raises ValueError for a name that cannot stand in an address, a log or a settings file."""
+    text = str(path)
+    if any(ord(sign) < ord(" ") or "\ud800" <= sign <= "\udfff" or sign == "\x7f" for sign in text):
+        raise ValueError(f"{text!r} has a line break, another control sign or bytes that are no UTF-8 in its name")
+    return path
+
+
+Folder = Annotated[Path, AfterValidator(_folder), Expects("a path")]
 Name = Annotated[
     str,
     Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$"),

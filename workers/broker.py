@@ -61,7 +61,7 @@ def find_server() -> Path:
 
 def answers(settings: Settings) -> bool:
     """Tell whether the embedded broker takes commands (and has read its append-only file)."""
-    client = redis.Redis.from_url(f"unix://{settings.broker_socket}?db=0", socket_timeout=1)
+    client = redis.Redis(unix_socket_path=str(settings.broker_socket), socket_timeout=1)
     try:
         return bool(client.ping())
     except redis.RedisError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from ingestor import errors
+from ingestor.path_urls import path_of_url
 from ingestor.settings import StorageSettings
 from ingestor.storage.embedded import EmbeddedStore
 from ingestor.storage.influx import Address
@@ -33,7 +34,7 @@ def open_store(settings: StorageSettings, data_dir: Path, read_timeout_s: float 
     if parts.scheme == "sqlite":
         if parts.netloc:
             raise errors.InvalidSettings(f"storage.url: a path has three slashes: sqlite:///{parts.netloc}{parts.path}")
-        path = unquote(parts.path.removeprefix("/"))
+        path = path_of_url(parts.path.removeprefix("/"))
         file = Path(path).expanduser() if path else data_dir.absolute() / "events.sqlite"
         return EmbeddedStore(file, read_timeout_s)
     if parts.scheme not in ("influxdb1", "influxdb2", "influxdb3"):

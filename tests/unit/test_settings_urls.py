@@ -72,3 +72,17 @@ def test_rabbitmq_needs_a_redis_beside_it() -> None:
         Settings.model_validate({"data_dir": "x", "broker": broker})
     settings = Settings.model_validate({"data_dir": "x", "broker": broker, "state": {"url": "redis://host/1"}})
     assert settings.state_url == "redis://host/1"
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "bell\a", "not \udcff UTF-8"])
+def test_a_folder_that_no_address_can_name_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="in its name"):
+        Settings.model_validate({"data_dir": f"/somewhere/{name}"})
+
+
+def test_a_path_in_an_address_is_quoted() -> None:
+    settings = Settings.model_validate({"data_dir": "/srv/HA #1?"})
+
+    assert settings.broker_url == "redis+socket:///srv/HA%20%231%3F/broker/valkey.sock?virtual_host=0"
+    assert settings.state_url == "unix:///srv/HA%20%231%3F/broker/valkey.sock?db=0"
+    assert settings.database_url == "sqlite:////srv/HA%20%231%3F/metadata.sqlite"

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from ingestor import errors
+from ingestor.path_urls import path_of_url
 
 #: The newest revision in `migrations/versions`; a database that says so is not looked at further.
 HEAD: Final = "0017"
@@ -84,7 +85,9 @@ def _engine(url: str) -> sa.Engine:
     except exc.ArgumentError as error:
         raise errors.InvalidSettings(f"database.url: {url!r} is not a database URL") from error
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite(parsed)
+        # Of SQLAlchemy's versions some take the path as it stands there, and some unquote it.
+        path = path_of_url(url.partition(":///")[2].partition("?")[0])
+        return _sqlite(parsed.set(database=path or None))
     if parsed.get_backend_name() != "postgresql":
         raise errors.InvalidSettings("database.url must begin with sqlite:/// or postgresql://")
     try:

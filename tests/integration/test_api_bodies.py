@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from ingestor.api.v1.socket_messages import COMMANDS
 from tests.integration.api_bench import ApiBench, api_bench
 
 JSON = {"Content-Type": "application/json"}
@@ -68,3 +71,28 @@ def test_what_json_cannot_say_but_python_reads_is_malformed_nowhere(api: ApiBenc
         assert told.status_code in (401, 404, 422), (path, told.text)
         assert told.json()["type"] != MALFORMED
     assert told.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/v1/exports", {"format": "csv", "limit": True}),
+        ("POST", "/api/v1/webhooks", {"url": "https://example.org/", "batch": True}),
+        ("POST", "/api/v1/webhooks", {"url": "https://example.org/", "batch_wait_s": "1"}),
+        ("PATCH", "/api/v1/webhooks/x", {"enabled": "no"}),
+        ("PATCH", "/api/v1/webhooks/x", {"late": 1}),
+        ("PUT", "/api/workers/enrich", {"nodes": True}),
+        ("PUT", "/api/config", {"retention_days": True}),
+    ],
+)
+def test_a_number_is_a_number_and_yes_is_true(api: ApiBench, method: str, path: str, body: dict[str, Any]) -> None:
+    told = api.client.request(method, path, json=body)
+
+    assert (told.status_code, told.json()["type"]) == (422, "urn:ha-ingestor:problem:invalid")
+
+
+@pytest.mark.parametrize("what", ['"window": true', '"max_per_s": "5"', '"sample": true'])
+def test_so_it_is_over_the_websocket(what: str) -> None:
+    with pytest.raises(ValidationError):
+        COMMANDS.validate_json(f'{{"type": "subscribe", "id": "a", {what}}}')
+    COMMANDS.validate_json('{"type": "subscribe", "id": "a", "window": 5.0, "max_per_s": 5, "sample": 1}')

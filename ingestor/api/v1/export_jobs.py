@@ -6,19 +6,19 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StringConstraints
 from starlette.exceptions import HTTPException
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 
 from ingestor import errors
 from ingestor.api.accepting import check_accepts
-from ingestor.api.answers import NOT_FOUND, Asking, Page, as_json, json_answer, may_read
+from ingestor.api.answers import NOT_FOUND, Asking, Page, as_json, json_answer, may_read, whole
 from ingestor.api.description import problem_response
 from ingestor.api.etag import names_tag
 from ingestor.api.gate import principal_of
 from ingestor.api.health_pauses import sentence
 from ingestor.api.v1.events import looked_up, query_of
-from ingestor.api.v1.exports import ExportFilters, FormName, Packed, accepted
+from ingestor.api.v1.exports import MOST_EVENTS, ExportFilters, FormName, Packed, accepted
 from ingestor.export.forms import FORMS
 from ingestor.export.jobs.job import OPEN, ExportJob
 from ingestor.export.jobs.join import FILE
@@ -79,6 +79,9 @@ class ExportOrder(ExportFilters):
 
     model_config = ConfigDict(title="ExportOrder")
 
+    limit: Annotated[StrictInt, Field(ge=1, le=MOST_EVENTS), BeforeValidator(whole)] | None = Field(
+        None, description="Most events; default: all."
+    )
     format: FormName
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = Field(
         None, description="What the file is called, without its ending."

@@ -26,7 +26,7 @@ from ingestor.reading.times import rfc3339_of_ns
 from ingestor.storage.port import EventQuery, Store
 
 router: Final = APIRouter(prefix="/api/v1", tags=["events"], dependencies=[Depends(may_read)])
-_ALL: Final = 2**62
+MOST_EVENTS: Final = 2**62
 #: Bytes that are sent at once, and how long whoever asked may take for them (s): 1 kB/s is no reader.
 _PIECE: Final = 65_536
 _SLOWEST_S: Final = 60.0
@@ -46,7 +46,7 @@ FormName = StrEnum("FormName", {name: name for name in FORMS})  # type: ignore[m
 class ExportFilters(EventFilters):
     """Which events."""
 
-    limit: int | None = Field(None, ge=1, le=_ALL, description="Most events; default: all.")
+    limit: int | None = Field(None, ge=1, le=MOST_EVENTS, description="Most events; default: all.")
 
 
 @router.get("/export/{format}", response_class=StreamingResponse, responses=_MEDIA_TYPES)
@@ -76,7 +76,7 @@ async def export_events_as_accepted(
 async def _download(request: Request, form: Form, asked: ExportFilters, means: Means) -> StreamingResponse:
     now_ns = time.time_ns()
     known = await looked_up(asked, means)
-    query = query_of(asked, known, limit=asked.limit or _ALL)
+    query = query_of(asked, known, limit=asked.limit or MOST_EVENTS)
     packed = None if form.is_packed else accepted(request.headers.get("accept-encoding", ""))
     pieces = means.stream(lambda store: _pieces(store, query, form, packed))
     # The first piece is read before the answer begins: a store that is away is a failure, and no short file.

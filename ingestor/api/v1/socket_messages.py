@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+    TypeAdapter,
+)
 
+from ingestor.api.answers import whole
 from ingestor.api.live import LiveFilters
 from ingestor.live.envelope import Form
 from ingestor.live.listener import Policy
@@ -29,13 +39,15 @@ class Subscribe(_Said):
     cursor: CursorText | None = Field(None, description="Behind which message to begin; default: now.")
     form: Form = Field("native", description="`cloudevents`: each message is a CloudEvent 1.0.2.")
     policy: Policy = Field("drop_oldest", description="What goes where this client is too slow.")
-    window: int | None = Field(
-        None, ge=1, le=100_000, description="Most messages that are sent without an `ack`; default: any number."
+    window: Annotated[StrictInt, Field(ge=1, le=100_000), BeforeValidator(whole)] | None = Field(
+        None, description="Most messages that are sent without an `ack`; default: any number."
     )
-    max_per_s: float | None = Field(
+    max_per_s: StrictFloat | None = Field(
         None, gt=0, le=MOST_PER_S, description="Most messages a second; what is over is counted in `skipped`."
     )
-    sample: float | None = Field(None, gt=0, le=1, description="Which share of the messages: 0.1 is every tenth or so.")
+    sample: StrictFloat | None = Field(
+        None, gt=0, le=1, description="Which share of the messages: 0.1 is every tenth or so."
+    )
 
 
 class Unsubscribe(_Said):
@@ -50,7 +62,11 @@ class Ack(_Said):
 
     type: Literal["ack"]
     id: SubscriptionId
-    seq: int = Field(ge=1, description="`seq` of the last frame of `events` that was taken.")
+    seq: Annotated[
+        StrictInt,
+        Field(ge=1, description="`seq` of the last frame of `events` that was taken."),
+        BeforeValidator(whole),
+    ]
 
 
 class Ping(_Said):

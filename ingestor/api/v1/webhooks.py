@@ -6,10 +6,19 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+)
 
 from ingestor import bootstrap, errors
-from ingestor.api.answers import NOT_FOUND, Asking, Question, as_json, json_answer
+from ingestor.api.answers import NOT_FOUND, Asking, Question, as_json, json_answer, whole
 from ingestor.api.description import problem_response
 from ingestor.api.gate import principal_of
 from ingestor.api.live import LiveFilters, hub_of
@@ -35,9 +44,13 @@ _UNREACHABLE: Final[dict[int | str, dict[str, Any]]] = {
 _SEQ: Final = 2**62
 _Url = Annotated[str, StringConstraints(max_length=LONGEST_URL, pattern=r"^https?://[!-~]+$")]
 _Text = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
-_Batch = Annotated[int, Field(ge=1, le=MOST_IN_BATCH, description="Most messages in one delivery.")]
-_BatchWait = Annotated[float, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds that a message waits for others.")]
-_Late = Annotated[bool, Field(description="Also what happened more than a minute before it was told.")]
+_Batch = Annotated[
+    StrictInt, Field(ge=1, le=MOST_IN_BATCH, description="Most messages in one delivery."), BeforeValidator(whole)
+]
+_BatchWait = Annotated[
+    StrictFloat, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds that a message waits for others.")
+]
+_Late = Annotated[StrictBool, Field(description="Also what happened more than a minute before it was told.")]
 _HookId = Annotated[str, Path(alias="webhook_id", description="As `/webhooks` names it.", max_length=40)]
 _DeliveryId = Annotated[str, Path(description="Also its `webhook-id`.", max_length=64)]
 
@@ -83,7 +96,7 @@ class WebhookChange(BaseModel):
     batch: _Batch | None = None
     batch_wait_s: _BatchWait | None = None
     late: _Late | None = None
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
 
 
 class WebhookShape(BaseModel):

@@ -301,6 +301,8 @@ AROUND = "device { area { devices { nodes { "
         (f"query ($n: Int = 1000) {{ areas(first: $n) {{ {LISTS.replace('100', '$n')} }} }}", "too-costly"),
         ("{ entities { nodes { " + AROUND * 4 + "name" + 4 * " } } } }" + CLOSE, "too-deep"),
         ("{" * 3900, "invalid"),
+        (f"{{ events(first: {'9' * 5000}) {{ nodes {{ time }} }} }}", "invalid"),
+        (f"query ($n: Int = {'9' * 5000}) {{ events(first: $n) {{ nodes {{ time }} }} }}", "invalid"),
         ("{ events(after: " + "[" * 3900 + ") { nodes { time } } }", "invalid"),
         ("{ " + " ".join(f"a{n}: __schema {{ types {{ name }} }}" for n in range(21)) + " }", "too-costly"),
         ("{ __schema { types { " + "fields { type { " * 4 + "name" + " } }" * 4 + CLOSE, "invalid"),

@@ -25,6 +25,7 @@ from graphql import (
     IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    TokenKind,
     VariableNode,
     get_named_type,
 )
@@ -40,6 +41,8 @@ MAX_ALIASES: Final = 30
 LIST: Final = 10
 _COUNTS: Final = "first"
 _SCHEMA: Final = 5_000
+#: No number that is asked for has more (64 bits); Python makes none of thousands of them.
+_MAX_DIGITS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class Limits(SchemaExtension):
             return _error("too-long", f"{fields} fields are written, at most {MAX_FIELDS} may be")
         if aliases > MAX_ALIASES:
             return _error("too-long", f"{aliases} fields have another name, at most {MAX_ALIASES} may have one")
+        if _has_endless_number(document):
+            return _error("invalid", f"a number has more than {_MAX_DIGITS} digits")
         schema: GraphQLSchema = self.execution_context.schema._schema  # noqa: SLF001 -- no other way
         size = Measure(schema, document, self.execution_context.variables or {}).largest()
         if size.depth > self._max_depth:
@@ -100,6 +105,15 @@ def _written(document: DocumentNode) -> tuple[int, int]:
             if isinstance(one, FieldNode | InlineFragmentNode) and one.selection_set is not None:
                 waiting.append(one.selection_set)
     return fields, aliases
+
+
+def _has_endless_number(document: DocumentNode) -> bool:
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        if token.kind is TokenKind.INT and len(token.value or "") > _MAX_DIGITS:
+            return True
+        token = token.next
+    return False
 
 
 _WITH_FIELDS: Final = (OperationDefinitionNode, FragmentDefinitionNode)

@@ -11,6 +11,7 @@ from ingestor.cli.finding import Finding
 from ingestor.home.reading import Asker
 from ingestor.homeassistant.client import HomeAssistantClient
 from ingestor.settings import HomeSettings, Settings
+from ingestor.settings_faults import hide_in_url
 
 _ANSWER_WITHIN_S: Final = 15.0
 
@@ -51,7 +52,8 @@ def _home_assistant(home: HomeSettings) -> Iterator[Finding]:
         return
     try:
         with HomeAssistantClient(home.homeassistant, answer_within_s=_ANSWER_WITHIN_S) as client:
-            yield Finding("ok", subject, f"version {client.ha_version} at {home.homeassistant.url} accepts the token")
+            where = hide_in_url(home.homeassistant.url or "")
+            yield Finding("ok", subject, f"version {client.ha_version} at {where} accepts the token")
             yield from _rights(home, client)
     except errors.AuthenticationRefused as error:
         yield Finding("failed", subject, "the token is refused", str(error))

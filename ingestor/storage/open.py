@@ -59,10 +59,10 @@ def _open_influx(scheme: str, address: Address) -> Store:
 def _address(parts: SplitResult, settings: StorageSettings) -> Address:
     database = unquote(parts.path.strip("/"))
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if parts.username or parts.password:  # before anything that tells the address
+        raise errors.InvalidSettings("storage.url: user and password belong into storage.token, as user:password")
     if not parts.hostname or not database:
         raise errors.InvalidSettings(f"storage.url: {settings.url!r} names no host or no database; write {_FORMS}")
-    if parts.username or parts.password:
-        raise errors.InvalidSettings("storage.url: user and password belong into storage.token, as user:password")
     if unknown := set(options) - {"org", "tls"}:
         raise errors.InvalidSettings(f"storage.url: unknown option {sorted(unknown)}; org and tls are known")
     if parts.scheme == "influxdb2" and "org" not in options:

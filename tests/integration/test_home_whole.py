@@ -214,6 +214,17 @@ def test_doctor_names_what_of_the_home_a_mere_user_may_not_see(bench: Bench, tmp
     assert (hidden.verdict, hidden.says) == ("warning", f"left out, for want of rights: {left_out}")
 
 
+def test_doctor_shows_no_password_of_an_address(bench: Bench, tmp_path: Path) -> None:
+    connection = bench.home.homeassistant
+    address = (connection.url or "").replace("://", "://me:secret@")
+    home = bench.home.model_copy(update={"homeassistant": connection.model_copy(update={"url": address})})
+
+    found = list(examine_homes(Settings(data_dir=tmp_path, homes=(home,))))
+
+    assert any("://me:****@" in one.says for one in found)
+    assert not any("secret" in one.says for one in found)
+
+
 def test_a_scene_is_not_asked_for_twice_where_rest_is_away() -> None:
     asked: list[str] = []
 

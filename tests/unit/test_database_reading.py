@@ -56,3 +56,11 @@ def test_who_writes_takes_the_lock_before_it_reads(tmp_path: Path, monkeypatch: 
     assert RegistryObjects(engine).take("home", Observed({"device": {"d": {"name": "Lamp"}}}))
     writer.close()
     engine.dispose()
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:secret@db:port/x", "mysql://me:secret@db/x", "me:secret@db"])
+def test_an_address_that_is_none_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(errors.InvalidSettings, match=r"begins with sqlite:///") as refused:
+        open_database(url)
+
+    assert "secret" not in str(refused.value)

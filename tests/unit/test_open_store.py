@@ -88,6 +88,7 @@ def test_requests_are_compressed_only_where_they_leave_the_machine(
         ("influxdb1://db.lan/home?ssl=true", "unknown option"),
         ("influxdb1://db.lan/home?tls=perhaps", "tls"),
         ("influxdb1://user:pass@db.lan/home", r"storage\.token"),
+        ("influxdb1://user:pass@db.lan", r"storage\.token"),
         ("sqlite://events.sqlite", "sqlite:///events.sqlite"),
         ("sqlite://[", "cannot be read"),
     ],

@@ -23,6 +23,7 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 #: Any number, the same for all: who migrates a PostgreSQL database holds this advisory lock.
 _MIGRATION_LOCK: Final = 0x4841_494E
 _SQLITE_BUSY_S: Final = 30
+_FORMS: Final = "it begins with sqlite:/// or postgresql://"
 
 
 def open_database(url: str) -> sa.Engine:
@@ -82,14 +83,14 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 def _engine(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
-    except exc.ArgumentError as error:
-        raise errors.InvalidSettings(f"database.url: {url!r} is not a database URL") from error
+    except (exc.ArgumentError, ValueError) as error:  # of a port that is no number; both tell the address
+        raise errors.InvalidSettings(f"database.url is no database URL: {_FORMS}") from error
     if parsed.get_backend_name() == "sqlite":
         # Of SQLAlchemy's versions some take the path as it stands there, and some unquote it.
         path = path_of_url(url.partition(":///")[2].partition("?")[0])
         return _sqlite(parsed.set(database=path or None))
     if parsed.get_backend_name() != "postgresql":
-        raise errors.InvalidSettings("database.url must begin with sqlite:/// or postgresql://")
+        raise errors.InvalidSettings(f"database.url: {_FORMS}")
     try:
         return sa.create_engine(
             parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args={"connect_timeout": 5}

@@ -12,7 +12,7 @@ import redis
 from ingestor import errors
 from ingestor.queue.names import TaskType
 from ingestor.queue.pauses import Pauses
-from ingestor.queue.pools import POOLS, WantedNodes, most_nodes
+from ingestor.queue.pools import ALL, POOLS, WantedNodes, most_nodes
 from ingestor.queue.status_board import StatusBoard
 from ingestor.security.access import Action, Principal, authorize
 from ingestor.security.audit import Audit
@@ -86,6 +86,12 @@ def check_number(settings: Settings, pool: str, number: int | None) -> None:
 def hosts_of(board: Mapping[str, Mapping[str, Any]], host: str | None) -> list[str]:
     """Return the hosts whose supervisors listen, or the one that is meant. Raises NobodyListens, NotFound."""
     known = sorted(str(entry.get("host", key)) for key, entry in board.items() if key.startswith("pools:"))
+    if not known and any(key.startswith("worker:") and entry.get("type") == ALL for key, entry in board.items()):
+        raise errors.NobodyListens(
+            "one worker node takes every batch through all its steps here (workers.together, as in the profiles"
+            " `small` and `low-latency`), and is not scaled, so nothing was changed; workers.together says how many"
+            " processes it has, and 0 makes nodes for each type"
+        )
     if not known:
         raise errors.NobodyListens(
             "no `ha-ingestor up` listens on any host, so nothing was changed; workers that were started otherwise "

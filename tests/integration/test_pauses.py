@@ -111,7 +111,10 @@ def test_who_is_unknown_pauses_nothing_and_what_is_done_is_in_the_audit(
         admin.pause(ANONYMOUS, [TaskType.WRITE])
     with pytest.raises(errors.InvalidSettings, match="SQLite"):
         admin.scale(WHO, {"write": 2})
-    with pytest.raises(errors.NobodyListens):
+    with pytest.raises(errors.NobodyListens, match="Compose, systemd"):
+        admin.scale(WHO, {"enrich": 2})
+    StatusBoard(state).put("worker", "all@cellar", {"type": "all", "host": "cellar"})
+    with pytest.raises(errors.NobodyListens, match="one worker node takes every batch"):
         admin.scale(WHO, {"enrich": 2})
     assert Pauses(state).read() == {}
     assert not (tmp_path / "audit.jsonl").exists()

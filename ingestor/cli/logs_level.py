@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ingestor import bootstrap
+from ingestor import bootstrap, errors
 from ingestor.cli.options import settings_of
+from ingestor.logs_level import names_of
+
+if TYPE_CHECKING:
+    from ingestor.queue.status_board import StatusBoard
 
 _LONGEST_S = 86_400
+#: Entries of processes that hear of a level; others tell of more than one process.
+_TELLING: Final = ("listener:", "worker:", "process:")
 
 
 class LevelName(StrEnum):
@@ -49,7 +56,24 @@ def level(
     ] = 60,
 ) -> None:
     """Have running processes log from LEVEL on, for an hour or as long as said; then their settings hold again."""
-    bootstrap.open_status_board(settings_of(context)).want_level(process, name.value, minutes * 60)
+    board = bootstrap.open_status_board(settings_of(context))
+    _require_process(board, process)
+    board.want_level(process, name.value, minutes * 60)
     sys.stderr.write(
         f"{process}: {name.value} within some seconds, for {minutes} min; lasting is HA_INGESTOR_LOG__LEVEL alone\n"
     )
+
+
+def _require_process(board: StatusBoard, process: str) -> None:
+    """Raise NotFound where nobody of that name would hear of it."""
+    called = [_names(key, entry) for key, entry in board.read().items() if key.startswith(_TELLING)]
+    if any(process in names for names in called):
+        return
+    known = sorted({name.partition("@")[0] for names in called for name in names})
+    there = f"there are: {', '.join(known)}" if known else "none tells that it runs: is `ha-ingestor up` running?"
+    raise errors.NotFound(f"no process is called {process!r:.60}, so nothing was changed; {there}")
+
+
+def _names(key: str, entry: Mapping[str, Any]) -> Iterable[str]:
+    kind, _, name = key.partition(":")
+    return names_of(str(entry.get("kind", kind)) if kind == "process" else kind, name)

@@ -29,6 +29,7 @@ from ingestor.cli import (
     webhooks,
     workers,
 )
+from ingestor.cli.advice import told
 from ingestor.cli.exit_codes import MEANINGS, ExitCode
 from ingestor.cli.options import global_options
 
@@ -87,7 +88,7 @@ def run(arguments: list[str] | None = None) -> int:
             return _enough()
         return end.code if isinstance(end.code, int) else ExitCode.OK if end.code is None else ExitCode.FAILED
     except errors.IngestorError as error:
-        typer.echo(f"{error}", err=True)
+        typer.echo(told(error), err=True)
         return exit_code_of(error)
     except BrokenPipeError:
         return _enough()

@@ -10,6 +10,7 @@ import redis
 from ingestor.cli.exit_codes import ExitCode
 from ingestor.cli.main import run
 from ingestor.queue.status_board import StatusBoard
+from tests.conftest import StartServer
 from tests.servers_brokers import RedisServer
 
 pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
@@ -36,10 +37,11 @@ def test_a_state_server_that_is_away_is_told_with_what_to_do(
 
 
 def test_a_level_is_wanted_of_processes_that_run_and_of_no_others(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("HA_INGESTOR_BROKER__URL", redis_server.url)
-    board = StatusBoard(redis.Redis.from_url(redis_server.url))
+    server = start_server(RedisServer)
+    monkeypatch.setenv("HA_INGESTOR_BROKER__URL", server.url)
+    board = StatusBoard(redis.Redis.from_url(server.url))
     nobody = run(["logs", "level", "debug"])
     told_nobody = capsys.readouterr().err
     board.put("worker", "enrich@attic", {"type": "enrich"})

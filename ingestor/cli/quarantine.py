@@ -106,8 +106,11 @@ def replay(
     chosen = _chosen(ids, cause, everything=everything)
     quarantine = _open(context)
     found = sorted(piece.id for piece in quarantine.list(_ALL, chosen))
+    _require_ids(ids, found)
     if dry_run or not found:
-        say(f"{number_of(len(found), 'piece')} would be sent")
+        if as_json:
+            print_json(quarantine_replay.none_sent(len(found)))
+        say(f"{number_of(len(found), 'piece')} would be sent" if dry_run else "no piece fits")
         return
     tally = quarantine_replay.run(settings_of(context), quarantine, found, patience_s)
     if as_json:
@@ -115,6 +118,17 @@ def replay(
     say(quarantine_replay.sentence(tally))
     if tally.waiting:
         raise errors.BrokerUnavailable("no answer for what is left: do workers run? start the replay again then")
+
+
+def _require_ids(ids: list[int] | None, found: list[int]) -> None:
+    """Say which of the pieces asked for do not fit. Raises NotFound where none does."""
+    missing = sorted(set(ids or ()) - set(found))
+    if not missing:
+        return
+    words = f"there is no such piece: {', '.join(map(str, missing))}; `ha-ingestor quarantine list --pieces` lists them"
+    if not found:
+        raise errors.NotFound(words)
+    say(words)
 
 
 def drop(

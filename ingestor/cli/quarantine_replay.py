@@ -42,6 +42,11 @@ def as_object(tally: Tally) -> dict[str, Any]:
     return asdict(tally)
 
 
+def none_sent(chosen: int) -> dict[str, Any]:
+    """Return the object of a replay that sent nothing: of so many pieces."""
+    return as_object(Tally(chosen))
+
+
 def _progress(tally: Tally) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{tally.left + tally.failed + tally.elsewhere:,} of {number_of(tally.chosen, 'piece')} …\r")

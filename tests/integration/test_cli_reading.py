@@ -224,7 +224,28 @@ def test_pieces_are_dropped_only_when_that_is_confirmed(settings: Settings, caps
 
     assert quarantine.count() == 0
     assert run(["quarantine", "replay", "--all"]) == 0
-    assert "0 pieces would be sent" in capsys.readouterr().err
+    assert "no piece fits" in capsys.readouterr().err
+
+
+def test_a_replay_that_sends_nothing_is_an_object_too_and_an_unknown_piece_is_said(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["quarantine", "replay", "--all", "--json"]) == 0
+    nothing = json.loads(capsys.readouterr().out)
+    quarantine = bootstrap.open_quarantine(settings)
+    quarantine.put([Quarantined("b1", 0, "home", "mqtt", "bad_json", "", b"{}", 1_700_000_000_000_000_000)])
+    (piece,) = quarantine.list(9)
+
+    assert run(["quarantine", "replay", str(piece.id), "99", "--dry-run", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert run(["quarantine", "replay", "99"]) == 1
+    refused = capsys.readouterr().err
+
+    assert (nothing["chosen"], nothing["left"], nothing["events"]) == (0, 0, {})
+    assert json.loads(printed.out) == nothing | {"chosen": 1}
+    assert "there is no such piece: 99" in printed.err
+    assert "1 piece would be sent" in printed.err
+    assert "there is no such piece: 99" in refused
 
 
 def hand_in(settings: Settings, number: int, counts: Counts, *, home: str = "home", hours_ago: int = 0) -> None:

@@ -51,16 +51,31 @@ def query_from(
     limit: int,
 ) -> EventQuery:
     """Return what these options ask a store for. Raises BadParameter."""
-    now_ns = time.time_ns()
+    since_ns, until_ns = _span(since, until, time.time_ns())
     return EventQuery(
         entity=entity,
         event_type=event_type,
         kind=kind.value if kind else None,
         home=home,
-        since_ns=parse_time(since, now_ns) if since else None,
-        until_ns=parse_time(until, now_ns) if until else None,
+        since_ns=since_ns,
+        until_ns=until_ns,
         limit=limit,
     )
+
+
+def parse_span(since: str, until: str | None) -> tuple[int, int]:
+    """Return the span that --since and --until (default: now) mean, in Unix nanoseconds. Raises BadParameter."""
+    now_ns = time.time_ns()
+    begin_ns, end_ns = _span(since, until, now_ns)
+    return begin_ns or 0, now_ns if end_ns is None else end_ns
+
+
+def _span(since: str | None, until: str | None, now_ns: int) -> tuple[int | None, int | None]:
+    begin_ns = parse_time(since, now_ns) if since else None
+    end_ns = parse_time(until, now_ns) if until else None
+    if begin_ns is not None and end_ns is not None and begin_ns >= end_ns:
+        raise typer.BadParameter(f"--since {since} is not before --until {until}")
+    return begin_ns, end_ns
 
 
 def parse_time(text: str, now_ns: int) -> int:

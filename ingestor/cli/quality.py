@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ingestor.cli import quality_noise, quality_reports, quality_scores
-from ingestor.cli.event_options import parse_time
+from ingestor.cli.event_options import parse_span
 from ingestor.cli.events import moment_text
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, progress_bar, say
@@ -70,8 +70,7 @@ def try_(
 
     settings = settings_of(context)
     one = rule_named(rule, settings.quality)
-    now_ns = time.time_ns()
-    begin_ns, end_ns = parse_time(since, now_ns), parse_time(until, now_ns) if until else now_ns
+    begin_ns, end_ns = parse_span(since, until)
     tried = _try(settings, one, home, begin_ns, end_ns)
     if as_json:
         print_json(_as_object(one, tried))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ingestor.cli.event_options import parse_time
+from ingestor.cli.event_options import parse_span
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, progress_bar, say
 from ingestor.wording import number_of
@@ -80,9 +79,7 @@ def noise(
     """Show what stores much and says little, and what leaving it out would save and lose; changes nothing."""
     settings = settings_of(context)
     name = home_of(settings, home).name
-    now_ns = time.time_ns()
-    span = parse_time(since, now_ns), parse_time(until, now_ns) if until else now_ns
-    report = _look(settings, name, span)
+    report = _look(settings, name, parse_span(since, until))
     if config is not None:
         _print_config(report, config)
     elif as_json:

@@ -10,6 +10,7 @@ import typer
 from ingestor import errors
 from ingestor.cli.config_file import commented_file
 from ingestor.cli.exit_codes import ExitCode
+from ingestor.cli.files import whole_file
 from ingestor.cli.options import JsonFlag, loaded, overrides_of
 from ingestor.cli.output import print_json, print_table, say
 from ingestor.reading.config import shown_settings
@@ -31,15 +32,10 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:
     """Write a settings file with every setting, commented out at its default."""
-    try:
-        with file.open("w" if force else "x", encoding="utf-8") as out:
-            out.write(commented_file())
-    except FileExistsError as error:
-        raise errors.InvalidSettings(f"{file} is there already; --force overwrites it") from error
-    except OSError as error:
-        raise errors.InvalidSettings(f"{file} cannot be written: {error.strerror}") from error
-    # It may get tokens.
-    file.chmod(0o600)
+    if file.exists() and not force:
+        raise errors.InvalidSettings(f"{file} is there already; --force overwrites it")
+    with whole_file(file, private=True) as out:  # it may get tokens
+        out.write(commented_file().encode())
     say(f"wrote {file}")
 
 

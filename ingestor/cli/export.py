@@ -16,7 +16,6 @@ from typing import Annotated, BinaryIO, Final
 
 import typer
 
-from ingestor import errors
 from ingestor.cli.event_options import (
     EntityOption,
     KindOption,
@@ -27,6 +26,7 @@ from ingestor.cli.event_options import (
     query_from,
 )
 from ingestor.cli.export_jobs import make_by_job
+from ingestor.cli.files import whole_file
 from ingestor.cli.options import settings_of
 from ingestor.cli.output import progress_bar, say
 from ingestor.export.files import PACKERS, file_of
@@ -153,14 +153,5 @@ def _opened(output: Path | None, form: Form, *, packed: bool, force: bool) -> It
         return
     if output.exists() and not force:
         raise typer.BadParameter(f"{output} is there already: --force replaces it")
-    part = output.with_name(f"{output.name}.part")
-    try:
-        with part.open("wb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(output)
-    except OSError as error:
-        raise errors.Fatal(f"cannot write {output}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(output) as out:
+        yield out

@@ -103,7 +103,7 @@ def _enough() -> ExitCode:
 
 def exit_code_of(error: errors.IngestorError) -> ExitCode:
     """Return what the supervisor and scripts are told about an error."""
-    if isinstance(error, errors.InvalidSettings):
+    if isinstance(error, errors.InvalidSettings | errors.Unanswerable):
         return ExitCode.BAD_SETTINGS
     if isinstance(error, errors.AuthenticationRefused | errors.StoreRefused):
         return ExitCode.REFUSED

@@ -13,6 +13,7 @@ import typer
 from ingestor import errors
 from ingestor.cli.event_options import parse_time
 from ingestor.cli.events import moment_text
+from ingestor.cli.files import whole_file
 from ingestor.cli.options import HomeOption, JsonFlag, home_of, settings_of
 from ingestor.cli.output import print_json, print_table, progress_bar, say
 from ingestor.reading.quality import delivery_objects, report_object
@@ -120,10 +121,8 @@ def _put_out(made: Report, form: Form, output: Path | None) -> None:
         sys.stdout.buffer.write(body)
         sys.stdout.buffer.flush()
         return
-    try:
-        output.write_bytes(body)
-    except OSError as error:
-        raise errors.InvalidSettings(f"{output} cannot be written: {error.strerror}") from error
+    with whole_file(output) as out:
+        out.write(body)
     say(f"wrote {output} ({len(body):,} bytes)")
 
 

@@ -15,7 +15,7 @@ import pytest
 import zstandard
 from typer.testing import CliRunner, Result
 
-from ingestor import bootstrap
+from ingestor import bootstrap, errors
 from ingestor.cli.exit_codes import ExitCode
 from ingestor.cli.main import build_app
 from ingestor.cli.main import run as run_whole
@@ -105,7 +105,7 @@ def test_a_file_that_is_there_is_not_replaced_unasked(words: list[str], tmp_path
 def test_a_folder_that_is_not_there_is_said_in_words(words: list[str], tmp_path: Path) -> None:
     result = run(words, "csv", "--output", str(tmp_path / "no" / "events.csv"))
 
-    assert result.exit_code != 0
+    assert isinstance(result.exception, errors.InvalidSettings)
     assert "No such file or directory" in str(result.exception)
 
 

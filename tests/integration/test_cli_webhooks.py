@@ -66,7 +66,8 @@ def test_a_webhook_is_added_shown_changed_and_removed(command: Command, tmp_path
     command("remove", made["id"])
     assert json.loads(command("--json")) == []
     command("show", made["id"], code=1)
-    command("add", "http://127.0.0.1/", code=1)
+    for url in ("http://127.0.0.1/", "notaurl"):
+        command("add", url, code=2)
     command("add", "https://example.org/hook", "--home", "nobody", code=1)
     assert not list((tmp_path / "webhook-secrets").iterdir())
     noted = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]

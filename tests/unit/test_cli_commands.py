@@ -89,11 +89,23 @@ def test_variables_that_help_names_are_settings(capsys: pytest.CaptureFixture[st
 
 def test_each_kind_of_error_has_its_exit_code() -> None:
     assert int(exit_code_of(errors.InvalidSettings())) == 2
+    assert int(exit_code_of(errors.Unanswerable())) == 2
     assert int(exit_code_of(errors.AuthenticationRefused())) == 4
     assert exit_code_of(errors.StoreRefused()) == ExitCode.REFUSED
     assert int(exit_code_of(errors.StoreUnavailable())) == 3
     assert int(exit_code_of(errors.Rejected("x"))) == 1
     assert set(MEANINGS) == set(ExitCode)
+
+
+@pytest.mark.parametrize("command", [["events"], ["export", "csv"], ["quality", "try", "x"], ["quality", "noise"]])
+def test_a_span_that_ends_before_it_begins_is_refused(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ha-ingestor.toml").write_text('[[quality.rules]]\nname = "x"\nkind = "bounds"\nmax = 60\n')
+
+    assert run([*command, "--since", "1m", "--until", "1h"]) == ExitCode.BAD_SETTINGS
+    assert "--since 1m is not before --until 1h" in re.sub(r"[│\s]+", " ", capsys.readouterr().err)
 
 
 def test_the_version_is_data_and_help_names_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

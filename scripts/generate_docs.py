@@ -7,8 +7,9 @@ import difflib
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import typer.main
@@ -38,6 +39,7 @@ from ingestor.settings_types import Group
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
+_KINDS = {int: "N", float: "NUMBER", Path: "FILE"}
 NOTE = "<!-- Made from the code by `make docs`; a change here is overwritten. -->\n"
 SETTINGS_INTRODUCTION = """\
 One tree, read from five places; the first that has a value wins:
@@ -342,10 +344,20 @@ def _options_table(command: Any) -> str:
             if param.param_type_name == "option"
             else f"`{_metavar(param)}`"
         )
-        value = f" `{param.metavar}`" if param.param_type_name == "option" and param.metavar and not is_flag else ""
+        value = f" `{_value(param)}`" if param.param_type_name == "option" and not is_flag else ""
         default = "" if param.default in (None, False, ()) or callable(param.default) else f"`{param.default}`"
         rows.append((names + value, _plain(param.help or ""), default))
     return _table(("option", "what it does", "default"), rows)
+
+
+def _value(param: Any) -> str:
+    """Return what stands behind an option: the name it has there, the values to choose from, or what it is."""
+    kind = param.type_descriptor.annotation
+    if param.metavar:
+        return str(param.metavar)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return "|".join(str(one.value) for one in kind)
+    return "|".join(map(str, get_args(kind))) or _KINDS.get(kind, "TEXT")
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -233,6 +233,16 @@ def test_a_listener_loads_neither_the_api_nor_a_database_nor_a_store() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_reference_tells_what_an_option_takes() -> None:
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text("utf-8")
+
+    for words in ("--yaml` `recorder\\|ingestor`", "--compress` `zstd\\|gzip`", "--format` `html\\|json\\|md\\|pdf`"):
+        assert f"| `{words} |" in page
+    assert "| `--scope` `entity\\|device\\|" in page
+    assert "| `--data-dir` `PATH` |" in page
+    assert "| `--json` |" in page
+
+
 def test_the_reference_is_current() -> None:
     done = subprocess.run(
         [sys.executable, "scripts/generate_docs.py", "--check"],

@@ -104,7 +104,8 @@ class BrokerSettings(Group):
         0.6,
         gt=0,
         lt=1,
-        description="Share of the memory ceiling at which listeners hold batches in the journal (rule 16).",
+        description="Share of the memory ceiling at which listeners hold batches in the journal: at the"
+        " ceiling itself the workers, too, cannot put anything there, and nothing drains.",
     )
 
 
@@ -273,7 +274,9 @@ class Settings(Group):
         if len(set(names)) != len(names):
             raise ValueError(f"two homes have the same name: {', '.join(sorted(names))}")
         if self.broker.url.startswith("amqp") and not self.state.url:
-            raise ValueError("state.url is not set, and the broker is no Redis: set state.url to one (rule 17)")
+            raise ValueError(
+                "state.url is not set, and the broker is no Redis: set state.url to one, which keeps what is done and known"
+            )
         for ours, theirs in heard_again(self.mqtt_out, [home.mqtt for home in self.all_homes()]):
             raise ValueError(f"mqtt_out publishes to {ours}, which an MQTT listener would hear again as {theirs}")
         return self

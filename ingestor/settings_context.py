@@ -45,7 +45,8 @@ class RegistrySettings(Group):
         5.0,
         ge=0,
         le=60,
-        description="A new version of the map holds for events this long after it was published (rule 2).",
+        description="A new version of the map holds for events this long after it was published: by then every worker"
+        " has it, so that none gives an event the place that another would not.",
     )
     objects_keep_days: float = Field(
         1825, ge=1, description="Days that an area, device or automation is kept as it was before it changed."

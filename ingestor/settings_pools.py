@@ -78,8 +78,8 @@ class WorkerSettings(Group):
         5.0,
         ge=0,
         le=60,
-        description="How long an event of an entity that the map does not know waits for a sync (rule 1);"
-        " twelve times as long while none has answered.",
+        description="How long an event of an entity that the map does not know waits for a sync, since the"
+        " notice that it was renamed comes last; twelve times as long while none has answered.",
     )
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)

@@ -7,7 +7,6 @@ import difflib
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
 
@@ -39,7 +38,6 @@ from ingestor.settings_types import Group
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
-_KINDS = {int: "N", float: "NUMBER", Path: "FILE"}
 NOTE = "<!-- Made from the code by `make docs`; a change here is overwritten. -->\n"
 SETTINGS_INTRODUCTION = """\
 One tree, read from five places; the first that has a value wins:
@@ -296,10 +294,8 @@ def cli_page() -> str:
     """Return the page of every command."""
     app: Any = typer.main.get_command(build_app())
     parts = ["# Command line\n", NOTE, "Data goes to standard output, talk to standard error.\n"]
-    parts += [
-        "## Exit codes\n",
-        _table(("code", "meaning"), [(str(code.value), text) for code, text in MEANINGS.items()]),
-    ]
+    codes = [(str(code.value), text) for code, text in MEANINGS.items()]
+    parts += ["## Exit codes\n", _table(("code", "meaning"), codes)]
     parts += ["## Options of every command\n", "They stand before the command: `ha-ingestor --log-level debug up`.\n"]
     parts += [_options_table(app)]
     for words, command in _commands(app, ("ha-ingestor",)):
@@ -338,26 +334,19 @@ def _metavar(param: Any) -> str:
 def _options_table(command: Any) -> str:
     rows = []
     for param in _shown(command):
-        is_flag = getattr(param, "is_flag", False)
-        names = (
-            ", ".join(f"`{name}`" for name in param.opts)
-            if param.param_type_name == "option"
-            else f"`{_metavar(param)}`"
-        )
-        value = f" `{_value(param)}`" if param.param_type_name == "option" and not is_flag else ""
+        what = "`, `".join(param.opts) if param.param_type_name == "option" else _metavar(param)
+        if param.param_type_name == "option" and not getattr(param, "is_flag", False):
+            what += f"` `{_value(param)}"
         default = "" if param.default in (None, False, ()) or callable(param.default) else f"`{param.default}`"
-        rows.append((names + value, _plain(param.help or ""), default))
+        rows.append((f"`{what}`", _plain(param.help or ""), default))
     return _table(("option", "what it does", "default"), rows)
 
 
 def _value(param: Any) -> str:
     """Return what stands behind an option: the name it has there, the values to choose from, or what it is."""
     kind = param.type_descriptor.annotation
-    if param.metavar:
-        return str(param.metavar)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return "|".join(str(one.value) for one in kind)
-    return "|".join(map(str, get_args(kind))) or _KINDS.get(kind, "TEXT")
+    among = get_args(kind) or getattr(kind, "__members__", {}).values()
+    return param.metavar or "|".join(map(str, among)) or {int: "N", float: "N", Path: "FILE"}.get(kind, "TEXT")
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -396,9 +385,8 @@ def main() -> int:
             continue
         stale += 1
         if check:
-            sys.stderr.writelines(
-                difflib.unified_diff(before.splitlines(True), now.splitlines(True), name, "code", n=0)
-            )
+            old, new = before.splitlines(True), now.splitlines(True)
+            sys.stderr.writelines(difflib.unified_diff(old, new, name, "code", n=0))
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(now, "utf-8")

@@ -37,6 +37,20 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert heading in anchors(target), f"{target.relative_to(ROOT)}#{heading}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_gives_a_number_for_a_reason(page: Path) -> None:
+    """The list of numbered rules that comments in the code name is no part of what a reader has."""
+    assert re.findall(r"\brules? \d+", page.read_text("utf-8")) == []
+
+
+def test_no_file_is_longer_than_we_say() -> None:
+    for folder, most in (("ingestor", 400), ("workers", 400), ("tasks", 400), ("scripts", 400), ("tests", 600)):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.name.endswith(("_pb2.py", "_pb2_grpc.py")):
+                continue  # made by protoc
+            assert path.read_bytes().count(b"\n") <= most, path.relative_to(ROOT)
+
+
 def test_every_page_is_in_the_list_of_pages() -> None:
     index = ROOT / "docs" / "README.md"
     listed = {target for target, _ in links(index)}

@@ -4,6 +4,7 @@ IngestorError
 ├── Transient            try again: nothing is wrong with the data
 │   ├── BrokerUnavailable
 │   ├── StoreUnavailable
+│   │   └── StoreDamaged
 │   ├── StateUnavailable
 │   ├── HomeAssistantUnavailable
 │   │   └── ConnectionLost
@@ -58,6 +59,10 @@ class StoreUnavailable(Transient):
     def __init__(self, message: str | None = None, *, retry_after_s: float | None = None, broken: bool = False) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.broken = broken
+
+
+class StoreDamaged(StoreUnavailable):
+    """A database's file is damaged. No waiting cures it, but what is to be written waits until somebody has."""
 
 
 class StateUnavailable(Transient):

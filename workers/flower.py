@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Any, Final
+import sys
+from typing import Any, Final, NoReturn
 
 import structlog
 from celery import Celery
@@ -20,6 +21,7 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.options import options
 
 from ingestor import bootstrap, errors, logs
+from ingestor.cli.failing import ended
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.app import make_app
 from ingestor.queue.depths import Depths
@@ -75,7 +77,7 @@ def build(settings: Settings, celery: Celery) -> Flower:
     return flower
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Serve until SIGTERM or SIGINT; what was seen is on disk then."""
     settings = bootstrap.settings()
     logs.set_up(settings.log)
@@ -95,4 +97,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Final, TextIO, cast
 
 from ingestor import bootstrap, errors, logs
+from ingestor.cli.failing import ended
 from ingestor.intake.loop import Loop
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.heartbeat import heartbeat_of
@@ -177,19 +178,16 @@ def _set_up_logs(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Run the supervisor; exit code 2 for bad settings, 1 where a process had to be killed."""
+    """Run the supervisor; return its exit code: 1 where a process had to be killed, else as `ended` has it."""
+    return ended(_main)
+
+
+def _main() -> int:
     display = screen.Screen(sys.stdout)
-    try:
-        settings = load_settings().settings
-        with lock_data_dir(settings.data_dir):
-            _set_up_logs(settings)
-            return Supervisor(settings, display).run()
-    except errors.InvalidSettings as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    except errors.BrokerUnavailable as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+    settings = load_settings().settings
+    with lock_data_dir(settings.data_dir):
+        _set_up_logs(settings)
+        return Supervisor(settings, display).run()
 
 
 if __name__ == "__main__":

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Final
 
 from ingestor import bootstrap, errors
+from ingestor.cli.exit_codes import ExitCode
+from ingestor.cli.failing import ended
 
-_BAD_SETTINGS = 2
+_KINDS: Final[dict[int, type[errors.IngestorError]]] = {
+    ExitCode.BAD_SETTINGS: errors.InvalidSettings,
+    ExitCode.UNAVAILABLE: errors.StoreUnavailable,
+    ExitCode.REFUSED: errors.StoreRefused,
+}
 
 
 class MakingTables:
@@ -18,23 +25,19 @@ class MakingTables:
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # noqa: S603 -- our own module
 
     def wait(self) -> None:
-        """Wait until they are made. Raises InvalidSettings or Fatal, with what the process said."""
+        """Wait until they are made. Raises InvalidSettings, StoreUnavailable or Fatal, with what the process said."""
         _, said = self._process.communicate()
         if self._process.returncode:
-            kind = errors.InvalidSettings if self._process.returncode == _BAD_SETTINGS else errors.Fatal
-            raise kind(said.strip())
+            raise _KINDS.get(self._process.returncode, errors.Fatal)(said.strip())
 
 
 def main() -> int:
-    """Bring the database up to date; exit code 2 for bad settings, 1 for a database that is away or newer."""
-    try:
-        bootstrap.open_metadata(bootstrap.settings()).dispose()
-    except errors.InvalidSettings as error:
-        sys.stderr.write(f"{error}\n")
-        return _BAD_SETTINGS
-    except errors.IngestorError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+    """Bring the database up to date; return the exit code: 3 for a database that is away, 1 for a newer one."""
+    return ended(_main)
+
+
+def _main() -> int:
+    bootstrap.open_metadata(bootstrap.settings()).dispose()
     return 0
 
 

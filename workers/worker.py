@@ -11,7 +11,8 @@ import gc
 import sys
 from collections.abc import Sequence
 
-from ingestor import bootstrap, errors
+from ingestor import bootstrap
+from ingestor.cli.failing import ended
 from ingestor.queue.pools import POOLS, pool_of
 from ingestor.settings import Settings
 
@@ -34,7 +35,11 @@ def queues(said: Sequence[str]) -> list[str] | None:
 
 
 def main(said: Sequence[str]) -> int:
-    """Run a node until it is stopped; exit code 2 for bad settings, else Celery's."""
+    """Run a node until it is stopped; return Celery's exit code, or that of what ended it."""
+    return ended(lambda: _main(said))
+
+
+def _main(said: Sequence[str]) -> int:
     # What is loaded stays: looking through it for garbage is a sixth of the start. The signal `worker_init` ends it.
     gc.disable()
     # Not before: who imports this module must not get Celery's signals connected.
@@ -47,9 +52,6 @@ def main(said: Sequence[str]) -> int:
         settings = bootstrap.settings()
         context = CLIContext(app=build(queues(said)), no_color=False, workdir=None)
         worker.main(arguments(settings, said), prog_name="workers.worker", obj=context)
-    except errors.InvalidSettings as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     return 0

@@ -21,6 +21,6 @@ MEANINGS = {
     ExitCode.FAILED: "it ran, and something failed: a check of `doctor`, a process of `up` that had to be killed,"
     " a row of `ledger` that is not in balance or has lost events",
     ExitCode.BAD_SETTINGS: "settings or arguments are wrong; the message names each",
-    ExitCode.UNAVAILABLE: "a server that the command needs is away; trying again later may help",
+    ExitCode.UNAVAILABLE: "a server that the command needs is away, or a disk is full; trying again later may help",
     ExitCode.REFUSED: "a server refused our credentials; nothing tries again by itself, Home Assistant bans addresses",
 }

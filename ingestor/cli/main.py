@@ -6,7 +6,6 @@ import sys
 
 import typer
 
-from ingestor import errors
 from ingestor.cli import (
     config,
     doctor,
@@ -29,8 +28,8 @@ from ingestor.cli import (
     webhooks,
     workers,
 )
-from ingestor.cli.advice import told
 from ingestor.cli.exit_codes import MEANINGS, ExitCode
+from ingestor.cli.failing import tell
 from ingestor.cli.options import global_options
 
 _EPILOG = (
@@ -82,29 +81,34 @@ def main() -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     try:
+        return _flushed(_run(arguments))
+    except BrokenPipeError:
+        return _enough()
+    except Exception as error:  # noqa: BLE001 -- it is raised again where nothing is known of it
+        return tell(error)
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
         build_app()(arguments, prog_name="ha-ingestor")
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # typer and rich end by it, with 1
             return _enough()
         return end.code if isinstance(end.code, int) else ExitCode.OK if end.code is None else ExitCode.FAILED
-    except errors.IngestorError as error:
-        typer.echo(told(error), err=True)
-        return exit_code_of(error)
-    except BrokenPipeError:
-        return _enough()
     return ExitCode.OK
+
+
+def _flushed(code: int) -> int:
+    """Write what is left: what fails at exit ends in two lines of Python's, and 120."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _enough()
+    return code
 
 
 def _enough() -> ExitCode:
     """Who reads us (`head`) has enough: no failure. Python would complain once more when it flushes at exit."""
     sys.stdout = None
     return ExitCode.OK
-
-
-def exit_code_of(error: errors.IngestorError) -> ExitCode:
-    """Return what the supervisor and scripts are told about an error."""
-    if isinstance(error, errors.InvalidSettings | errors.Unanswerable):
-        return ExitCode.BAD_SETTINGS
-    if isinstance(error, errors.AuthenticationRefused | errors.StoreRefused):
-        return ExitCode.REFUSED
-    return ExitCode.UNAVAILABLE if isinstance(error, errors.Transient) else ExitCode.FAILED

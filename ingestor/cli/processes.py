@@ -115,6 +115,7 @@ def worker(
 ) -> None:
     """Work on one type of task: a Celery worker node of its own."""
     settings = hand_down(context)
+    require_data_dir(settings.data_dir)
     _become(*worker_arguments(settings, task_type, concurrency, number))
 
 
@@ -132,6 +133,7 @@ def _processes(settings: Settings, task_type: WorkerType) -> int:
 def beat(context: typer.Context) -> None:
     """Enqueue what is due by schedule. Of several, one acts."""
     settings = hand_down(context)
+    require_data_dir(settings.data_dir)
     _become("-m", "celery", "-A", "workers", "beat", "--pidfile=", "-l", settings.log.level)
 
 

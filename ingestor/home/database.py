@@ -31,3 +31,7 @@ def _our_errors() -> Iterator[None]:
         yield
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
         raise errors.StoreUnavailable(f"metadata database: {error}") from error
+    except exc.DatabaseError as error:
+        if type(error) is not exc.DatabaseError:  # of its own kinds: a statement of ours that cannot be
+            raise
+        raise errors.StoreDamaged(f"metadata database: {error.orig}: its file is damaged") from error

@@ -41,6 +41,7 @@ from ingestor.storage.reading_order import first_of_each
 from ingestor.storage.scanning import scan_by_reading
 from ingestor.storage.schema import event_id
 from ingestor.storage.series_hours import SeriesHour, StoredValue, one_by_one
+from ingestor.storage.sqlite_faults import explained, is_damaged, of_system
 from ingestor.storage.windows import Window, WindowQuery
 
 #: How long a write waits for another process's write (s).
@@ -51,7 +52,7 @@ _NAMES_AT_ONCE: Final = 500
 #: SQLite's own steps between two looks at the clock; some thousand looks a second.
 _STEPS_BETWEEN_LOOKS: Final = 10_000
 #: What no waiting cures.
-_REFUSED: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
+_REFUSED: Final = frozenset({sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
 _Row = tuple[Any, ...]
 
 
@@ -291,10 +292,11 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
             raise errors.TookTooLong from error
-        kind = errors.StoreRefused if getattr(error, "sqlite_errorcode", 0) in _REFUSED else errors.StoreUnavailable
-        raise kind(f"embedded store {path}: {error}") from error
+        refused = getattr(error, "sqlite_errorcode", 0) in _REFUSED
+        kind = errors.StoreDamaged if is_damaged(error) else errors.StoreUnavailable
+        raise (errors.StoreRefused if refused else kind)(f"embedded store {path}: {explained(error)}") from error
     except OSError as error:
-        raise errors.StoreUnavailable(f"embedded store {path}: {error}") from error
+        raise errors.StoreUnavailable(f"embedded store {path}: {of_system(error)}") from error
 
 
 @lru_cache(_MAX_CACHED)

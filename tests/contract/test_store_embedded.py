@@ -181,7 +181,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path)
     path = tmp_path / "events.sqlite"
     path.write_text("the family's recipes " * 100)
 
-    with pytest.raises(errors.StoreRefused, match=str(path)):
+    with pytest.raises(errors.StoreDamaged, match=str(path)):
         EmbeddedStore(path).write(points(1))
 
     assert path.read_text() == "the family's recipes " * 100

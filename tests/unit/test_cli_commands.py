@@ -21,8 +21,9 @@ from ingestor.cli.demo_home import demo_arguments
 from ingestor.cli.event_options import parse_time
 from ingestor.cli.events import as_object
 from ingestor.cli.exit_codes import MEANINGS, ExitCode
+from ingestor.cli.failing import exit_code_of
 from ingestor.cli.flower import flower_environment, flower_password
-from ingestor.cli.main import build_app, exit_code_of, run
+from ingestor.cli.main import build_app, run
 from ingestor.cli.processes import WorkerType, worker_arguments
 from ingestor.demo.__main__ import parser
 from ingestor.events.point import StoredEvent

@@ -16,6 +16,7 @@ from sqlalchemy import event, exc
 
 from ingestor import errors
 from ingestor.path_urls import path_of_url
+from ingestor.storage.sqlite_faults import explained, is_damaged
 
 #: The newest revision in `migrations/versions`; a database that says so is not looked at further.
 HEAD: Final = "0017"
@@ -29,7 +30,7 @@ _FORMS: Final = "it begins with sqlite:/// or postgresql://"
 def open_database(url: str) -> sa.Engine:
     """Return an engine on an up-to-date schema. Raises StoreUnavailable, or InvalidSettings for a bad URL."""
     engine = _engine(url)
-    with database_errors():
+    with database_errors(_told(engine)):
         upgrade(engine)
     return engine
 
@@ -64,13 +65,24 @@ READS: Final = "reads"
 
 
 @contextmanager
-def database_errors() -> Iterator[None]:
-    """Turn what the database or its driver raises for being away or busy into StoreUnavailable."""
+def database_errors(which: str = "metadata database") -> Iterator[None]:
+    """Turn what the database or its driver raises for being away, busy or damaged into StoreUnavailable."""
     try:
         yield
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
         cause = getattr(error, "orig", None) or error
-        raise errors.StoreUnavailable(f"metadata database: {type(cause).__name__}: {cause}") from error
+        raise errors.StoreUnavailable(f"{which}: {type(cause).__name__}: {explained(cause)}") from error
+    except exc.DatabaseError as error:
+        if type(error) is not exc.DatabaseError:  # of its own kinds: a statement of ours that cannot be
+            raise
+        kind = errors.StoreDamaged if is_damaged(error.orig) else errors.StoreUnavailable
+        raise kind(f"{which}: {explained(error.orig)}") from error
+
+
+def _told(engine: sa.Engine) -> str:
+    """Return the database as a person knows it: its file, or the server without the password."""
+    file = engine.dialect.name == "sqlite" and engine.url.database
+    return f"metadata database {file or engine.url.render_as_string(hide_password=True)}"
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from ingestor.live.filter import LiveFilter
 from ingestor.live.gaps_told import gap_data, time_text
 from ingestor.live.hub import Hearing, LiveHub
 from ingestor.live.listener import Delivery, Ended, Gap, Item
-from ingestor.mqtt_out.refused import Refusals
-from ingestor.mqtt_out.suspects import MOST_ENDS, Sent, Suspects
+from ingestor.mqtt_out.refused import ENDED, Refusals
+from ingestor.mqtt_out.suspects import Sent, Suspects
 from ingestor.mqtt_out.topics import TopicTemplate
 from ingestor.mqtt_out.window import Window
 from ingestor.settings_mqtt_out import MqttOutFilter, MqttOutSettings
@@ -26,7 +26,6 @@ from ingestor.settings_mqtt_out import MqttOutFilter, MqttOutSettings
 _TICK_S: Final = 1.0
 _MOVE_ON_S: Final = 30.0
 _AGAIN_S: Final = 2.0
-_ENDED: Final = f"the connection ended {MOST_ENDS} times while it alone was on its way"
 _log: Final = structlog.get_logger(__name__)
 
 
@@ -184,7 +183,7 @@ class Publisher:
         sent = Sent(key, name, topic, len(payload))
         self._busy = True
         if self._suspects.is_guilty(key):
-            self._pass_over(sent, _ENDED)
+            self._pass_over(sent, ENDED)
             return
         try:
             self._window.sent(self._publish(topic, payload), sent)

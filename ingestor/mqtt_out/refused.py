@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import structlog
 
-from ingestor.mqtt_out.suspects import Sent
+from ingestor.mqtt_out.suspects import MOST_ENDS, Sent
 
+ENDED: Final = f"the connection ended {MOST_ENDS} times over it"
 _LONGEST_TOPIC: Final = 200
 #: Of so many it is known that they were passed over, where what was on its way with them is published again.
 _MOST_KNOWN: Final = 1000

@@ -14,6 +14,7 @@ from ingestor import errors
 from ingestor.intake.leadership import Leadership
 from ingestor.live.hub import LiveHub
 from ingestor.live.places import ReaderPlaces
+from ingestor.mqtt_out.announcing import Announcer
 from ingestor.mqtt_out.line import MOST_UNDER_WAY, Line
 from ingestor.mqtt_out.publisher import Publisher
 from ingestor.mqtt_out.refused import Refusals
@@ -58,6 +59,7 @@ class MqttOut:
         self._watcher: asyncio.Task[None] | None = None
         self._sensors_told = 0
         self._refusals = Refusals()
+        self._announcer = Announcer(self._refusals)
 
     def start(self) -> None:
         """Begin; for the loop that is running now."""
@@ -132,18 +134,20 @@ class MqttOut:
             await self._threaded(line.end)
 
     def _note_up(self, up: bool) -> None:
-        if self._publisher is not None and up:
-            self._publisher.note_up()
-        elif self._publisher is not None:
-            self._publisher.note_down(0 if self._line is None else self._line.oldest)
         self._changed.set()
         if up:
+            if self._publisher is not None:
+                self._publisher.note_up()
             self._announce()
+            return
+        oldest = 0 if self._line is None else self._line.oldest
+        self._announcer.note_down(oldest)
+        if self._publisher is not None:
+            self._publisher.note_down(oldest)
 
     def _note_confirmed(self, message_id: int, refused: str) -> None:
-        known = self._publisher is not None and self._publisher.note_confirmed(message_id, refused)
-        if refused and not known:
-            _log.warning("mqtt_out_announcement_refused", why=refused)
+        if self._publisher is None or not self._publisher.note_confirmed(message_id, refused):
+            self._announcer.note_confirmed(message_id, refused)
 
     # -- sensors -----------------------------------------------------------------------------------------
 
@@ -154,15 +158,11 @@ class MqttOut:
             return
         with contextlib.suppress(errors.Transient):  # it is announced when the connection is back
             for home in self._hub.homes:
-                for topic, config in configs(self._settings, home).items():
-                    self._announce_one(line, topic, config)
+                self._announcer.announce(
+                    configs(self._settings, home),
+                    lambda topic, config: line.publish(topic, config, qos=1, retain=True),
+                )
         self._sensors_due.set()
-
-    def _announce_one(self, line: Line, topic: str, config: bytes) -> None:
-        try:
-            line.publish(topic, config, qos=1, retain=True)
-        except errors.Rejected as error:
-            _log.warning("mqtt_out_announcement_refused", topic=topic, why=error.detail)
 
     async def _tell_figures(self) -> None:
         while True:

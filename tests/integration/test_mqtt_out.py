@@ -25,10 +25,11 @@ from ingestor.intake.mqtt.listener import MqttListener
 from ingestor.live.cursor import Position
 from ingestor.live.entry import encode_entry, entry_of
 from ingestor.live.places import ReaderPlaces
+from ingestor.mqtt_out.sensors import configs
 from ingestor.mqtt_out.service import READER
 from ingestor.queue.topics_board import TopicsTeller
 from ingestor.settings import HomeSettings
-from ingestor.settings_mqtt_out import own_topics
+from ingestor.settings_mqtt_out import MqttOutSettings, own_topics
 from tests.conftest import StartServer
 from tests.homeassistant.run import HomeAssistant
 from tests.integration.api_bench import KEY, served
@@ -261,6 +262,27 @@ def test_a_message_that_the_broker_refuses_is_passed_over_and_told(
     assert why in told["last_refused"]
     assert out.topic("light.bad") in told["last_refused"]
     assert "ingestor_mqtt_out_refused 1.0" in metrics
+
+
+def test_an_announcement_that_the_broker_refuses_stops_nothing_else(start_server: StartServer, start: Start) -> None:
+    like_ours = configs(MqttOutSettings(discovery_prefix="ha-test-3"), "sse-12345678")
+    largest = max(len(topic) + len(config) for topic, config in like_ours.items())
+    broker = start_server(Mosquitto, extra=(f"max_packet_size {largest + 3}",))
+    out = start(broker.url, protocol="3.1.1", discovery_prefix="ha-test-3")
+    with subscribed(broker.port, "ha-ingestor/+/light/#", "ha-test-3/#") as heard, served(out.app) as out.address:
+        wait_until(out.has_begun, timeout_s=60, what="it has begun")
+        out.publish("light.hall")
+        wait_until(lambda: bool(heard.subjects()), timeout_s=60, what="the message came")
+        wait_until(lambda: out.topics()["refused"] == 1, timeout_s=60, what="it is told")
+        told = out.topics()["last_refused"]
+        ours = configs(out.settings.mqtt_out, out.home)
+        (refused,) = [topic for topic in ours if topic in told]
+        wait_until(
+            lambda: {topic for topic, _ in heard.came} >= {*ours} - {refused}, timeout_s=60, what="the others came"
+        )
+
+    assert "the connection ended 3 times" in told
+    assert refused not in {topic for topic, _ in heard.came}
 
 
 def test_a_device_may_have_whatever_name(mosquitto: Mosquitto, start: Start) -> None:

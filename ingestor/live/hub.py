@@ -69,6 +69,11 @@ class LiveHub:
         return self._endings
 
     @property
+    def is_over(self) -> bool:
+        """Whether all hearings are ended, also those that are opened later."""
+        return self._is_over
+
+    @property
     def listeners(self) -> int:
         """How many listen."""
         return self._opened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -101,8 +102,8 @@ class Publisher:
         return True
 
     async def run(self) -> None:
-        """Publish for ever."""
-        while True:
+        """Publish until the hub ends."""
+        while not self._hub.is_over:
             await self._up.wait()
             await self._patiently(self._listen)
             await asyncio.sleep(0 if self._up.is_set() else _TICK_S)
@@ -128,12 +129,20 @@ class Publisher:
             await self._keep(hurry=not kept)
             try:
                 async for item in hearing.items(lambda: _TICK_S):
-                    if isinstance(item, Ended) or self._breaks != breaks:
+                    if isinstance(item, Ended):
+                        await self._settle()
+                        return
+                    if self._breaks != breaks:
                         return
                     await self._take(item, hearing)
                     await self._keep()
             finally:
                 await self._keep(hurry=True)
+
+    async def _settle(self) -> None:
+        """Wait a moment for the broker to confirm what is on its way: else all of it would be published again."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._window.room(alone=True), _TICK_S)
 
     async def _take(self, item: Item | None, hearing: Hearing) -> None:
         match item:

@@ -179,6 +179,7 @@ class Publisher:
         now_us, breaks = time.time_ns() // 1000, self._breaks
         told = {"type": "gap", "home": gap.home, "time": time_text(now_us), "data": gap_data(gap, self._cursor, now_us)}
         key = f"gap:{gap.cursor}"
+        self._suspects.forget_before(key)
         await self._window.room(alone=self._suspects.goes_alone(key))
         if self._breaks != breaks:
             return

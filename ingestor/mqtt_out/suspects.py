@@ -25,17 +25,16 @@ class Suspects:
         self._inflight = inflight
         self._key = ""
         self._ends = 0
-        self._alone = 0
+        #: Those that were at the broker when the connection ended, and are not over.
+        self._at_broker: set[str] = set()
 
     def goes_alone(self, key: str) -> bool:
         """Tell whether this message goes when nothing else is on its way."""
-        return self._alone > 0 or self.is_guilty(key)
+        return bool(self._at_broker) or self.is_guilty(key)
 
     def ended(self, under_way: Sequence[Sent]) -> None:
         """Note that the connection ended with these on their way, the oldest first."""
-        if not under_way:
-            return
-        self._alone = max(self._alone, min(len(under_way), self._inflight))
+        self._at_broker.update(sent.key for sent in under_way[: self._inflight])
         if len(under_way) == 1:
             key = under_way[0].key
             self._ends = self._ends + 1 if key == self._key else 1
@@ -46,7 +45,11 @@ class Suspects:
         return key == self._key and self._ends >= MOST_ENDS
 
     def over(self, key: str) -> None:
-        """Note that a message was taken, or passed over: what comes next may go."""
-        self._alone = max(0, self._alone - 1)
+        """Note that a message was taken, or passed over."""
+        self._at_broker.discard(key)
         if key == self._key:
             self._key, self._ends = "", 0
+
+    def forget_before(self, key: str) -> None:
+        """Let go of what was before a gap: it does not come again."""
+        self._at_broker &= {key}

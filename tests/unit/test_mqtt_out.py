@@ -204,6 +204,16 @@ def test_a_message_that_ends_the_connection_again_and_again_is_found_and_no_othe
     assert not suspects.goes_alone("good")
 
 
+def test_what_fell_out_of_the_channel_leaves_nothing_to_go_alone() -> None:
+    suspects = Suspects(20)
+    suspects.ended([sent("gone"), sent("gap")])
+
+    suspects.forget_before("gap")
+    assert suspects.goes_alone("next")
+    suspects.over("gap")
+    assert not suspects.goes_alone("next")
+
+
 def test_a_message_that_is_taken_at_last_was_not_at_fault() -> None:
     suspects = Suspects(20)
     for _ in range(3):

@@ -18,7 +18,7 @@ from tests.servers_brokers import RedisServer
 from tests.system.stack import Stack, numbered_events, wait_until
 
 RATE: Final = 100
-TOKEN: Final = "a token of this test"
+TOKEN: Final = "a-token-of-this-test"
 QUEUES: Final = {"validate", "enrich", "write", "registry", "upkeep"}
 OnBroker = Callable[[Server], Stack]
 

@@ -40,7 +40,7 @@ PROCESSES: Final = {
     "flower": "workers.flower",
     "listener": "listen websocket",
 }
-TOKEN: Final = "a token of this test"
+TOKEN: Final = "a-token-of-this-test"
 #: Those that there are in any case.
 QUEUES: Final = {"validate", "enrich", "write", "registry", "upkeep"}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import ingestor  # noqa: F401 -- before anybody else loads structlog
+
 if TYPE_CHECKING:
     from celery import Celery
 

@@ -225,7 +225,7 @@ def test_an_event_is_printed_with_all_nine_digits() -> None:
 def test_a_listener_loads_neither_the_api_nor_a_database_nor_a_store() -> None:
     program = (
         "import sys, ingestor.cli.main, ingestor.cli.listening, ingestor.intake.websocket\n"
-        "heavy = ('fastapi', 'sqlalchemy', 'influxdb_client', 'uvicorn', 'paho', 'flower')\n"
+        "heavy = ('fastapi', 'sqlalchemy', 'influxdb_client', 'uvicorn', 'paho', 'flower', 'rich', 'pygments')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
 

@@ -18,7 +18,7 @@ from workers.worker import arguments, queues
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What takes long to load, and what a step of the way does without until it needs it.
-HEAVY = {"sqlalchemy", "jinja2", "prompt_toolkit", "flower", "influxdb_client", "fastapi", "typer"}
+HEAVY = {"sqlalchemy", "jinja2", "prompt_toolkit", "flower", "influxdb_client", "fastapi", "typer", "rich"}
 
 
 def settings(folder: Path, **more: Any) -> Settings:

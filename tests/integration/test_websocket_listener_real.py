@@ -123,7 +123,7 @@ def test_a_user_who_is_no_admin_and_wants_all_gets_what_anybody_may_hear(home: H
 
 
 def test_a_wrong_token_ends_the_listener_at_once(home: HomeAssistant) -> None:
-    listener = WebSocketListener(HomeSettings(homeassistant=settings(home, "no such token")), sink=Heard())
+    listener = WebSocketListener(HomeSettings(homeassistant=settings(home, "no-such-token")), sink=Heard())
 
     with pytest.raises(errors.AuthenticationRefused, match="long-lived access token"):
         listener.run(threading.Event())

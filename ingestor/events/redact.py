@@ -42,6 +42,7 @@ _LONGEST_NAME: Final = 128
 _NAME: Final = re.compile(rb"(\\?[\"'])([A-Za-z0-9_. -]+)\1\s*:\s*")
 #: A quote three or more texts deep, or an ASCII letter that need not have been escaped.
 _UNUSUAL: Final = re.compile(rb'\\\\\\"|\\u00[2-7]')
+_ESCAPED: Final = re.compile(rb"(?<!\\)\\u00([2-7][0-9a-fA-F])")
 _PARAMETER: Final = re.compile(rb"([?&;])([A-Za-z0-9_-]+)(?==)=([^&;#\"'\\\s<>]+)")
 _HOOK: Final = re.compile(rb"(?:web|cloud)hook/([^/?#\"'\\\s<>]+)")
 _NUMBER: Final = rb"(?P<number>-?[0-9][0-9.eE+-]*+)"
@@ -60,14 +61,32 @@ _Cut = tuple[int, int, bytes]
 
 def redact(payload: bytes) -> bytes:
     """Return the payload with every secret replaced; the very same object if there is none."""
+    if b"\\" in payload and _UNUSUAL.search(payload):
+        clean = _redacted(payload)
+        walked = redact_deep(clean, is_secret, MARK.decode())
+        return walked if walked is not None else _redacted_unescaped(clean)
+    return _redacted(payload)
+
+
+def _redacted(payload: bytes) -> bytes:
     found = [start for _, start, _ in _NEEDLES.find_matches_as_indexes(payload)]
     if _PIN in payload:
         found += _places(payload, _PIN)
     if b"?" in payload and _SIGNATURE in payload:  # one byte is found 20 times faster than eight
         found += _places(payload, _SIGNATURE)
-    if b"\\" in payload and _UNUSUAL.search(payload):
-        return redact_deep(_cut(payload, found), is_secret, MARK.decode())
     return _cut(payload, found)
+
+
+def _redacted_unescaped(payload: bytes) -> bytes:
+    """Redact what cannot be decoded, with the letters of names written out; the very same object if there is none."""
+    plain = _ESCAPED.sub(_letter, payload)
+    clean = _redacted(plain)
+    return payload if clean is plain else clean
+
+
+def _letter(match: re.Match[bytes]) -> bytes:
+    sign = bytes.fromhex(match[1].decode())
+    return sign if sign.isalnum() or sign in b"_-" else match[0]
 
 
 def _cut(payload: bytes, found: Iterable[int]) -> bytes:

@@ -16,14 +16,17 @@ from ingestor.events import decoding
 _MAX_TEXTS: Final = 16
 
 
-def redact_deep(payload: bytes, is_secret: Callable[[bytes], bool], mark: str) -> bytes:
-    """Return the payload with every secret replaced; the very same object if there is none, or if it is no JSON."""
+def redact_deep(payload: bytes, is_secret: Callable[[bytes], bool], mark: str) -> bytes | None:
+    """Return the payload with every secret replaced; the very same object if there is none.
+
+    None where it is no JSON, or nested too deep to be gone through.
+    """
     try:
         found = _Walk(is_secret, mark)
         clean = found.clean(decoding.loads(payload), 0)
         return decoding.dumps(clean) if found.changed else payload
     except (errors.UndecodableFrame, RecursionError):
-        return payload
+        return None
 
 
 class _Walk:

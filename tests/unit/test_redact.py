@@ -153,3 +153,20 @@ def test_a_large_coalesced_frame_is_redacted_throughout() -> None:
     assert b"s3cr3t" not in redacted
     assert redacted.count(MARK) == 500
     assert len(orjson.loads(redacted)) == 500
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"a":' * 900 + b'{"to\\u006ben": "hunter2"}' + b"}" * 900,
+        b'[{"to\\u006ben": "hunter2"}, {"state": "o',
+    ],
+    ids=["nested hundreds of levels deep", "cut off"],
+)
+def test_a_name_in_escapes_is_known_where_nothing_can_be_decoded(payload: bytes) -> None:
+    found = redact(payload)
+
+    assert b"hunter2" not in found
+    assert MARK in found
+    other = payload.replace(b"to\\u006ben", b"st\\u0061te")
+    assert redact(other) is other

@@ -109,9 +109,7 @@ def create_app(
     async def closing(app: FastAPI) -> AsyncIterator[None]:
         keep_addresses_out_of_logs()
         keys.key()  # made at the first start, so that it is there before anybody asks
-        streams: OpenStreams = app.state.streams
-        ends = (end_at_new_key(keys, streams, live), end_with_sessions(streams, app.state.ended_sessions))
-        watching = _watches(settings, health, live, *ends)
+        watching = _watches(settings, health, live, *_ends(app, keys, live))
         with heartbeat_of(bootstrap.open_status_board(settings), "api", settings.data_dir):
             async with (
                 outgoing(app.state, settings, live, observer.read),
@@ -151,12 +149,22 @@ def create_app(
     _add_health(app, health, stats, bootstrap.open_status_board(settings))
 
     _add_metrics(app, settings, observer)
+    _add_routes(app, settings)
+    _add_door(app, settings, keys)
+    return app
+
+
+def _add_routes(app: FastAPI, settings: Settings) -> None:
     for router in ROUTERS:
         app.include_router(router)
     add_graphql(app, settings)
     app.router.routes.append(WebSocketRoute("/{path:path}", refuse_unknown))
-    _add_door(app, settings, keys)
-    return app
+
+
+def _ends(app: FastAPI, keys: Keyring, live: LiveHub | None) -> tuple[Coroutine[Any, Any, None], ...]:
+    """Return what ends open streams, each until it is cancelled."""
+    streams: OpenStreams = app.state.streams
+    return end_at_new_key(keys, streams, live), end_with_sessions(streams, app.state.ended_sessions)
 
 
 def _add_metrics(app: FastAPI, settings: Settings, observer: Observer) -> None:

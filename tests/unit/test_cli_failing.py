@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,10 +15,10 @@ from ingestor.cli.failing import ended, told
 from ingestor.cli.main import run
 from ingestor.settings import Settings
 from ingestor.storage.open import open_store
+from tests.program import run_into
 from workers import supervisor, tables
 
 pytestmark = pytest.mark.usefixtures("logging_stays_as_it_was")
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -72,15 +69,7 @@ def test_processes_say_the_same(main: object, impossible: Path, capsys: pytest.C
 @pytest.mark.parametrize("command", [["config", "show", "--json"], ["config", "show"], ["--help"]])
 def test_output_that_has_no_room_is_said_once(tmp_path: Path, command: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "ingestor", *command],
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT), "HA_INGESTOR_DATA_DIR": str(tmp_path / "data"), "PATH": os.environ["PATH"]},
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        done = run_into(full, tmp_path, *command)
 
     assert done.returncode == ExitCode.UNAVAILABLE
     (sentence,) = done.stderr.splitlines()

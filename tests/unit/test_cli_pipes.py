@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.program import run_into
 
 
 def run_unread(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -17,15 +16,7 @@ def run_unread(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     read_end, write_end = os.pipe()
     os.close(read_end)
     try:
-        return subprocess.run(
-            [sys.executable, "-m", "ingestor", *arguments],
-            cwd=folder,
-            env={"PYTHONPATH": str(ROOT), "HA_INGESTOR_DATA_DIR": str(folder / "data"), "PATH": os.environ["PATH"]},
-            stdout=write_end,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        return run_into(write_end, folder, *arguments)
     finally:
         os.close(write_end)
 

@@ -42,6 +42,7 @@ from ingestor.storage.scanning import scan_by_reading
 from ingestor.storage.schema import event_id
 from ingestor.storage.series_hours import SeriesHour, StoredValue, one_by_one
 from ingestor.storage.sqlite_faults import explained, is_damaged, of_system
+from ingestor.storage.sqlite_wal import use_wal
 from ingestor.storage.windows import Window, WindowQuery
 
 #: How long a write waits for another process's write (s).
@@ -240,8 +241,7 @@ class EmbeddedStore:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     """Set a new connection up, and make the tables where they are not there."""
-    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        _switch_to_wal(connection)
+    use_wal(connection, _BUSY_S)
     # A batch leaves the journal when it is written: so written must mean on disk.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -32000")
@@ -250,20 +250,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
         for statement in tables.CREATE:
             connection.execute(statement)
         connection.execute("COMMIT")
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Take the write-ahead log; SQLite does not wait by itself where another process does so at the same moment."""
-    deadline = time.monotonic() + _BUSY_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
 
 
 @contextmanager

@@ -26,6 +26,11 @@ def is_damaged(error: object) -> bool:
     return _code(error) in _DAMAGED
 
 
+def is_busy(error: object) -> bool:
+    """Tell whether an error of SQLite's says that somebody else holds the file for now."""
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
 def explained(error: object) -> str:
     """Return what SQLite says, and behind it what to do where that is known."""
     advice = _ADVICE.get(_code(error))

@@ -17,6 +17,7 @@ from sqlalchemy import event, exc
 from ingestor import errors
 from ingestor.path_urls import path_of_url
 from ingestor.storage.sqlite_faults import explained, is_damaged
+from ingestor.storage.sqlite_wal import use_wal
 
 #: The newest revision in `migrations/versions`; a database that says so is not looked at further.
 HEAD: Final = "0017"
@@ -125,7 +126,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # The driver must not begin transactions by itself: it would take the write lock too late (SQLITE_BUSY at once).
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
+    use_wal(connection, _SQLITE_BUSY_S)
     connection.execute("PRAGMA synchronous = FULL")
 
 

@@ -20,7 +20,7 @@ _BATCHES_PER_S = 40.0
 _LOW, _BETWEEN, _HIGH = 1_000, 5_000, 10_000
 #: Measured with `tests.bench.case.broker_bytes`, batches of 1 and of 250 events.
 _WAITING_BATCH_BYTES, _WAITING_EVENT_BYTES = 1_341, 48.6
-#: Measured: rule 6 of the design, and what a listener process takes (docs/how-to/small-machines.md).
+#: Measured: a key of the duplicate check (rule 6), and what a listener process takes (docs/how-to/small-machines.md).
 _WRITTEN_KEY_BYTES, _LISTENER_MB = 99, 54
 _WRITTEN_WINDOW_S, _WRITTEN_MAX = 600, 500_000
 #: A broker works in one thread; above this share of it everything waits.

@@ -39,8 +39,24 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_page_gives_a_number_for_a_reason(page: Path) -> None:
-    """The list of numbered rules that comments in the code name is no part of what a reader has."""
+    """A reader is told what a rule says, and not sent to look for it."""
     assert re.findall(r"\brules? \d+", page.read_text("utf-8")) == []
+
+
+def test_every_rule_that_the_code_names_stands_in_the_list() -> None:
+    page = (ROOT / "docs" / "explanation" / "rules.md").read_text("utf-8")
+    listed = [int(number) for number in re.findall(r"^(\d+)\. \*\*", page, re.MULTILINE)]
+    named = {
+        int(number)
+        for folder in ("ingestor", "workers", "tasks", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        for said in re.findall(r"\brules? (\d+(?:(?:, | and | to )\d+)*)", path.read_text("utf-8"))
+        for number in re.findall(r"\d+", said)
+    }
+
+    assert listed == list(range(1, len(listed) + 1))
+    assert named
+    assert named <= set(listed)
 
 
 def test_no_file_is_longer_than_we_say() -> None:

@@ -24,7 +24,7 @@ class ETags:
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        await self._app(scope, receive, _Tagging(send, Headers(scope=scope).get("if-none-match", "")))
+        await self._app(scope, receive, _Tagging(send, known_tags(Headers(scope=scope))))
 
 
 class _Tagging:
@@ -57,6 +57,11 @@ class _Tagging:
 def tag_of(body: bytes) -> str:
     """Return the ETag of an answer."""
     return f'"{hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()}"'
+
+
+def known_tags(headers: Headers) -> str:
+    """Return what `If-None-Match` names, be it sent in one line or in several."""
+    return ",".join(headers.getlist("if-none-match"))
 
 
 def may_write(if_match: str, tag: str) -> bool:

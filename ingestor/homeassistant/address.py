@@ -1,4 +1,4 @@
-"""Turns the address that a person types into the one of Home Assistant's WebSocket API; opens nothing."""
+"""Turns the address that a person types into those of Home Assistant's WebSocket and REST API; opens nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from ingestor import errors
 
 _SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-_PATH: Final = "/api/websocket"
+_WEB: Final = {"ws": "http", "wss": "https"}
+_API: Final = "/api"
+_WEBSOCKET: Final = "/websocket"
+_PATH: Final = _API + _WEBSOCKET
 
 
 def websocket_url(url: str) -> str:
@@ -28,6 +31,17 @@ def websocket_url(url: str) -> str:
     return urlunsplit((scheme, host, _path(parts), "", ""))
 
 
+def rest_url(url: str) -> str:
+    """Return where the REST API begins, with no slash at the end. Raise InvalidSettings if there is no host in it.
+
+    It lies beside the WebSocket API: `http://supervisor/core/api` for an add-on. A password in the address is left out,
+    since it would be sent in the place of the token.
+    """
+    parts = urlsplit(websocket_url(url))
+    beside = parts.path.removesuffix(_WEBSOCKET).removesuffix(_API)
+    return urlunsplit((_WEB[parts.scheme], parts.netloc, beside + _API, "", ""))
+
+
 def _has_host(parts: SplitResult) -> bool:
     try:
         return bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -37,8 +51,8 @@ def _has_host(parts: SplitResult) -> bool:
 
 def _path(parts: SplitResult) -> str:
     path = parts.path.rstrip("/")
-    if path.endswith("/websocket"):
+    if path.endswith(_WEBSOCKET):
         return path
     if parts.hostname == "supervisor":
-        return "/core/websocket"
-    return path.removesuffix("/api") + _PATH
+        return f"/core{_WEBSOCKET}"
+    return path.removesuffix(_API) + _PATH

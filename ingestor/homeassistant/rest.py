@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import requests
 
+from ingestor.homeassistant.address import rest_url
 from ingestor.settings import HomeAssistantSettings
 
 _ANSWER_WITHIN_S: Final = 10.0
@@ -20,7 +21,7 @@ class HomeAssistantRest:
     """
 
     def __init__(self, settings: HomeAssistantSettings, *, answer_within_s: float = _ANSWER_WITHIN_S) -> None:
-        self._url = str(settings.url or "").rstrip("/")
+        self._url = rest_url(str(settings.url or ""))
         self._answer_within_s = answer_within_s
         self._is_away = False
         self._session = requests.Session()
@@ -45,7 +46,7 @@ class HomeAssistantRest:
         """
         if self._is_away:
             return None
-        address = f"{self._url}/api/config/scene/config/{quote(scene_id, safe='')}"
+        address = f"{self._url}/config/scene/config/{quote(scene_id, safe='')}"
         try:
             answer = self._session.get(address, timeout=self._answer_within_s, allow_redirects=False)
             found = answer.json() if answer.status_code == requests.codes.ok else None

@@ -9,7 +9,7 @@ import pytest
 import websocket
 
 from ingestor import errors
-from ingestor.homeassistant.address import websocket_url
+from ingestor.homeassistant.address import rest_url, websocket_url
 from ingestor.homeassistant.backoff import longest_pause_s, pause_s
 from ingestor.homeassistant.connection import Connection
 from ingestor.settings import HomeAssistantSettings
@@ -21,22 +21,22 @@ def connect(wire: ScriptedSocket, **changes: object) -> Connection:
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"),
+    ("typed", "expected", "rest"),
     [
-        ("http://homeassistant.local:8123", "ws://homeassistant.local:8123/api/websocket"),
-        ("https://home.example.org/", "wss://home.example.org/api/websocket"),
-        ("homeassistant.local:8123", "ws://homeassistant.local:8123/api/websocket"),
-        ("  http://h:8123/api/websocket ", "ws://h:8123/api/websocket"),
-        ("http://h:8123/api", "ws://h:8123/api/websocket"),
-        ("https://proxy.example.org/home/", "wss://proxy.example.org/home/api/websocket"),
-        ("http://[fd00::1]:8123", "ws://[fd00::1]:8123/api/websocket"),
-        ("ws://supervisor/core/websocket", "ws://supervisor/core/websocket"),
-        ("http://supervisor/core", "ws://supervisor/core/websocket"),
-        ("http://user:secret@h:8123/?x=1#y", "ws://h:8123/api/websocket"),
+        ("http://ha.local:8123", "ws://ha.local:8123/api/websocket", "http://ha.local:8123/api"),
+        ("https://home.example.org/", "wss://home.example.org/api/websocket", "https://home.example.org/api"),
+        ("ha.local:8123", "ws://ha.local:8123/api/websocket", "http://ha.local:8123/api"),
+        ("  http://h:8123/api/websocket ", "ws://h:8123/api/websocket", "http://h:8123/api"),
+        ("http://h:8123/api", "ws://h:8123/api/websocket", "http://h:8123/api"),
+        ("https://a.example/home/", "wss://a.example/home/api/websocket", "https://a.example/home/api"),
+        ("http://[fd00::1]:8123", "ws://[fd00::1]:8123/api/websocket", "http://[fd00::1]:8123/api"),
+        ("ws://supervisor/core/websocket", "ws://supervisor/core/websocket", "http://supervisor/core/api"),
+        ("http://supervisor/core", "ws://supervisor/core/websocket", "http://supervisor/core/api"),
+        ("http://user:secret@h:8123/?x=1#y", "ws://h:8123/api/websocket", "http://h:8123/api"),
     ],
 )
-def test_what_a_person_types_becomes_the_address_of_the_api(typed: str, expected: str) -> None:
-    assert websocket_url(typed) == expected
+def test_what_a_person_types_becomes_the_addresses_of_the_apis(typed: str, expected: str, rest: str) -> None:
+    assert (websocket_url(typed), rest_url(typed)) == (expected, rest)
 
 
 @pytest.mark.parametrize("typed", ["", "mqtt://h", "http://", "http://h:port", "http://h:99999", "file:///x"])

@@ -14,7 +14,7 @@ from ingestor import errors
 from ingestor.api.accepting import check_accepts
 from ingestor.api.answers import NOT_FOUND, Asking, Page, as_json, json_answer, may_read, whole
 from ingestor.api.description import problem_response
-from ingestor.api.etag import names_tag
+from ingestor.api.etag import known_tags, names_tag
 from ingestor.api.gate import principal_of
 from ingestor.api.health_pauses import sentence
 from ingestor.api.v1.events import looked_up, query_of
@@ -197,7 +197,7 @@ async def fetch_export(request: Request, job_id: JobId, means: Asking) -> Respon
             name, media_type = f"{name}.{_SUFFIXES[job.packed]}", _PACKED_TYPES[job.packed]
             headers["ETag"] = f'{job.etag[:-1]}-{job.packed}"'
     check_accepts(request, media_type)
-    if names_tag(request.headers.get("if-none-match", ""), headers["ETag"]):
+    if names_tag(known_tags(request.headers), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     path = shelf.folder_of(job_id) / FILE
     return ExportedFile(path, headers=headers, media_type=media_type, filename=name)

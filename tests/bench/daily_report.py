@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from ingestor.quality.stored_hours import Beside
 from ingestor.reports.making import NotDone
 from ingestor.reports.schedule import Due
 from ingestor.settings import Settings, StorageSettings
+from tests.bench.measure import peak_mb
 from tests.bench.month_of_events import DAY_US, HOME, START_US, Large, fill_embedded, fill_influxdb, subjects
 from tests.servers_stores import InfluxDB
 
@@ -60,7 +62,7 @@ def _measured(name: str, large: Large) -> dict[str, Any]:
             store_s = _cpu_s(pid)
             found = {"store": name, "states": states, "past": before, **_work("day", folder, url, large)}
             if pid:
-                found |= {"store_cpu_s": round(_cpu_s(pid) - store_s, 1), "store_peak_mb": _peak_mb(pid)}
+                found |= {"store_cpu_s": round(_cpu_s(pid) - store_s, 1), "store_peak_mb": peak_mb(pid)}
             return found
 
 
@@ -135,7 +137,7 @@ def work(what: str, folder: Path, url: str, large: Large) -> dict[str, Any]:
         "took_s": round(time.perf_counter() - begun, 1),
         "rolled_s": round(rolled_s, 1),
         "cpu_s": round(used.ru_utime + used.ru_stime, 1),
-        "peak_mb": round(used.ru_maxrss / 1000),
+        "peak_mb": peak_mb(os.getpid()),
         "steps": len(steps),
         "longest_step_s": round(max(steps), 1),
     }
@@ -156,11 +158,6 @@ def _cpu_s(pid: int) -> float:
         return 0.0
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
-
-
-def _peak_mb(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) // 1000 for line in lines if line.startswith("VmHWM"))
 
 
 def sentence(found: dict[str, Any]) -> str:

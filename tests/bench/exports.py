@@ -18,6 +18,7 @@ from typing import Any, Final
 import psutil
 
 from tests.bench.daily_report import STORES, filled
+from tests.bench.measure import peak_mb
 from tests.bench.month_of_events import Large
 
 EVENTS: Final = 1_000_000
@@ -42,9 +43,9 @@ def _exported(folder: Path, url: str, form: str, pid: int) -> dict[str, Any]:
     before_mb = _memory_mb(pid)
     begun = time.perf_counter()
     process = subprocess.Popen([*words, "export", form, "--output", str(file)], stderr=subprocess.DEVNULL)
-    store_mb = before_mb
+    store_mb, most_mb = before_mb, 0
     while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-        store_mb = max(store_mb, _memory_mb(pid))
+        store_mb, most_mb = max(store_mb, _memory_mb(pid)), max(most_mb, peak_mb(process.pid))
         time.sleep(0.05)
     took_s = time.perf_counter() - begun
     _, status, used = ended
@@ -53,7 +54,7 @@ def _exported(folder: Path, url: str, form: str, pid: int) -> dict[str, Any]:
     return {
         "took_s": round(took_s, 1),
         "cpu_s": round(used.ru_utime + used.ru_stime, 1),
-        "peak_mb": round(used.ru_maxrss / 1000),
+        "peak_mb": most_mb,
         "store_mb_before": before_mb,
         "store_peak_mb": store_mb,
         "file_mb": round(file.stat().st_size / 1e6, 1),

@@ -35,6 +35,15 @@ STAGES = (
 )
 
 
+def peak_mb(pid: int) -> int:
+    """Return the most memory that a process had since its program began.
+
+    `ru_maxrss` is no less than what its parent had when it was started, which may be a bench that had grown.
+    """
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) // 1000 for line in lines if line.startswith("VmHWM")), 0)  # none: it has ended
+
+
 def processes(roots: list[int]) -> list[tuple[str, psutil.Process]]:
     """Return (stage, process) of the roots and all their descendants."""
     found = []

@@ -15,8 +15,9 @@ from pathlib import Path
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = _DOCS / "explanation" / "scale.md"
 STAGES = ("listener", "broker", "validate", "enrich", "write", "store")
-#: Batches a second of one listener that closes one every 25 ms.
-_BATCHES_PER_S = 40.0
+#: How long a batch is open by default (`batch.flush_after_s`), and how many a second one listener then closes.
+_WINDOW_S = 0.015
+BATCHES_PER_S = 1 / _WINDOW_S
 _LOW, _BETWEEN, _HIGH = 1_000, 5_000, 10_000
 #: Measured with `tests.bench.case.broker_bytes`, batches of 1 and of 250 events.
 _WAITING_BATCH_BYTES, _WAITING_EVENT_BYTES = 1_341, 48.6
@@ -70,11 +71,11 @@ def measured(text: str) -> dict[int, dict[str, float]]:
 
 def fitted(figures: Mapping[int, Mapping[str, float]]) -> dict[str, Cost]:
     """Return the costs that give what was measured at the low and at the high rate."""
-    spread = _BATCHES_PER_S / _LOW - _BATCHES_PER_S / _HIGH
+    spread = BATCHES_PER_S / _LOW - BATCHES_PER_S / _HIGH
     costs = {}
     for stage in STAGES:
         batch_us = (figures[_LOW][stage] - figures[_HIGH][stage]) / spread
-        costs[stage] = Cost(batch_us, figures[_HIGH][stage] - batch_us * _BATCHES_PER_S / _HIGH)
+        costs[stage] = Cost(batch_us, figures[_HIGH][stage] - batch_us * BATCHES_PER_S / _HIGH)
     return costs
 
 
@@ -99,9 +100,9 @@ def _cost_table(figures: Mapping[int, Mapping[str, float]], costs: Mapping[str, 
     yield "| stage | µs a batch | µs an event | foretold at 5,000/s | measured |"
     yield "| --- | --- | --- | --- | --- |"
     for stage, cost in costs.items():
-        foretold, seen = cost.us_per_event(_BETWEEN / _BATCHES_PER_S), figures[_BETWEEN][stage]
+        foretold, seen = cost.us_per_event(_BETWEEN / BATCHES_PER_S), figures[_BETWEEN][stage]
         yield f"| {stage} | {cost.batch_us:,.0f} | {cost.event_us:.1f} | {foretold:.1f} | {seen:.1f} |"
-    foretold = sum(cost.us_per_event(_BETWEEN / _BATCHES_PER_S) for cost in costs.values())
+    foretold = sum(cost.us_per_event(_BETWEEN / BATCHES_PER_S) for cost in costs.values())
     seen = sum(figures[_BETWEEN][stage] for stage in costs)
     batch_us, event_us = (sum(getattr(cost, name) for cost in costs.values()) for name in ("batch_us", "event_us"))
     yield f"| all | {batch_us:,.0f} | {event_us:.1f} | {foretold:.1f} | {seen:.1f} |"
@@ -114,7 +115,7 @@ def _need_table(costs: Mapping[str, Cost]) -> Iterable[str]:
     )
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for homes in HOMES:
-        for window_s in (0.025, 1.0):
+        for window_s in (_WINDOW_S, 1.0):
             one = need(costs, homes, window_s)
             workers = sum(one.cores[stage] for stage in ("validate", "enrich", "write"))
             cores = [one.cores["listener"], workers, one.cores["broker"], one.cores["store"]]
@@ -129,11 +130,11 @@ def _need_table(costs: Mapping[str, Cost]) -> Iterable[str]:
 def _picture(costs: Mapping[str, Cost]) -> Iterable[str]:
     sizes = (100, 200, 400, 600, 800, 1_000)
     lines = [
-        [round(sum(need(costs, homes, window_s).cores.values()), 1) for homes in sizes] for window_s in (0.025, 1.0)
+        [round(sum(need(costs, homes, window_s).cores.values()), 1) for homes in sizes] for window_s in (_WINDOW_S, 1.0)
     ]
     yield "```mermaid"
     yield "xychart-beta"
-    yield '    title "Cores of all stages: a batch every 25 ms (upper), every second (lower)"'
+    yield '    title "Cores of all stages: a batch every 15 ms (upper), every second (lower)"'
     yield f'    x-axis "homes with 5 events a second" [{", ".join(str(size) for size in sizes)}]'
     yield f'    y-axis "cores" 0 --> {int(max(lines[0])) + 5}'
     for line in lines:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench.model import EVENTS_PER_S, PAGE, STAGES, fitted, measured, need, page
+from tests.bench.model import BATCHES_PER_S, EVENTS_PER_S, PAGE, STAGES, fitted, measured, need, page
 
 PERFORMANCE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "performance.md").read_text()
 
@@ -13,7 +13,7 @@ def test_a_rate_between_those_it_was_fitted_to_is_foretold() -> None:
     figures = measured(PERFORMANCE)
     costs = fitted(figures)
 
-    foretold = sum(cost.us_per_event(5_000 / 40) for cost in costs.values())
+    foretold = sum(cost.us_per_event(5_000 / BATCHES_PER_S) for cost in costs.values())
 
     seen = sum(figures[5_000][stage] for stage in STAGES)
     assert abs(foretold - seen) < 0.3 * seen

@@ -134,7 +134,7 @@ def beat(context: typer.Context) -> None:
     """Enqueue what is due by schedule. Of several, one acts."""
     settings = hand_down(context)
     require_data_dir(settings.data_dir)
-    _become("-m", "celery", "-A", "workers", "beat", "--pidfile=", "-l", settings.log.level)
+    _become("-m", "workers.beat")
 
 
 def api(context: typer.Context) -> None:

@@ -28,7 +28,7 @@ STAGES = (
     ("ingestor.demo", "load"),
     ("ingestor demo", "load"),
     ("workers.supervisor", "supervisor"),
-    ("celery -A workers beat", "beat"),
+    ("workers.beat", "beat"),
     ("flower", "flower"),
     ("ingestor api", "api"),
     ("tests.bench.subscribers", "subscribers"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -13,9 +16,10 @@ import pytest
 from celery.schedules import schedule
 
 from ingestor import bootstrap
+from ingestor.cli.exit_codes import ExitCode
 from ingestor.queue.app import make_app
 from ingestor.queue.depths import queue_depths
-from tests.servers import wait_until
+from tests.servers import free_port, wait_until
 from tests.servers_brokers import RabbitMQ, RedisServer
 from tests.system.line import Line
 from workers.beat_inside import BeatInside
@@ -163,3 +167,18 @@ def test_of_two_nodes_with_beat_inside_one_acts_and_neither_leaves_a_file_where_
     assert not acted
     assert list(settled.iterdir()) == []
     assert not failed.is_set()
+
+
+def test_beat_without_its_state_server_ends_with_a_sentence_that_says_where_to_look(tmp_path: Path) -> None:
+    nobody = f"redis://127.0.0.1:{free_port()}/0"
+    environ = {**os.environ, "HA_INGESTOR_DATA_DIR": str(tmp_path), "HA_INGESTOR_BROKER__URL": nobody}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "ingestor", "beat"], env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    said = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    assert done.returncode == ExitCode.UNAVAILABLE
+    assert len(said) == 1
+    assert "doctor" in said[0]
+    assert "Traceback" not in done.stderr + done.stdout

@@ -35,7 +35,7 @@ PROCESSES: Final = {
     "enrich": "-Q enrich",
     "write": "-Q write",
     "rare": "-n rare@",
-    "beat": " beat ",
+    "beat": "workers.beat",
     "api": "ingestor api",
     "flower": "workers.flower",
     "listener": "listen websocket",

@@ -93,3 +93,18 @@ def test_bad_settings_end_a_node_with_the_code_that_no_restart_mends(tmp_path: P
 
     assert done.returncode == 2
     assert "batch.max_frames" in done.stderr
+
+
+def test_beat_loads_no_tasks_and_nothing_large(tmp_path: Path) -> None:
+    program = (
+        "import sys; import workers.beat; workers.beat.build(()).loader.import_default_modules()\nprint(*sys.modules)"
+    )
+    environ = {**os.environ, "HA_INGESTOR_DATA_DIR": str(tmp_path)}
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
+    )
+
+    loaded = set(done.stdout.split())
+    assert not set(task_modules(celeryconfig.task_routes)) & loaded
+    assert not HEAVY & {name.partition(".")[0] for name in loaded}

@@ -35,15 +35,18 @@ class Program(Beat):
         return service
 
 
+def program() -> Program:
+    """Return beat as it is to run."""
+    return Program(app=build(()), loglevel=bootstrap.settings().log.level, quiet=True)
+
+
 def main() -> int:
     """Run beat until it is stopped; return the exit code."""
     return ended(_main)
 
 
 def _main() -> int:
-    settings = bootstrap.settings()
-    app = build(())
-    Program(app=app, loglevel=settings.log.level, quiet=True).run()
+    program().run()
     return 0
 
 

@@ -96,9 +96,7 @@ def test_bad_settings_end_a_node_with_the_code_that_no_restart_mends(tmp_path: P
 
 
 def test_beat_loads_no_tasks_and_nothing_large(tmp_path: Path) -> None:
-    program = (
-        "import sys; import workers.beat; workers.beat.build(()).loader.import_default_modules()\nprint(*sys.modules)"
-    )
+    program = "import sys; import workers.beat; workers.beat.program().init_loader(); print(*sys.modules)"
     environ = {**os.environ, "HA_INGESTOR_DATA_DIR": str(tmp_path)}
 
     done = subprocess.run(

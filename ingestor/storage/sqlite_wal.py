@@ -13,8 +13,8 @@ _PAUSE_S = 0.01
 def use_wal(connection: sqlite3.Connection, wait_s: float) -> None:
     """Put a connection's database into WAL mode. Raises sqlite3.OperationalError where it is still busy after `wait_s`.
 
-    SQLite does not keep its own busy timeout here: where another process writes, switches too, or is the last to close,
-    it answers "database is locked" at once (https://www.sqlite.org/wal.html, "Sometimes Queries Return SQLITE_BUSY").
+    SQLite does not keep its own busy timeout here: where another process writes, or switches too, it answers "database
+    is locked" at once.
     """
     deadline = time.monotonic() + wait_s
     while True:

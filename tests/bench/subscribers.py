@@ -26,13 +26,19 @@ _TIME_CHARS: Final = len("2026-01-01T00:00:00.000000Z")
 _SHORT, _LONG, _LONGER = 125, 126, 127
 #: One in so many hears a single entity's messages.
 FILTERED_EVERY: Final = 10
+#: What is said on standard output.
+MOST_PAIRS: Final = 100_000
+_PARTS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+#: When a frame was heard, the times of its oldest and its newest message (seconds), and how many it had.
+Heard = tuple[float, float, float, int]
 
 
 class Subscriber(asyncio.Protocol):
-    """One connection: subscribes, and notes (heard at, oldest, newest, messages) of each frame of events."""
+    """One connection: subscribes, and notes of each frame of events when it was heard."""
 
     def __init__(self, key: str, wanted: dict[str, Any]) -> None:
-        self.heard: list[tuple[float, float, float, int]] = []
+        self.heard: list[Heard] = []
         self.missed = 0
         self.subscribed = asyncio.Event()
         self._key = key
@@ -128,6 +134,19 @@ async def hear(port: int, key: str, subscribers: int, entity: str, dead: int) ->
     return found
 
 
+def pairs_of(frames: list[Heard], most: int = MOST_PAIRS) -> list[tuple[float, float]]:
+    """Return so many pairs at most: how long messages took (ms), and how many; of a frame's as if they came evenly.
+
+    Where that are too many, whole frames are left out: of each that stays its oldest and its newest message count alike.
+    """
+    frames = frames[:: max(1, -(-len(frames) * len(_PARTS) // most))]
+    return [
+        (round((at - oldest - (newest - oldest) * part) * 1000, 2), messages / len(_PARTS))
+        for at, oldest, newest, messages in frames
+        for part in _PARTS
+    ]
+
+
 async def _dead(port: int, key: str) -> Subscriber:
     one = Subscriber(key, {})
     transport, _ = await asyncio.get_running_loop().create_connection(lambda: one, "127.0.0.1", port)
@@ -150,16 +169,11 @@ def main() -> int:
     found = asyncio.run(hear(options.port, options.key, options.subscribers, options.entity, options.dead))
     begin = min((one.heard[0][0] for one in found if one.heard), default=0.0) + options.warm_up_s
     frames = [frame for one in found for frame in one.heard if frame[0] >= begin]
-    pairs = [
-        (round((at - oldest - (newest - oldest) * part) * 1000, 2), messages / 5)
-        for at, oldest, newest, messages in frames
-        for part in (0.0, 0.25, 0.5, 0.75, 1.0)
-    ]
     told = {
         "frames": len(frames),
         "messages": [sum(frame[3] for frame in one.heard) for one in found],
         "missed": sum(one.missed for one in found),
-        "pairs": pairs[:: max(1, len(pairs) // 100_000)],
+        "pairs": pairs_of(frames),
     }
     print(json.dumps(told), flush=True)
     return 0

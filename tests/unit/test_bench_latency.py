@@ -1,4 +1,4 @@
-"""How `make bench` reckons latencies from what the write worker says of its batches, and subscribers of their frames."""
+"""How `make bench` reckons latencies: from what the write worker says of its batches, from subscribers' frames."""
 
 from __future__ import annotations
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import io
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from ingestor.queue.alive import AliveFile
 from ingestor.queue.vitals import VitalsFile
@@ -27,6 +29,12 @@ STOPPING: Final = "stopping"
 _BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 #: A process that ran this long is well: its back-off starts anew.
 _STABLE_S: Final = 60.0
+#: How much a pipe holds, what is much of it, and how long lines are left to gather in it (s).
+_PIPE_BYTES: Final = 64 * 1024
+_MUCH_BYTES: Final = 8 * 1024
+_GATHER_S: Final = 0.05
+#: Who has ended has said their last line; who else has their pipe is not waited for.
+_LAST_LINE_S: Final = 0.5
 _PR_SET_PDEATHSIG: Final = 1
 _AUTOGROUP: Final = Path("/proc/self/autogroup")
 
@@ -57,7 +65,8 @@ class Child:
         self._fresh = False
         self.restarts = 0
         self.given_up: str | None = None
-        self.last_line = ""
+        self._last_line = ""
+        self._pumping: threading.Thread | None = None
         self._failures = 0
         self._started_at = 0.0
         self._start_again_at: float | None = None
@@ -82,8 +91,17 @@ class Child:
             start_new_session=True,
             preexec_fn=functools.partial(_prepare, self.spec.niceness),  # noqa: PLW1509 -- only system calls
         )
-        threading.Thread(target=self._pump, args=(self._process,), name=f"log-{self.spec.name}", daemon=True).start()
+        name = f"log-{self.spec.name}"
+        self._pumping = threading.Thread(target=self._pump, args=(self._process,), name=name, daemon=True)
+        self._pumping.start()
         self._pulse = Pulse(AliveFile(self._data_dir, self._process.pid), self._silent_s)
+
+    @property
+    def last_line(self) -> str:
+        """The last line that it said: once it has ended, why."""
+        if self._pumping is not None and self._process is not None and self._process.poll() is not None:
+            self._pumping.join(_LAST_LINE_S)
+        return self._last_line
 
     @property
     def ready(self) -> bool:
@@ -180,11 +198,28 @@ class Child:
         """Copy output to the log file, and remember the last line: it says why a process ended."""
         if process.stdout is None:
             return
-        for raw in process.stdout:
-            line = raw.decode("utf-8", "replace")
-            if line.strip():
-                self.last_line = line.strip()[:300]
-            self._log.write(line)
+        for text in _lines_of(cast("io.BufferedReader", process.stdout)):
+            if last := next((line for line in reversed(text.splitlines()) if line.strip()), ""):
+                self._last_line = last.strip()[:300]
+            self._log.write(text)
+
+
+def _lines_of(stream: io.BufferedReader) -> Iterator[str]:
+    """Yield what comes, in whole lines and some of them together.
+
+    A look at each line costs more than writing it: the pipe holds what comes meanwhile. Who writes much never waits.
+    """
+    rest = b""
+    while read := stream.read1(_PIPE_BYTES):
+        lines, end, rest = (rest + read).rpartition(b"\n")
+        if len(rest) > _PIPE_BYTES:  # what has no end of a line has no end
+            lines, end, rest = lines + end + rest, b"", b""
+        if lines or end:
+            yield (lines + end).decode("utf-8", "replace")
+        if len(read) < _MUCH_BYTES:
+            time.sleep(_GATHER_S)
+    if rest:
+        yield rest.decode("utf-8", "replace")
 
 
 def _kill_group(pid: int) -> bool:

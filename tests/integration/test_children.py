@@ -13,6 +13,7 @@ import pytest
 
 from tests.servers import wait_until
 from workers.child import Child, Spec
+from workers.process_log import ProcessLog
 from workers.rolling import Rolling
 from workers.stopping import stop_in_order
 
@@ -42,6 +43,21 @@ file = AliveFile(Path({data!r}))
 while True:
     file.beat()
     time.sleep(0.05)
+"""
+
+
+#: Says a line every 2 ms, and why it ends with its last one, which has no end.
+_LAST_WORDS = """
+import sys, time
+from pathlib import Path
+from ingestor.queue.alive import AliveFile
+AliveFile(Path({data!r})).beat()
+for number in range(200):
+    print(f"line {{number}}", flush=True)
+    time.sleep(0.002)
+sys.stdout.write("the disk is full")
+sys.stdout.flush()
+sys.exit(3)
 """
 
 
@@ -84,6 +100,27 @@ def news_of(child: Child, part: str) -> None:
         return any(part in sentence for sentence in said)
 
     wait_until(look, timeout_s=60, what=part)
+
+
+def test_lines_are_written_some_together_and_the_last_one_says_why_a_process_ended(
+    child_of: Callable[..., Child], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[str] = []
+    write = ProcessLog.write
+
+    def counted(log: ProcessLog, text: str) -> None:
+        writes.append(text)
+        write(log, text)
+
+    monkeypatch.setattr(ProcessLog, "write", counted)
+
+    child = child_of(program=_LAST_WORDS)
+    news_of(child, "ended with code 3 (the disk is full)")
+
+    said = (tmp_path / "logs" / "worker-x.log").read_text()
+    assert said == "".join(f"line {number}\n" for number in range(200)) + "the disk is full"
+    assert all(text.endswith("\n") for text in writes[:-1])
+    assert len(writes) < 50
 
 
 def test_a_process_that_says_more_than_its_log_holds_goes_on_and_the_newest_is_kept(

@@ -82,9 +82,12 @@ class Case:
 def run_case(case: Case) -> dict[str, Any]:
     """Run a case in a folder of its own; return its figures."""
     print(f"running {case.name} for {case.seconds} s ...", flush=True)
+    work_ms, before = measure.work_ms(), measure.stolen()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        return Bench(case, folder, stack).run()
+        found = Bench(case, folder, stack).run()
+    taken, whole = (now - then for now, then in zip(measure.stolen(), before, strict=True))
+    return {**found, "work_ms": [work_ms, measure.work_ms()], "stolen_percent": round(100 * taken / max(whole, 1), 2)}
 
 
 class Bench:

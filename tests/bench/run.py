@@ -135,6 +135,11 @@ def print_result(result: dict[str, Any]) -> None:
         + "  ".join(f"{stage} {'+'.join(map(str, sizes))}" for stage, sizes in result["memory_mb"].items())
     )
     print(f"  a line: {result['line']}")
+    before_ms, after_ms = result["work_ms"]
+    print(
+        f"  the machine: a fixed piece of work took {before_ms} ms before and {after_ms} ms after it; the host took"
+        f" {result['stolen_percent']} % of its time"
+    )
     print(f"  broker bytes per waiting event: {result['broker_bytes_per_waiting_event']:.0f}")
 
 

@@ -148,7 +148,7 @@ class BatchSettings(Group):
 
     max_frames: int = Field(500, ge=1, le=100_000, description="Frames in a batch.")
     max_bytes: int = Field(1_000_000, ge=1000, description="Bytes in a batch before compression.")
-    flush_after_s: float = Field(0.015, gt=0, le=60, description="Age of the first frame.")
+    flush_after_s: float = Field(0.025, gt=0, le=60, description="Age of the first frame.")
     busy_flush_after_s: float = Field(
         0.1,
         gt=0,

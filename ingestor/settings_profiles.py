@@ -18,8 +18,12 @@ _SMALL: Final[Mapping[str, Any]] = {
     "live": {"max_bytes": 4 * 1024 * 1024},
     "journal": {"segment_bytes": 8 * 1024 * 1024},
 }
-#: For one machine that is to be quick: no queue between the steps, a third less CPU an event.
-_LOW_LATENCY: Final[Mapping[str, Any]] = {"workers": {"together": 2}}
+#: For one machine that is to be quick: no queue between the steps, and batches that close sooner. A third less CPU an
+#: event is what pays for the batches.
+_LOW_LATENCY: Final[Mapping[str, Any]] = {
+    "batch": {"flush_after_s": 0.015},
+    "workers": {"together": 2},
+}
 PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {"standard": {}, "small": _SMALL, "low-latency": _LOW_LATENCY}
 
 

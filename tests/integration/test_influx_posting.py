@@ -167,9 +167,8 @@ def test_an_answer_that_comes_before_all_was_sent_is_read() -> None:
         connection.recv(1_000)
         connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
-        while connection.recv(1 << 20):
-            pass
-        connection.close()
+        time.sleep(0.1)
+        connection.close()  # with most of it not read: who still sends meets a broken pipe
 
     thread = threading.Thread(target=refuse, daemon=True)
     thread.start()

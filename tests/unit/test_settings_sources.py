@@ -389,6 +389,17 @@ def test_a_profile_that_there_is_not_is_a_fault(tmp_path: Path) -> None:
     assert [fault.key for fault in found] == ["profile"]
 
 
+@pytest.mark.parametrize(
+    ("profile", "window_s", "together"), [("standard", 0.025, 0), ("low-latency", 0.015, 2), ("small", 1.0, 2)]
+)
+def test_a_profile_says_how_long_a_batch_is_open_and_who_takes_its_steps(
+    tmp_path: Path, profile: str, window_s: float, together: int
+) -> None:
+    found = load_settings({"profile": profile}, environ={}, cwd=tmp_path).settings
+
+    assert (found.batch.flush_after_s, found.workers.together) == (window_s, together)
+
+
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_key_of_a_profile_is_a_setting_whose_value_may_stand(name: str, tmp_path: Path) -> None:
     settings = load_settings({"profile": name}, environ={}, cwd=tmp_path).settings

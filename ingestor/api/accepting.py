@@ -42,6 +42,12 @@ def preferred(connection: HTTPConnection, media_types: Iterable[str]) -> str:
     return max(known, key=lambda one: quality(asked, one))  # of equals the first
 
 
+def likes_better(connection: HTTPConnection, media_type: str, *, than: str) -> bool:
+    """Tell whether whoever asks likes one form better than another."""
+    asked = _accept(connection)
+    return quality(asked, media_type) > quality(asked, than)
+
+
 def media_types(route: APIRoute) -> tuple[str, ...]:
     """Return in which forms an operation may answer that all is well; none where it answers with nothing."""
     status = str(route.status_code or 200)

@@ -102,6 +102,11 @@ def name_of(error: BaseException) -> str | None:
     return next((name for kind, _, name in _OF_ERRORS if isinstance(error, kind)), "failed")
 
 
+def status_of(name: str) -> int | None:
+    """Return the status of the failures with this short stable name; None of one that is not among them."""
+    return 500 if name == "failed" else next((status for _, status, known in _OF_ERRORS if known == name), None)
+
+
 def answer_to(scope: Mapping[str, Any], error: Exception) -> Response:
     """Return what is answered where this was raised; what nobody foresaw is logged and told as no more than that."""
     for kind, status, name in _OF_ERRORS:

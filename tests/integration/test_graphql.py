@@ -401,6 +401,68 @@ def test_what_is_no_question_is_a_problem(graph: Graph, method: str, options: di
     assert (answer.status_code, answer.json()["status"]) == (status, status)
 
 
+def in_form(graph: Graph, accept: str, query: str) -> requests.Response:
+    headers = {**JSON, "Accept": accept}
+    return requests.post(f"{graph.address}/graphql", json={"query": query}, headers=headers, timeout=60)
+
+
+LIKED = "application/graphql-response+json"
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (f"{LIKED}, application/json;q=0.9", LIKED),
+        (f"{LIKED};charset=utf-8", LIKED),
+        (f"{LIKED}, application/json, text/event-stream, multipart/mixed", "application/json"),
+        ("*/*", "application/json"),
+        ("text/event-stream", "application/json"),
+        (f"{LIKED};q=0.5, */*", "application/json"),
+    ],
+)
+def test_an_answer_has_the_form_that_is_liked_best(graph: Graph, accept: str, media_type: str) -> None:
+    answer = in_form(graph, accept, "{ homes { name } }")
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, media_type)
+    assert answer.json() == {"data": {"homes": [{"name": "home"}]}}
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("{ homes { nothing } }", 422),
+        ("{ homes", 422),
+        ("subscription { live { ... on LiveReady { cursor } } }", 422),
+        ("{ entities { nodes { " + AROUND * 4 + "name" + 4 * " } } } }" + CLOSE, 400),
+    ],
+)
+def test_what_is_not_begun_has_no_data_in_the_form_of_graphql(graph: Graph, query: str, status: int) -> None:
+    answer = in_form(graph, LIKED, query)
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, LIKED)
+    assert set(answer.json()) == {"errors"}
+    usual = in_form(graph, "application/json", query)
+    assert (usual.status_code, usual.json()["data"]) == (200, None)
+
+
+def test_what_was_begun_keeps_its_data_in_the_form_of_graphql(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = in_form(graph, LIKED, '{ entity(id: "light.nobody") { name } homes { name } }')
+    assert (part.status_code, part.json()["data"]["homes"]) == (200, [{"name": "home"}])
+
+    none = in_form(graph, LIKED, '{ entity(id: "light.nobody") { name } }')
+    assert (none.status_code, none.json()["data"]) == (200, {"entity": None})
+
+    release = threading.Event()
+    monkeypatch.setattr("ingestor.api.graphql.quality.rules_of", lambda *_: release.wait(60))
+    try:
+        with hurried(graph, monkeypatch):
+            late = in_form(graph, LIKED, "{ qualityRules { rule } }")
+    finally:
+        release.set()
+    assert late.json()["errors"][0]["extensions"]["code"] == "took-too-long"
+    assert (late.status_code, "data" in late.json()) == (503, False)
+
+
 def test_what_nobody_foresaw_is_hidden_and_other_failures_are_named(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,8 @@
 """GraphQL over HTTP and WebSockets. Serves no page of its own.
 
-Over HTTP only by POST of JSON, so that no page elsewhere can ask; subscriptions by `graphql-transport-ws` alone.
+Over HTTP only by POST of JSON, so that no page elsewhere can ask; subscriptions by `graphql-transport-ws` alone. Who
+likes `application/graphql-response+json` best is answered in it (GraphQL over HTTP): what could not be begun has no
+`data` and a status as in REST. Anybody else gets `application/json`, where that is a 200, as clients are used to.
 """
 
 from __future__ import annotations
@@ -20,14 +22,20 @@ from strawberry.asgi import GraphQL
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
+from ingestor.api.accepting import likes_better
 from ingestor.api.graphql.context import Context, context_of
 from ingestor.api.graphql.schema import Graph
 from ingestor.api.graphql.wire import MAX_OPERATIONS, Handler, Wire
-from ingestor.api.problems import problem_answer
+from ingestor.api.problems import problem_answer, status_of
 
 _NOT_TAKEN: Final = "NaN, a number beyond all bounds, half a surrogate pair, or a byte order mark"
 #: How long a client may take until it says that it begins.
 _INIT_WITHIN: Final = timedelta(seconds=10)
+_JSON: Final = "application/json"
+_GRAPHQL: Final = "application/graphql-response+json"
+_NO_QUESTION: Final = 400
+#: How an answer begins that tells of nothing but failures; others, which may be large, are not read again.
+_WITHOUT_DATA: Final = b'{"data":null'
 
 
 class View(GraphQL[Context, None]):
@@ -53,8 +61,9 @@ class View(GraphQL[Context, None]):
             with contextlib.suppress(WebSocketDisconnected):
                 await self.run(WebSocket(scope, receive, send))
             return
+        request = Request(scope, receive)
         try:
-            answer = await self.run(Request(scope, receive))
+            answer = _in_form(await self.run(request), request)
         except HTTPException as error:
             name = "malformed-json" if isinstance(error.__cause__, ValueError) else "invalid"
             answer = problem_answer(scope, error.status_code, name, error.reason)
@@ -89,6 +98,20 @@ class View(GraphQL[Context, None]):
     def encode_json(self, data: Any) -> str:
         """Write JSON, as text, which a WebSocket tells from bytes; what is no number there is null."""
         return orjson.dumps(data).decode()
+
+
+def _in_form(answer: Response, request: Request) -> Response:
+    """Return an answer in the form that whoever asks likes best."""
+    if not likes_better(request, _GRAPHQL, than=_JSON):
+        return answer
+    body = bytes(answer.body)
+    told: dict[str, Any] = orjson.loads(body) if body.startswith(_WITHOUT_DATA) else {}
+    faults = told.get("errors", [])
+    if not faults or any("path" in one for one in faults):  # it was begun
+        return Response(body, answer.status_code, media_type=_GRAPHQL)
+    del told["data"]
+    status = status_of(faults[0]["extensions"]["code"]) or _NO_QUESTION
+    return Response(orjson.dumps(told), status, media_type=_GRAPHQL)
 
 
 def _is_json_elsewhere(data: str | bytes) -> bool:

@@ -30,6 +30,7 @@ from ingestor.api.health import HealthWatch, checks_for
 from ingestor.api.health_answer import board_of, health_object
 from ingestor.api.means import Means
 from ingestor.api.objects import Objects
+from ingestor.api.once import given_once
 from ingestor.api.open_streams import OpenStreams, end_at_new_key, end_with_sessions
 from ingestor.api.outgoing import outgoing
 from ingestor.api.overview import Observer
@@ -135,7 +136,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_tags=_TAGS,
-        dependencies=[Depends(acceptable)],
+        dependencies=[Depends(acceptable), Depends(given_once)],
     )
     app.state.means = means
     app.state.graphs, app.state.objects = Graphs(means), Objects(means)

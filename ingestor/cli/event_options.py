@@ -99,6 +99,15 @@ def _time(text: str, now_ns: int) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is neither an age such as 90s, 10m, 1h, 2d nor an ISO time") from error
-    zoned = moment if moment.tzinfo or not _SAFE[0] <= moment.year <= _SAFE[1] else moment.astimezone()
+    zoned = moment if moment.tzinfo or not _SAFE[0] <= moment.year <= _SAFE[1] else _local(moment)
     # Whole microseconds: a float of nanoseconds would be off by hundreds.
     return (zoned.replace(tzinfo=zoned.tzinfo or UTC) - _EPOCH) // _MICROSECOND * 1000
+
+
+def _local(moment: datetime) -> datetime:
+    """Return a time without zone as that of this machine; one that a clock put forward leaves out counts on behind it.
+
+    `astimezone` would take the latter for an hour earlier than `timestamp` does.
+    """
+    seconds = moment.replace(microsecond=0).timestamp()
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=moment.microsecond)

@@ -66,7 +66,7 @@ class JsonWriter:
 
 
 class CsvWriter:
-    """RFC 4180 with a head line, UTF-8; what is not known is empty, `more` is JSON."""
+    """RFC 4180 with a head line, UTF-8; what is not known is empty, so is a text without signs; `more` is JSON."""
 
     def begin(self) -> bytes:
         """Return the head line."""

@@ -18,6 +18,12 @@ from ingestor.security.access import Action, Principal, authorize
 from ingestor.security.audit import Audit
 from ingestor.settings import Settings
 
+_TOGETHER: Final = (
+    "one worker node takes every batch through all its steps here (workers.together, as in the profiles"
+    " `small` and `low-latency`), and is not scaled, so nothing was changed; workers.together says how many"
+    " processes it has, and 0 makes nodes for each type"
+)
+
 
 class WorkerAdmin:
     """Acts for one installation. Calls raise NotAllowed, StateUnavailable, and OSError where the audit is full."""
@@ -78,6 +84,8 @@ def check_number(settings: Settings, pool: str, number: int | None) -> None:
     most = most_nodes(settings, pool)
     if number < 1:
         raise errors.InvalidSettings(f"{pool}={number} would stop all that is ingested; the least is 1")
+    if number > most and settings.workers.together:
+        raise errors.NobodyListens(_TOGETHER)
     if number > most:
         reason = "SQLite is written best by one process (HA_INGESTOR_STORAGE__URL)" if most == 1 else "on each host"
         raise errors.InvalidSettings(f"{pool}={number}: the most is {most}, {reason}")
@@ -87,11 +95,7 @@ def hosts_of(board: Mapping[str, Mapping[str, Any]], host: str | None) -> list[s
     """Return the hosts whose supervisors listen, or the one that is meant. Raises NobodyListens, NotFound."""
     known = sorted(str(entry.get("host", key)) for key, entry in board.items() if key.startswith("pools:"))
     if not known and any(key.startswith("worker:") and entry.get("type") == ALL for key, entry in board.items()):
-        raise errors.NobodyListens(
-            "one worker node takes every batch through all its steps here (workers.together, as in the profiles"
-            " `small` and `low-latency`), and is not scaled, so nothing was changed; workers.together says how many"
-            " processes it has, and 0 makes nodes for each type"
-        )
+        raise errors.NobodyListens(_TOGETHER)
     if not known:
         raise errors.NobodyListens(
             "no `ha-ingestor up` listens on any host, so nothing was changed; workers that were started otherwise "

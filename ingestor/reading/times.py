@@ -15,6 +15,8 @@ RFC_3339: Final = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAP: Final = 60
+_LAST_HOUR: Final = 23
+_LAST_MINUTE: Final = 59
 
 
 def rfc3339_of_ns(time_ns: int) -> str:
@@ -41,6 +43,8 @@ def ns_of_rfc3339(text: str) -> int:
     leap = int(second) == _LEAP
     day = datetime.fromisoformat(f"{date}T{hour}:{minute}:{59 if leap else second}+00:00") - _EPOCH
     offset = timedelta(hours=int(off_hours or 0), minutes=int(off_minutes or 0))
+    if int(off_hours or 0) > _LAST_HOUR or int(off_minutes or 0) > _LAST_MINUTE:
+        raise ValueError("has a zone that there is not: at most 23 hours and 59 minutes from UTC")
     whole = day - offset if sign != "-" else day + offset
     rest = _NS - 1 if leap else int((fraction or "0")[:9].ljust(9, "0"))
     return min(max(0, (whole.days * 86_400 + whole.seconds) * _NS + rest), LAST_NS)

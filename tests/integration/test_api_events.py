@@ -199,12 +199,24 @@ def test_a_cursor_of_another_question_is_refused(api: ApiBench) -> None:
         ({"area": ["x"] * 51}, "area"),
         ({"entty": "light.*"}, "entty"),
         ({"cursor": "x" * 2049}, "cursor"),
+        ({"entity": ["light.*", "sensor.*"]}, "entity"),
+        ({"kind": ["state", "event"]}, "kind"),
+        ({"type": ["a", "a"]}, "type"),
+        ({"limit": [5, 6]}, "limit"),
     ],
 )
 def test_a_bad_parameter_is_named(api: ApiBench, params: dict[str, Any], name: str) -> None:
     found = api.get(EVENTS, 422, **params)
 
     assert [one["name"].partition(".")[0] for one in found["errors"]] == [name]
+
+
+def test_what_is_given_twice_and_has_one_value_is_refused_everywhere(api: ApiBench) -> None:
+    for path in ("/api/v1/export", "/api/v1/export/csv", "/api/v1/devices", "/api/events/recent"):
+        assert [one["name"] for one in api.get(path, 422, limit=[1, 2])["errors"]] == ["limit"], path
+    assert api.client.head(EVENTS, params={"limit": [1, 2]}).status_code == 422
+    assert api.get(EVENTS, area=["Kitchen", "Hall"], limit=1)["items"]
+    assert api.client.get("/livez", params={"x": [1, 2]}).status_code == 200
 
 
 def test_an_event_is_found_by_its_id(api: ApiBench) -> None:

@@ -100,6 +100,8 @@ def test_the_longest_window_is_told_and_none_longer(api: ApiBench) -> None:
         ({"entity": "a", "window": "3651d"}, 400),
         ({"entity": "a", "window": "99999w"}, 400),
         ({"entity": "a", "cursor": "x"}, 400),
+        ({"entity": "light.*", "window": "1h", "fill": "zero"}, 400),
+        ({"entity": ["a", "light.be?"]}, 400),
     ],
 )
 def test_a_question_that_cannot_be_answered_is_told_why(api: ApiBench, params: dict[str, Any], status: int) -> None:

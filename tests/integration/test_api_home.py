@@ -253,3 +253,7 @@ def test_a_home_that_was_taken_out_of_the_settings_has_its_past(api: ApiBench) -
     history.add("sold", Version(1, 0, None, mapped=True), [])
 
     assert api.get(f"{V1}/events", home="sold")["items"] == []
+    asked = 'home: "sold", entities: ["a.b"]'
+    query = f'{{ states({asked}) {{ nodes {{ time }} }} history({asked}, window: "1h") {{ start }} }}'
+    told = api.client.post("/graphql", json={"query": query}).json()
+    assert told == {"data": {"states": {"nodes": []}, "history": []}}

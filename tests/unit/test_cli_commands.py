@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,22 @@ def test_an_iso_time_is_taken_with_its_zone_to_the_microsecond() -> None:
 def test_a_time_that_no_store_holds_is_refused_where_it_is_read(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="before 1970 or after 2262"):
         parse_time(text, 1_700_000_000_000_000_000)
+
+
+def test_a_time_that_the_clock_leaves_out_is_behind_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    try:
+        found = [
+            parse_time(f"2026-{text}", 0) // 10**6 for text in ("03-29T01:59:59.999", "03-29T02:15", "10-25T02:15")
+        ]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    hour_ms = 3_600_000
+    begins_ms = 1_774_746_000_000  # 01:00 UTC
+    assert found == [begins_ms - 1, begins_ms + hour_ms // 4, 1_792_887_300_000]
 
 
 @pytest.mark.parametrize("text", ["1970-01-01T00:00+14:00", "1970-01-01T00:00Z"])

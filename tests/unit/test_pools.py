@@ -90,6 +90,11 @@ def test_scale_says_what_is_wrong_with_a_number(word: str, says: str) -> None:
         parse(settings(), [word])
 
 
+def test_scale_says_that_one_node_for_all_steps_is_not_scaled() -> None:
+    with pytest.raises(errors.NobodyListens, match=r"workers\.together"):
+        parse(settings(workers={"together": 2}), ["write=2"])
+
+
 def test_scale_refuses_a_type_that_is_there_twice() -> None:
     with pytest.raises(errors.InvalidSettings, match="twice"):
         parse(settings(), ["enrich=2", "enrich=3"])

@@ -64,6 +64,13 @@ class Context:
         self.allow(found)
         return found
 
+    def past_home(self, name: str | None) -> str:
+        """Return the home that is meant, which may have been taken out of the settings. Raises NotAllowed."""
+        self.allow(name)
+        found = home_name(self.means.settings, None) if name is None else name
+        self.allow(found)
+        return found
+
     def allow(self, home: str | None) -> None:
         """Let pass who may read of this home (None: of all). Raises Unauthenticated, NotAllowed."""
         authorize(self.principal, Action.READ_DATA, Scope(home))

@@ -223,7 +223,8 @@ class EventQueries:
     ) -> Connection[State]:
         """Return a page."""
         times = {"since": since, "until": until, "limit": checked(first), "cursor": after}
-        asked = HistoryList.model_validate({"entity": entities, "home": info.context.home(home), **times})
+        asked = HistoryList.model_validate({"entity": entities, "home": info.context.past_home(home), **times})
+        asked.check()
         span = await info.context.other(lambda: span_of(asked, info.context.means))
         query, question = states_query(asked, span)
         found = await info.context.store(lambda store: list(store.read(query)))
@@ -245,8 +246,9 @@ class EventQueries:
     ) -> list[Window]:
         """Return windows by entity and time."""
         more = {"since": since, "until": until, "aggregate": plain(aggregates or []), "fill": fill.value}
-        named = {"entity": entities, "home": info.context.home(home), "window": window}
+        named = {"entity": entities, "home": info.context.past_home(home), "window": window}
         asked = HistoryList.model_validate({**named, **more})
+        asked.check()
         span = await info.context.other(lambda: span_of(asked, info.context.means))
         rows = await info.context.store(lambda store: windows_of(store, asked, span))
         return [WindowShape.model_validate(row) for row in rows]

@@ -78,6 +78,8 @@ class HistoryList(Question):
             raise errors.Unanswerable("aggregate and fill need a window")
         if self.window is not None and self.cursor is not None:
             raise errors.Unanswerable("a cursor is for states: windows come all at once")
+        if globs := [one for one in self.entity if "*" in one or "?" in one]:
+            raise errors.Unanswerable(f"history is of single entities, by their names; {globs[0]!r:.100} is a pattern")
 
 
 class StateShape(BaseModel):

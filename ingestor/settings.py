@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from ingestor import settings_types as types
 from ingestor.path_urls import sqlite_url, url_of_path
@@ -87,6 +87,16 @@ class StorageSettings(Group):
     gzip: bool | None = Field(None, description="Compress requests; default: only if the store is not on this machine.")
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @field_validator("token")
+    @classmethod
+    def _sendable(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if token is None or not (text := token.get_secret_value().rstrip("\r\n")):
+            return None
+        # InfluxDB 1 has user and password, which are sent in base64: they may have any sign.
+        if str(info.data.get("url", "")).startswith(("influxdb2:", "influxdb3:")):
+            return types.check_token(token)
+        return SecretStr(text)
 
 
 class BrokerSettings(Group):

@@ -71,7 +71,8 @@ def _has_host(url: str) -> bool:
         return False
 
 
-def _check_token(value: SecretStr | None) -> SecretStr | None:
+def check_token(value: SecretStr | None) -> SecretStr | None:
+    """Return a token as it is sent in a header. Raises ValueError, which does not tell it."""
     if value is None:
         return None
     text = value.get_secret_value().strip()  # the end of a line comes along where it was copied
@@ -120,7 +121,7 @@ StepName = Literal[
 #: A secret that somebody else has made, sent to them in a header or an address.
 Token = Annotated[
     SecretStr | None,
-    AfterValidator(_check_token),
+    AfterValidator(check_token),
     Expects("a text of letters, digits and signs of ASCII without white space, or empty"),
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from ingestor import errors
 from ingestor.cli.config_file import as_toml, commented_file
-from ingestor.settings import Settings
+from ingestor.settings import Settings, StorageSettings
 from ingestor.settings_faults import Fault
 from ingestor.settings_keys import Key, all_keys, key_named
 from ingestor.settings_profiles import PROFILES
@@ -60,6 +60,30 @@ def test_a_file_variable_reads_the_value_from_a_file(tmp_path: Path) -> None:
     assert loaded.settings.homeassistant.token.get_secret_value() == "long-lived"
     assert loaded.origins["homeassistant.token"] == "environment HA_INGESTOR_HOMEASSISTANT__TOKEN_FILE"
     assert loaded.settings.mqtt.ca_file == Path("/etc/ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "held"),
+    [
+        ("influxdb2://h/b?org=o", "a-token==\n", "a-token=="),
+        ("influxdb3://h/d", " a-token ", "a-token"),
+        ("influxdb3://h/d", "two words", None),
+        ("influxdb2://h/b?org=o", "a\nX-Header: b", None),
+        ("influxdb3://h/d", "t\u20acken", None),
+        ("influxdb1://h/d", "user:p\u20acss word\n", "user:p\u20acss word"),
+        ("influxdb1://h/d", "\n", ""),
+    ],
+)
+def test_a_token_of_the_store_can_be_sent_in_a_header(url: str, token: str, held: str | None, tmp_path: Path) -> None:
+    environ = {"HA_INGESTOR_STORAGE__URL": url, "HA_INGESTOR_STORAGE__TOKEN": token}
+
+    if held is None:
+        found = faults(environ, tmp_path)
+        assert [fault.key for fault in found] == ["storage.token"]
+        assert token not in str(found)
+    else:
+        told = StorageSettings.model_validate({"url": url, "token": token}).token
+        assert (told.get_secret_value() if told else "") == held
 
 
 def test_a_value_and_its_file_variable_together_are_a_fault_whichever_comes_first(tmp_path: Path) -> None:

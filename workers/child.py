@@ -30,10 +30,14 @@ STOPPING: Final = "stopping"
 _BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 #: A process that ran this long is well: its back-off starts anew.
 _STABLE_S: Final = 60.0
-#: How much a pipe holds, what is much of it, and how long lines are left to gather in it (s).
+#: How much a pipe holds, and how long lines are left to gather in it (s).
 _PIPE_BYTES: Final = 256 * 1024
-_MUCH_BYTES: Final = 16 * 1024
 _GATHER_S: Final = 0.2
+#: Who says that much meanwhile is read at once for so long (s).
+_MUCH_BYTES: Final = 64 * 1024
+_HURRIED_S: Final = 1.0
+#: How much is read at once.
+_READ_BYTES: Final = 8 * 1024
 #: Who has ended has said their last line; who else has their pipe is not waited for.
 _LAST_LINE_S: Final = 0.5
 _PR_SET_PDEATHSIG: Final = 1
@@ -209,16 +213,24 @@ class Child:
 def _lines_of(stream: io.BufferedReader) -> Iterator[str]:
     """Yield what comes, in whole lines and some of them together.
 
-    A look at each line costs more than writing it: the pipe holds what comes meanwhile. Who writes much never waits.
+    A look at each line costs more than writing it: the pipe holds what comes meanwhile. Who writes much is not kept
+    waiting: a full pipe would stop them at their next line.
     """
     rest = b""
-    while read := stream.read1(_PIPE_BYTES):
+    drained = hurried_until = 0.0
+    while read := stream.read1(_READ_BYTES):
         lines, end, rest = (rest + read).rpartition(b"\n")
         if len(rest) > _PIPE_BYTES:  # what has no end of a line has no end
             lines, end, rest = lines + end + rest, b"", b""
         if lines or end:
             yield (lines + end).decode("utf-8", "replace")
-        if len(read) < _MUCH_BYTES:
+        drained += len(read)
+        if len(read) == _READ_BYTES:
+            continue
+        if drained > _MUCH_BYTES:
+            hurried_until = time.monotonic() + _HURRIED_S
+        drained = 0
+        if time.monotonic() >= hurried_until:
             time.sleep(_GATHER_S)
     if rest:
         yield rest.decode("utf-8", "replace")

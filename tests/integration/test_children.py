@@ -124,8 +124,10 @@ def test_lines_are_written_some_together_and_the_last_one_says_why_a_process_end
 
 
 def test_a_process_that_says_more_than_its_log_holds_goes_on_and_the_newest_is_kept(
-    child_of: Callable[..., Child], tmp_path: Path
+    child_of: Callable[..., Child], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Were what fills its pipe left to gather each time, this would take minutes.
+    monkeypatch.setattr("workers.child._GATHER_S", 5.0)
     child = child_of(program=_MUCH)
 
     wait_until(lambda: child.last_line == "all said", timeout_s=60, what="the last line")

@@ -6,7 +6,6 @@ client; and a batch waits for it.
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import select
 import ssl
@@ -20,6 +19,8 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 #: What a network, a server that is no HTTP server and a name that is none raise here.
 POSTING_ERRORS: Final = (OSError, http.client.HTTPException, UnicodeError)
+_FINAL: Final = 200
+_REFUSED: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class LinePoster:
         except BaseException:
             connection.close()
             raise
-        if answer.will_close:
+        # Behind an interim answer (103) comes the real one, which must not pass for that of the next request.
+        if answer.will_close or answer.status < _FINAL:
             connection.close()
         else:
             self._idle.append(connection)
@@ -67,8 +69,13 @@ class LinePoster:
         self, connection: http.client.HTTPConnection, target: str, headers: Mapping[str, str], body: bytes
     ) -> http.client.HTTPResponse:
         # A server that wants none of it may say so and hang up before it has had all: what it said is there.
-        with contextlib.suppress(BrokenPipeError):
+        try:
             connection.request("POST", self._path + target, body, dict(headers))
+        except BrokenPipeError as error:
+            answer = connection.getresponse()
+            if answer.status < _REFUSED:
+                raise ConnectionError("said yes and hung up before it had all") from error
+            return answer
         return connection.getresponse()
 
     def _connection(self) -> http.client.HTTPConnection:

@@ -13,7 +13,7 @@ import pytest
 from ingestor import errors
 from ingestor.events.point import Point
 from ingestor.storage.influx import Address
-from ingestor.storage.influx_posting import POSTING_ERRORS, LinePoster
+from ingestor.storage.influx_posting import POSTING_ERRORS, LinePoster, Posted
 from ingestor.storage.influxdb1 import InfluxDB1Store
 
 YES = b"HTTP/1.1 204 No Content\r\nX-Influxdb-Version: 1\r\n\r\n"
@@ -159,23 +159,41 @@ def test_a_server_that_says_nothing_is_away_after_the_time_set() -> None:
         store_at(server.url, timeout_s=0.2).write([POINT])
 
 
-def test_an_answer_that_comes_before_all_was_sent_is_read() -> None:
+def posted_early(status: bytes) -> Posted:
+    """Return what comes of a large body of which a server reads next to nothing before it answers and hangs up."""
     listening = socket.create_server(("127.0.0.1", 0))
 
-    def refuse() -> None:
+    def answer() -> None:
         connection = listening.accept()[0]
         connection.recv(1_000)
-        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
         time.sleep(0.1)
         connection.close()  # with most of it not read: who still sends meets a broken pipe
 
-    thread = threading.Thread(target=refuse, daemon=True)
-    thread.start()
-    answer = LinePoster(f"http://127.0.0.1:{listening.getsockname()[1]}", 5.0).post("/write", {}, b"x" * 30_000_000)
-    listening.close()
+    threading.Thread(target=answer, daemon=True).start()
+    with listening:
+        poster = LinePoster(f"http://127.0.0.1:{listening.getsockname()[1]}", 5.0)
+        return poster.post("/write", {}, b"x" * 30_000_000)
 
-    assert answer.status_code == 413
+
+def test_an_answer_that_comes_before_all_was_sent_is_read() -> None:
+    assert posted_early(b"413 Too Large").status_code == 413
+
+
+def test_a_yes_that_comes_before_all_was_sent_is_none() -> None:
+    with pytest.raises(ConnectionError, match="before it had all"):
+        posted_early(b"204 No Content")
+
+
+def test_what_comes_behind_an_interim_answer_is_not_taken_for_that_of_the_next_write() -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    with served(says(interim, YES)) as server:
+        store = store_at(server.url)
+        with pytest.raises(errors.StoreUnavailable):
+            store.write([POINT])
+        assert store.write([POINT]).written == 1
+        assert len(server.connections) == 2
 
 
 def test_threads_have_connections_of_their_own_while_both_are_under_way() -> None:
